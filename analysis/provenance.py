@@ -1,0 +1,64 @@
+"""Owns what a reader needs to check or repeat a study: data, weights, commits, commands.
+
+Must not know: metrics, tables, pages.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from analysis.records import Study
+from analysis.render import Block, Code, Text, percent
+
+KNOWN_DATA = ("shapes", "voc2007", "voc2012")  # anything else is named by its path
+
+
+def provenance(study: Study) -> dict[str, str]:
+    """Where data, weights and code came from, as label and value."""
+    declaration, data = study.declaration, study.data
+    weights = declaration.get("weights") or {}
+    void = data.get("void_share", {})
+    return {
+        "study created": declaration.get("created", "not recorded"),
+        "matrix": declaration.get("matrix", "not recorded"),
+        "data": f"{data['name']}, {data.get('path', 'path not recorded')}",
+        "data fingerprint": data["fingerprint"],
+        "images larger than": f"{data['max_side']} px a side are stored reduced"
+        if data.get("max_side")
+        else "no limit, all stored at full size",
+        "void share of pixels": ", ".join(f"{k} {percent(v)}" for k, v in void.items()),
+        "pretrained weights": weights.get("source", "none"),
+        "weights sha256": weights.get("sha256", "none"),
+        "weights note": weights.get("note", ""),
+        "commits of the finished runs": ", ".join(_commits(study)) or "none",
+        "tables as CSV": "in tables/ beside this report",
+    }
+
+
+def _commits(study: Study) -> list[str]:
+    """Commits of every attempt of the finished runs."""
+    attempts = (attempt for run in study.finished() for attempt in run.environments)
+    return sorted({str(attempt.get("commit") or "not recorded") for attempt in attempts})
+
+
+def commands(study: Study) -> list[Block]:
+    """What to type to get these runs and this report again."""
+    declaration, data = study.declaration, study.data
+    where = ["--study", study.name]
+    if study.root.parent.name != "outputs":
+        where += ["--out", str(study.root.parent)]
+    known = data["name"] in KNOWN_DATA
+    grid = ["--data", str(data["name"] if known else data.get("path", data["name"]))]
+    grid += ["--matrix", str(declaration["matrix"])] if "matrix" in declaration else []
+    weights = declaration.get("weights") or {}
+    if pretrained := declaration.get("pretrained") or weights.get("source"):
+        grid += ["--pretrained", str(pretrained)]
+    if study.seeds:
+        grid += ["--seeds", str(max(study.seeds) + 1)]  # a count: seeds 0, 1, ...
+    commits = _commits(study)
+    recorded = len(commits) == 1 and commits != ["not recorded"]
+    lines = [shlex.join(["git", "checkout", commits[0]])] if recorded else []
+    lines.append(shlex.join(["python", "runs.py", "--grid", *grid, *where]))
+    lines.append(shlex.join(["python", "runs.py", "--report", *where]))
+    more = "A recipe field that is not the preset's needs --set field=value in the first command."
+    return [Code(lines), Text(more)]

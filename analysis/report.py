@@ -1,0 +1,247 @@
+"""Owns what a report says and in which order; writes it as Markdown, HTML, CSV and PNG.
+
+Says nothing about which arm is better: there are no intervals yet, and it says so.
+Must not know: how tables are computed, how pages are marked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import figures, render, tables
+from analysis.declaration import SPLITS, extra_axes
+from analysis.panel import prediction_panel
+from analysis.provenance import commands, provenance
+from analysis.records import Study
+from analysis.render import Block, Bullets, Picture, Section, Text, grid, grid_or_none, pairs
+
+NO_INTERVALS = "No intervals in this report: differences between arms are not tested."
+
+
+def write_report(study: Study, out_dir: Path) -> Path:
+    """Write `report.md`, `index.html`, `tables/*.csv` and `figures/*.png` into `out_dir`.
+
+    Returns: the path of `index.html`, which needs none of the other files.
+    """
+    title = f"Study {study.name}"
+    lead, sections = _lead(study), _sections(study)
+    out_dir = Path(out_dir)
+    files: dict[str, bytes] = {
+        f"tables/{name}.csv": table.to_csv(index=False).encode() for name, table in _csv(study)
+    }
+    for block in (block for section in sections for block in section.blocks):
+        if isinstance(block, Picture):
+            files[f"figures/{block.name}.png"] = block.png
+    files["report.md"] = render.markdown(title, lead, sections).encode()
+    files["index.html"] = render.html(title, lead, sections).encode()
+    for folder in ("tables", "figures"):
+        (out_dir / folder).mkdir(parents=True, exist_ok=True)
+    (out_dir / "figures" / "predictions.png").unlink(missing_ok=True)  # the one that may be absent
+    for name, content in files.items():
+        (out_dir / name).write_bytes(content)
+    return out_dir / "index.html"
+
+
+def _csv(study: Study) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Every table with raw values, under its file name."""
+    yield "summary", tables.summary(study)
+    yield "per_class", tables.per_class(study).rename(columns=_with_n(study))
+    yield "runs", tables.runs(study)
+    yield "missing", tables.missing(study)
+    yield "history", tables.history(study)
+    yield "class_frequencies", tables.class_frequencies(study)
+    yield "superseded", tables.superseded(study)
+    yield "environment_mixtures", tables.environment_mixtures(study)
+
+
+def _sections(study: Study) -> list[Section]:
+    """The report's order; each section stands also when it has nothing to list."""
+    per_class, dots = _per_class(study), _summary(study)
+    frequencies = render.picture(
+        "class_frequencies",
+        figures.class_frequencies(tables.class_frequencies(study)),
+        "Bars of each class's share of pixels and of images in fit",
+        "Share of valid pixels, and share of images that contain the class, in fit.",
+    )
+    return [
+        Section("Results per arm", dots),
+        Section("Results per class", per_class),
+        Section("Learning curves", [_curves(study)]),
+        Section("Class frequencies", [frequencies]),
+        Section("Predictions", _predictions(study)),
+        Section("Missing and failed runs", _missing(study)),
+        Section("Excluded cells", _excluded(study)),
+        Section("Superseded runs", _superseded(study)),
+        Section("Environment mixtures", _mixtures(study)),
+        Section("Metric contract", [pairs(study.declaration.get("contract", {}), "rule")]),
+        Section("Recipe", _recipe(study)),
+        Section("Data, weights and code", [pairs(provenance(study), "what")]),
+        Section("Commands to reproduce", commands(study)),
+    ]
+
+
+def _lead(study: Study) -> list[Block]:
+    data, counts = study.data, study.data["n_images"]
+    seeds = ", ".join(map(str, study.seeds)) or "none"
+    arms = [arm for arm, n in tables.n_finished(study).items() if n]
+    images = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
+    blocks: list[Block] = [
+        Text(f"Data: {data['name']}, {len(study.classes)} classes, images: {images}."),
+        Text(
+            f"{len(study.finished())} of {len(study.runs)} runs of declared arms finished "
+            f"(seeds {seeds}); {len(arms)} of {len(study.cells)} declared arms have a finished run."
+        ),
+        Text(NO_INTERVALS, strong=True),
+    ]
+    return blocks + (
+        [Bullets([f"Note: {note}" for note in data["notes"]])] if data.get("notes") else []
+    )
+
+
+def _summary(study: Study) -> list[Block]:
+    summary = tables.summary(study)
+    columns = {
+        "network": ("network", str),
+        "loss": ("loss", str),
+        **{axis: (axis, str) for axis in extra_axes(study.cells)},
+        "n": ("n", str),
+        "n_failed": ("failed", str),
+        "test/miou mean": ("test mIoU, mean", render.fraction),
+        "test/miou sd": ("s.d.", render.fraction),
+        "test/miou min": ("min", render.fraction),
+        "test/miou max": ("max", render.fraction),
+        "dev/miou mean": ("dev mIoU, mean", render.fraction),
+        "test/pixel_accuracy mean": ("pixel accuracy, mean", render.fraction),
+        "minutes per run mean": ("minutes per run, mean", render.one_decimal),
+        "parameters, M": ("parameters, M", render.two_decimals),
+        "status": ("status", str),
+    }
+    caption = (
+        "Means, s.d. (n - 1 in the denominator), min and max are over the n finished seeds of the "
+        "arm; each run is taken at its epoch of best dev mIoU. " + NO_INTERVALS
+    )
+    seeds = {tuple(run.seed for run in study.finished(cell.arm)) for cell in study.cells}
+    if len(seeds - {()}) > 1:
+        caption += " n or seeds differ between arms: their means are not over the same seeds."
+    floor, floor_text = _floor(study)
+    dots = render.picture(
+        "summary",
+        figures.summary_dots(summary, tables.runs(study), floor),
+        "Dots of test mIoU per run, one row per arm",
+        f"One dot per finished seed; the bar marks the mean over the arm's n seeds. {floor_text}",
+    )
+    return [grid(summary, columns, caption), dots]
+
+
+def _floor(study: Study) -> tuple[tuple[str, float] | None, str]:
+    floor = study.data.get("constant_floor")
+    if not floor:
+        return None, "The study stored no floor of a constant prediction."
+    value = (floor["class"], float(floor["test_miou"]))
+    return value, f"Dashed: always predicting {value[0]} gives test mIoU {value[1]:.3f}."
+
+
+def _with_n(study: Study) -> dict[str, str]:
+    return {arm: f"{arm} (n={n})" for arm, n in tables.n_finished(study).items()}
+
+
+def _per_class(study: Study) -> list[Block]:
+    table, headers = tables.per_class(study), _with_n(study)
+    heat = render.picture(
+        "per_class",
+        figures.per_class_map(table, tables.n_finished(study)),
+        "Heat map of mean test IoU, arms by classes",
+        "The same numbers; classes from frequent to rare. Hatched: no such pixel in the test "
+        "truth. Pale: no finished run.",
+    )
+    shown = table.assign(
+        **{
+            "class": [
+                n if t else f"{n} (not in test)" for n, t in table[["class", "in_test"]].values
+            ]
+        }
+    )
+    columns = {
+        "class": ("class", str),
+        "fit_pixel_share": ("fit pixels", render.percent),
+        "fit_image_share": ("fit images", render.percent),
+        **{arm: (header, render.fraction) for arm, header in headers.items()},
+    }
+    caption = (
+        "Mean test IoU over the n finished seeds of each arm; classes sorted by their share of "
+        "valid fit pixels. A class that is not in test has no IoU and is left out of the mIoU."
+    )
+    return [grid(shown, columns, caption), heat]
+
+
+def _curves(study: Study) -> Picture:
+    losses = [cell.loss for cell in study.cells]
+    return render.picture(
+        "learning_curves",
+        figures.learning_curves(tables.history(study), losses),
+        "Dev mIoU against epoch, one panel per network",
+        "Dev mIoU at the evaluated epochs, one line per finished seed; the dot is the epoch whose "
+        "weights were tested.",
+    )
+
+
+def _predictions(study: Study) -> list[Block]:
+    panel = study.panel()
+    if panel is None:
+        return [Text("This study stored no example images.")]
+    columns, without = {}, []
+    for cell in study.cells:
+        first = next(iter(study.finished(cell.arm)), None)
+        maps = first.panel() if first else None
+        if first is None or maps is None:
+            without.append(cell.arm)
+        else:
+            columns[f"{cell.arm}\nseed {first.seed}"] = maps
+    drawn = prediction_panel(panel.images, panel.masks, columns, study.classes)
+    caption = f"Images {', '.join(panel.names)}; the first finished seed of each arm."
+    if without:
+        caption += f" No predictions stored: {', '.join(without)}."
+    alt = "Example images, truth and predicted class maps"
+    return [render.picture("predictions", drawn, alt, caption)]
+
+
+def _missing(study: Study) -> list[Block]:
+    columns = {"run": ("run", str), "state": ("state", str), "reason": ("reason", str)}
+    columns["run_id"] = ("run id", str)
+    return [grid_or_none(tables.missing(study), columns)]
+
+
+def _excluded(study: Study) -> list[Block]:
+    excluded = study.declaration.get("excluded", [])
+    table = pd.DataFrame(
+        [(", ".join(f"{k} = {v}" for k, v in e["where"].items()), e["reason"]) for e in excluded],
+        columns=["cells", "reason"],
+    )
+    return [grid_or_none(table, {"cells": ("cells", str), "reason": ("reason", str)})]
+
+
+def _superseded(study: Study) -> list[Block]:
+    columns = {
+        "run": ("run", str),
+        "state": ("state", str),
+        "test_miou": ("test mIoU", render.fraction),
+    }
+    columns |= {"differs": ("differs from the recipe", str), "run_id": ("run id", str)}
+    caption = "Runs of cells that this study does not declare; in no number above."
+    return [grid_or_none(tables.superseded(study), columns, caption)]
+
+
+def _mixtures(study: Study) -> list[Block]:
+    columns = {"key": ("what", str), "value": ("value", str), "n_runs": ("runs", str)}
+    columns["runs"] = ("which", str)
+    caption = "What was not the same in all finished runs of declared arms."
+    return [grid_or_none(tables.environment_mixtures(study), columns, caption)]
+
+
+def _recipe(study: Study) -> list[Block]:
+    base = {**study.declaration["recipe"], **study.declaration.get("loss_params", {})}
+    columns = {"arm": ("arm", str), "settings": ("settings of its own", lambda text: text or "–")}
+    return [pairs(base, "field"), grid(tables.settings(study), columns)]

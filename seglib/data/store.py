@@ -1,0 +1,193 @@
+"""Every image decoded once into flat uint8 files that all runs map into memory.
+
+One file per pool (`development`, `test`), so that a run which must not see the test images never
+opens their file. Each record is the image (H, W, 3) followed by its mask (H, W).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seglib.data.splits import draw_dev
+from seglib.data.voc import DEVELOPMENT, TEST, Folder, decode
+from seglib.metrics import VOID
+
+
+@dataclass(frozen=True)
+class Split:
+    """A fixed list of images of one pool: `split[i]` -> image (H, W, 3), mask (H, W) uint8."""
+
+    names: tuple[str, ...]
+    sizes: np.ndarray  # (n, 2) height, width in pixels
+    class_pixels: np.ndarray  # (n, C) valid pixels of each class
+    void_pixels: np.ndarray  # (n,)
+    groups: tuple[str, ...] | None
+    _data: np.ndarray
+    _offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        (height, width), start = self.sizes[index], self._offsets[index]
+        n_pixels = int(height) * int(width)
+        record = self._data[start : start + 4 * n_pixels]
+        image = record[: 3 * n_pixels].reshape(height, width, 3)
+        return image, record[3 * n_pixels :].reshape(height, width)
+
+    def subset(self, indices: Sequence[int]) -> Split:
+        index = np.asarray(indices, dtype=int)
+        return Split(
+            tuple(self.names[i] for i in index),
+            self.sizes[index],
+            self.class_pixels[index],
+            self.void_pixels[index],
+            self.groups and tuple(self.groups[i] for i in index),
+            self._data,
+            self._offsets[index],
+        )
+
+    @property
+    def pixel_share(self) -> np.ndarray:
+        """(C,) share of each class among the valid pixels."""
+        return self.class_pixels.sum(0) / max(1, self.class_pixels.sum())
+
+    @property
+    def image_share(self) -> np.ndarray:
+        """(C,) share of the images in which each class occurs."""
+        return (self.class_pixels > 0).mean(0)
+
+    @property
+    def void_share(self) -> float:
+        """Share of all pixels that are void."""
+        void = int(self.void_pixels.sum())
+        return void / max(1, void + int(self.class_pixels.sum()))
+
+
+@dataclass(frozen=True)
+class Store:
+    """A decoded data set. `fingerprint` is the hash of what it was made from, file by file."""
+
+    path: Path
+    index: dict
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.index["classes"])
+
+    @property
+    def fingerprint(self) -> str:
+        return self.index["fingerprint"]
+
+    @property
+    def max_side(self) -> int | None:
+        return self.index["max_side"]
+
+    def _pool(self, pool: str) -> Split:
+        entry = self.index["pools"][pool]
+        sizes = np.array(entry["sizes"], dtype=np.int64)
+        lengths = 4 * sizes.prod(1)
+        pixels = np.array(entry["pixels"], dtype=np.int64)
+        groups = entry["groups"]
+        return Split(
+            tuple(entry["names"]),
+            sizes,
+            pixels[:, :-1],
+            pixels[:, -1],
+            groups and tuple(groups),
+            np.memmap(self.path / f"{pool}.bin", dtype=np.uint8, mode="r"),
+            np.concatenate([[0], lengths.cumsum()[:-1]]),
+        )
+
+    def test(self) -> Split:
+        return self._pool(TEST)
+
+    def development(self, *, split_seed: int, dev_share: float) -> tuple[Split, Split]:
+        """The fit and dev images: the lists' own where they say so, else drawn by `split_seed`."""
+        pool = self._pool(DEVELOPMENT)
+        dev_names = self.index["dev"]
+        if dev_names is not None:
+            where = {name: i for i, name in enumerate(pool.names)}
+            dev = np.array([where[name] for name in dev_names])
+        else:
+            dev = draw_dev(pool.class_pixels, pool.groups and list(pool.groups),
+                           share=dev_share, seed=split_seed)
+        fit = np.setdiff1d(np.arange(len(pool)), dev)
+        return pool.subset(fit), pool.subset(dev)
+
+
+def open_store(path: Path) -> Store:
+    """Open a store that `build_store` made."""
+    return Store(path, json.loads((path / "index.json").read_text()))
+
+
+def build_store(
+    folder: Folder,
+    root: Path,
+    *,
+    max_side: int | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Store:
+    """The decoded store of `folder` under `root`, made now unless it is there already.
+
+    Written beside its final place and renamed, so that a half-written store is never read.
+    Raises: DataError naming the first bad file.
+    """
+    key = hashlib.sha256(f"{folder.stat_key()} {max_side} 1".encode()).hexdigest()[:16]
+    path = root / f"{folder.name}-{key}"
+    if (path / "index.json").exists():
+        return open_store(path)
+    work = root / f".{path.name}.{os.getpid()}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        index = _write_pools(folder, work, max_side, progress)
+        (work / "index.json").write_text(json.dumps(index))
+        work.rename(path)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return open_store(path)
+
+
+def _write_pools(
+    folder: Folder, work: Path, max_side: int | None, progress: Callable[[int, int], None] | None
+) -> dict:
+    n_classes = len(folder.classes)
+    fingerprint = hashlib.sha256(repr((folder.classes, max_side, folder.dev)).encode())
+    pools, done = {}, 0
+    n_total = len(folder.development) + len(folder.test)
+    for pool, names in ((DEVELOPMENT, folder.development), (TEST, folder.test)):
+        sizes, pixels = [], []
+        with (work / f"{pool}.bin").open("wb") as file:
+            for name in names:
+                image, mask, digest = decode(folder, name, max_side=max_side)
+                file.write(image.tobytes())
+                file.write(mask.tobytes())
+                counts = np.bincount(mask.ravel(), minlength=VOID + 1)
+                sizes.append(mask.shape)
+                pixels.append([*counts[:n_classes].tolist(), int(counts[VOID])])
+                group = folder.groups and folder.groups[name]
+                fingerprint.update(f"{pool} {name} {group} {digest}\n".encode())
+                done += 1
+                if progress:
+                    progress(done, n_total)
+        groups = folder.groups and [folder.groups[name] for name in names]
+        pools[pool] = {"names": names, "sizes": sizes, "pixels": pixels, "groups": groups}
+    return {
+        "name": folder.name,
+        "root": str(folder.root),
+        "classes": folder.classes,
+        "max_side": max_side,
+        "dev": folder.dev,
+        "fingerprint": fingerprint.hexdigest(),
+        "pools": pools,
+    }

@@ -1,0 +1,134 @@
+"""Where pretrained encoder weights come from: `imagenet`, `pretext` or a file. No silent fallback.
+
+Everything is loaded with `weights_only=True` after its hash is known. Source and sha256 go into
+the identity of a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from torch import nn
+from torchvision.models import get_model_weights
+
+Progress = Callable[[int, int], None]
+
+
+class WeightsError(ValueError):
+    """Pretrained weights are missing, damaged or of another network."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weights file with its hash. `source` is what the report names, e.g. "imagenet (V1)"."""
+
+    source: str
+    path: Path
+    sha256: str
+
+
+def cache_dir() -> Path:
+    """Folder for weights, outside any project: $XDG_CACHE_HOME/segstudy or ~/.cache/segstudy."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segstudy"
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def resolve_weights(
+    source: str,
+    *,
+    encoder: str = "resnet18",
+    cache: Path | None = None,
+    download: Callable[[str, str], None] = torch.hub.download_url_to_file,
+    progress: Progress | None = None,
+) -> Weights:
+    """Find, make or download the weights that `source` names; see the module.
+
+    Args:
+        source: "imagenet", "pretext" or the path of a state dict.
+        download: called with (url, destination); injected in tests.
+        progress: called with (steps done, all steps) while the pretext encoder is trained.
+    Raises: WeightsError saying what was expected, what was got and what to do.
+    """
+    cache = cache or cache_dir()
+    if source == "pretext":
+        from seglib.models.pretext import pretext_encoder
+
+        if encoder != "resnet18":
+            raise WeightsError(f"pretext weights exist for resnet18 only, got encoder {encoder}")
+        path = pretext_encoder(cache, progress=progress)
+        return Weights("pretext (drawn scenes)", path, file_sha256(path))
+    if source == "imagenet":
+        return _imagenet(encoder, cache, download)
+    path = Path(source)
+    if not path.is_file():
+        raise WeightsError(
+            f"pretrained must be imagenet, pretext or a weights file, got {source!r}: no such file"
+        )
+    return Weights(f"file {path.name}", path, file_sha256(path))
+
+
+def _imagenet(encoder: str, cache: Path, download: Callable[[str, str], None]) -> Weights:
+    enum = get_model_weights(encoder).IMAGENET1K_V1
+    name = enum.url.rsplit("/", 1)[-1]
+    digits = re.search(r"-([0-9a-f]{8})\.pth$", name).group(1)
+    path = cache / name
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".part{os.getpid()}")
+        try:
+            download(enum.url, str(part))
+        except (URLError, OSError) as error:
+            part.unlink(missing_ok=True)
+            raise WeightsError(
+                f"could not download {enum.url} ({error}); put the file at {path} by hand, "
+                "or choose --pretrained pretext or a file"
+            ) from None
+        part.replace(path)
+    found = file_sha256(path)
+    if not found.startswith(digits):
+        raise WeightsError(
+            f"{path} must have a sha256 beginning with {digits}, got {found[:8]}; "
+            "delete it and start again"
+        )
+    return Weights(f"imagenet ({enum.name})", path, found)
+
+
+def load_encoder(model: nn.Module, path: Path, *, sha256: str) -> None:
+    """Load a ResNet state dict into `model.encoder`, in place.
+
+    Full classifier dicts, bare encoders and `module.` / `encoder.` prefixes are accepted.
+    Raises: WeightsError when the file changed, is not a state dict, or does not fit exactly.
+    """
+    if (found := file_sha256(path)) != sha256:
+        raise WeightsError(f"{path} must have sha256 {sha256[:12]}, got {found[:12]}; it changed")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for a bad file; all mean the same here
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{path} must be a state dict of tensors: {reason}") from None
+    if not isinstance(loaded, dict) or not all(torch.is_tensor(v) for v in loaded.values()):
+        raise WeightsError(f"{path} must be a state dict of tensors, got {type(loaded).__name__}")
+    given = {re.sub(r"^(module\.|encoder\.)+", "", key): v for key, v in loaded.items()}
+    given = {key: value for key, value in given.items() if not key.startswith("fc.")}
+    wanted = model.encoder.state_dict()
+    missing = sorted(wanted.keys() - given.keys())
+    unexpected = sorted(given.keys() - wanted.keys())
+    shapes = sorted(k for k in wanted.keys() & given.keys() if wanted[k].shape != given[k].shape)
+    if missing or unexpected or shapes:
+        parts = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+        what = "; ".join(
+            f"{len(keys)} {word} ({', '.join(keys[:3])})" for word, keys in parts if keys
+        )
+        raise WeightsError(f"{path} does not fit the encoder: {what}")
+    model.encoder.load_state_dict(given)

@@ -1,0 +1,97 @@
+"""Whole images of any size in, class maps and confusion matrices out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from seglib.data.augment import MEAN, normalise
+from seglib.data.store import Split
+from seglib.metrics import confusion
+
+BATCH_PIXELS = 400_000  # images of one padded size share a batch up to this many pixels
+
+
+class Stopped(Exception):
+    """Raised inside a long evaluation when `should_stop` says so."""
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context of a forward pass; precision is "fp32" or "bf16"."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module, images: np.ndarray, *, multiple: int, precision: str = "fp32"
+) -> np.ndarray:
+    """Class maps of images of one size, at that size: pad to `multiple`, predict, crop, argmax.
+
+    Args:
+        images: (B, H, W, 3) uint8.
+        multiple: what the model needs height and width to be multiples of.
+    Returns: (B, H, W) uint8 class ids.
+    """
+    device = next(model.parameters()).device
+    n, height, width, _ = images.shape
+    padded = np.empty((n, -(-height // multiple) * multiple, -(-width // multiple) * multiple, 3),
+                      np.float32)
+    padded[:] = MEAN  # zero after normalisation, what training sees outside an image
+    padded[:, :height, :width] = images
+    batch = normalise(torch.from_numpy(padded).to(device).permute(0, 3, 1, 2))
+    was_training = model.training
+    model.eval()
+    with autocast(device, precision):
+        logits = model(batch.contiguous(memory_format=torch.channels_last))
+    model.train(was_training)
+    return logits[:, :, :height, :width].argmax(1).to(torch.uint8).cpu().numpy()
+
+
+def predict_split(
+    model: nn.Module,
+    split: Split,
+    *,
+    multiple: int,
+    precision: str = "fp32",
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(index, class map) of every image; images of equal size share a batch, so the order differs.
+
+    Raises: Stopped as soon as `should_stop()` is true.
+    """
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for index, (height, width) in enumerate(split.sizes.tolist()):
+        by_size.setdefault((height, width), []).append(index)
+    for (height, width), indices in by_size.items():
+        step = max(1, BATCH_PIXELS // (height * width))
+        for start in range(0, len(indices), step):
+            if should_stop():
+                raise Stopped
+            chunk = indices[start : start + step]
+            images = np.stack([split[i][0] for i in chunk])
+            yield from zip(
+                chunk, predict(model, images, multiple=multiple, precision=precision), strict=True
+            )
+
+
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    *,
+    multiple: int,
+    precision: str = "fp32",
+    should_stop: Callable[[], bool] = lambda: False,
+) -> np.ndarray:
+    """Confusion matrix of every image at label size, (n, C, C) int64, rows truth."""
+    n_classes = split.class_pixels.shape[1]
+    result = np.zeros((len(split), n_classes, n_classes), np.int64)
+    maps = predict_split(
+        model, split, multiple=multiple, precision=precision, should_stop=should_stop
+    )
+    for index, prediction in maps:
+        truth = np.array(split[index][1])
+        result[index] = confusion(prediction[None], truth[None], n_classes=n_classes)[0]
+    return result

@@ -1,0 +1,151 @@
+"""Training as a generator: `fit` yields one result per epoch; no files, no logging.
+
+State goes in and comes out, so that a caller can stop anywhere and continue at an epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from seglib.data.augment import CropSampler
+from seglib.losses import Loss
+from seglib.predict import Stopped, autocast
+
+SCHEDULES = ("onecycle", "cosine", "constant")
+
+
+class NonFiniteLoss(RuntimeError):
+    """A loss term became NaN or infinite; the message names epoch, step and term."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained. lr is the peak; warmup_frac is a share of all steps."""
+
+    n_epochs: int
+    lr: float
+    weight_decay: float
+    schedule: str = "onecycle"
+    warmup_frac: float = 0.3
+    precision: str = "fp32"
+    evaluate_at: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochResult:
+    """What one epoch gave. `train` holds means over the epoch; `confusions` is (n_dev, C, C) where
+    the epoch was evaluated; `state()` is what `fit` needs to continue after this epoch."""
+
+    epoch: int  # 1 = first
+    train: Mapping[str, float]
+    confusions: np.ndarray | None
+    state: Callable[[], dict] = field(repr=False)
+
+
+def evaluation_epochs(n_epochs: int, n_evaluations: int = 10) -> frozenset[int]:
+    """About `n_evaluations` epochs, evenly spread, always with the last."""
+    step = max(1, round(n_epochs / n_evaluations))
+    return frozenset(range(n_epochs, 0, -step))
+
+
+def lr_factor(schedule: str, progress: float, warmup_frac: float) -> float:
+    """Share of the peak learning rate at `progress` in [0, 1] of the training.
+
+    onecycle: cosine from 1/25 up to 1 over the warm-up, cosine down to 1e-4 (Smith & Topin 2018
+    with torch's defaults); cosine: linear warm-up, then cosine to 0; constant: 1.
+    """
+    if schedule == "constant":
+        return 1.0
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
+    start, end = (1 / 25, 1e-4) if schedule == "onecycle" else (0.0, 0.0)
+    if progress < warmup_frac:
+        rise = progress / warmup_frac
+        if schedule == "onecycle":
+            rise = (1 - math.cos(math.pi * rise)) / 2
+        return start + (1 - start) * rise
+    fall = (progress - warmup_frac) / max(1e-12, 1 - warmup_frac)
+    return end + (1 - end) * (1 + math.cos(math.pi * min(1.0, fall))) / 2
+
+
+def fit(
+    model: nn.Module,
+    loss: Loss,
+    sampler: CropSampler,
+    recipe: Recipe,
+    *,
+    evaluate: Callable[[nn.Module], np.ndarray] | None = None,
+    state: dict | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[EpochResult]:
+    """Train `model` in place, one result per epoch, from `state` (after its epoch) or the start.
+
+    Args:
+        model: on its device, in channels_last.
+        evaluate: model -> (n_dev, C, C) confusions, called at `recipe.evaluate_at`.
+        state: what `EpochResult.state()` gave; the model is overwritten from it.
+        should_stop: polled at each step; a partial epoch is discarded (the generator ends).
+    Raises: NonFiniteLoss.
+    """
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+    )
+    first = 1
+    if state is not None:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["epoch"] + 1
+    n_steps = recipe.n_epochs * len(sampler)
+    for epoch in range(first, recipe.n_epochs + 1):
+        model.train()
+        began, n_images = time.perf_counter(), 0
+        sums: dict[str, torch.Tensor] = {}
+        for batch, (images, masks) in enumerate(sampler(epoch)):
+            if should_stop():
+                return
+            step = (epoch - 1) * len(sampler) + batch
+            lr = recipe.lr * lr_factor(recipe.schedule, step / n_steps, recipe.warmup_frac)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            with autocast(sampler.device, recipe.precision):
+                logits = model(images)
+            terms = loss.terms(logits, masks, progress=step / n_steps)
+            total = torch.stack(list(terms.values())).sum()
+            if not bool(torch.isfinite(total)):
+                bad = [name for name, value in terms.items() if not bool(torch.isfinite(value))]
+                raise NonFiniteLoss(
+                    f"loss is not finite at epoch {epoch}, step {batch + 1} of {len(sampler)}: "
+                    f"term {', '.join(bad)}; try a lower lr"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            total.backward()
+            optimizer.step()
+            n_images += len(images)
+            for name, value in {"loss": total, **terms}.items():
+                sums[name] = sums.get(name, 0) + value.detach() * len(images)
+        train = {name: float(value) / n_images for name, value in sums.items()}
+        train["lr"] = lr
+        train["images_per_s"] = n_images / (time.perf_counter() - began)
+        confusions = None
+        if evaluate is not None and epoch in recipe.evaluate_at:
+            try:
+                confusions = evaluate(model)
+            except Stopped:
+                return
+        yield EpochResult(
+            epoch=epoch,
+            train=train,
+            confusions=confusions,
+            state=lambda epoch=epoch: {
+                "epoch": epoch,
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+            },
+        )

@@ -1,0 +1,1 @@
+"""What is compared, and the record of it: configurations, the matrix, runs, tracking, tuning."""

@@ -1,0 +1,242 @@
+"""RunConfig: the one record that says what a run is, and the hash of it that is its name.
+
+Every field is identity (two runs that differ in it are different runs) or environment (where and
+how fast it ran). `run_id` hashes the identity fields as canonical JSON and leaves out fields at
+the default they had when they were introduced, so a new field never renames an old run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+
+from seglib.losses import LOSSES, loss_spec, resolve_params
+from seglib.models import ENCODERS, MODELS
+from seglib.train import SCHEDULES
+
+INITS = ("scratch", "pretrained")
+TUNINGS = ("default", "tuned")
+# Seeds of trials and re-ranked candidates are never the seeds of the runs that are reported.
+SEED_RANGES = {"final": range(0, 1000), "trial": range(1000, 100_000),
+               "rerank": range(100_000, 200_000)}
+PRECISIONS = ("fp32", "bf16")
+
+
+class ConfigError(ValueError):
+    """A field has an unknown name or a value that is not allowed."""
+
+
+def _identity(help: str, default: object = MISSING, **rules: object) -> typing.Any:
+    rules.setdefault("introduced", default)  # keep the old value here when a default changes
+    factory = {"default_factory": dict} if default == {} else {"default": default}
+    return field(metadata={"help": help, "identity": True, **rules},
+                 **({} if default is MISSING else factory))
+
+
+def _environment(help: str, default: object, **rules: object) -> typing.Any:
+    return field(default=default, metadata={"help": help, "identity": False, **rules})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run. Compared axes have no default; a preset or the command line fills the rest."""
+
+    data: str = _identity("fingerprint of the data set")
+    model: str = _identity("network architecture", choices=MODELS)
+    init: str = _identity("starting weights of the encoder", choices=INITS)
+    loss: str = _identity("training loss", choices=tuple(LOSSES))
+    seed: int = _identity("drives weights, order and augmentation", low=0)
+
+    role: str = _identity("what the run is for", "final", choices=tuple(SEED_RANGES))
+    tuning: str = _identity("where the loss settings come from", "default", choices=TUNINGS)
+    weights_source: str = _identity("where pretrained weights come from", "")
+    weights: str = _identity("sha256 of the pretrained weights", "")
+    loss_params: Mapping[str, float | str] = _identity("what the loss declares, resolved", {})
+    class_weight_exponent: float = _identity(
+        "rho in w_c = f_c^-rho, on the cross-entropy part", 0.0, low=0.0, high=2.0)
+    background_multiplier: float = _identity(
+        "extra factor on the background's class weight", 1.0, low=0.0, high=100.0)
+    lr_multiplier: float = _identity("factor on lr, tuned per arm", 1.0, low=1e-3, high=1e3)
+
+    width: int | None = _identity("channels of the first level of unet", 64, low=1, high=512)
+    encoder: str | None = _identity(
+        "torchvision encoder of resnetunet", "resnet18", choices=tuple(ENCODERS))
+    max_side: int | None = _identity("longer image side is reduced to this, pixels", None, low=16)
+    split_seed: int = _identity("seed of the fit/dev draw", 0, low=0)
+    dev_share: float = _identity("share of training images cut off as dev", 0.2, low=0.01, high=0.9)
+    dev_images: int = _identity("most dev images evaluated during training", 300, low=1)
+    epochs: int = _identity("passes over the fit images", 60, low=1, high=100_000)
+    batch_size: int = _identity("crops a step", 8, low=1, high=4096)
+    lr: float = _identity("peak learning rate of AdamW", 1e-3, low=0.0)
+    weight_decay: float = _identity("weight decay of AdamW", 0.01, low=0.0)
+    schedule: str = _identity("learning-rate schedule", "onecycle", choices=SCHEDULES)
+    warmup_frac: float = _identity("share of steps with a rising rate", 0.3, low=0.0, high=0.9)
+    n_evaluations: int = _identity("dev evaluations spread over a run", 10, low=1)
+    precision: str = _identity("arithmetic of the forward pass", "fp32", choices=PRECISIONS)
+    crop_px: int = _identity("side of the training crop, pixels", 224, low=8, high=8192)
+    scale_min: float = _identity("smallest random scale", 0.5, low=0.05, high=20.0)
+    scale_max: float = _identity("largest random scale", 2.0, low=0.05, high=20.0)
+    rotation_deg: float = _identity("largest random rotation, degrees", 10.0, low=0.0, high=180.0)
+    flip: bool = _identity("mirror half of the crops", True)
+    brightness: float = _identity("largest relative change", 0.2, low=0.0, high=1.0)
+    contrast: float = _identity("largest relative change", 0.2, low=0.0, high=1.0)
+    saturation: float = _identity("largest relative change", 0.2, low=0.0, high=1.0)
+    hue_deg: float = _identity("largest hue rotation, degrees", 10.0, low=0.0, high=180.0)
+
+    device: str = _environment("torch device", "cpu")
+    threads: int = _environment("torch threads of a worker", 1, low=1)
+    loader_threads: int = _environment("threads that prepare crops", 1, low=1)
+    checkpoint_s: float | None = _environment(
+        "seconds between checkpoints; default the larger of 60 s and 50 x their cost", None, low=0)
+    store: str = _environment("folder of the decoded data", "")
+    weights_path: str = _environment("file of the pretrained weights", "")
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            check_value(spec, getattr(self, spec.name))
+        spec = loss_spec(self.loss)
+        set_ = object.__setattr__
+        set_(self, "loss_params", resolve_params(self.loss, self.loss_params))
+        # a field that does not apply to the model is None, so that it cannot tell runs apart
+        set_(self, "width", self.width if self.model == "unet" else None)
+        set_(self, "encoder", self.encoder if self.model == "resnetunet" else None)
+        if self.model == "unet" and self.init == "pretrained":
+            raise ConfigError("unet has no pretrained encoder; use init=scratch or resnetunet")
+        if (self.init == "pretrained") != bool(self.weights):
+            raise ConfigError(f"weights must be set exactly for init=pretrained, got init="
+                              f"{self.init} and weights {self.weights[:12]!r}")
+        if self.seed not in SEED_RANGES[self.role]:
+            allowed = SEED_RANGES[self.role]
+            raise ConfigError(f"seed of a {self.role} run must be in [{allowed.start}, "
+                              f"{allowed.stop}), got {self.seed}")
+        if not spec.cross_entropy and (self.class_weight_exponent, self.background_multiplier) \
+                != (0.0, 1.0):
+            raise ConfigError(f"class weights do not apply to {self.loss}: it has no "
+                              "cross-entropy part")
+        if self.scale_min > self.scale_max:
+            raise ConfigError(f"scale_min must not exceed scale_max, got {self.scale_min} and "
+                              f"{self.scale_max}")
+
+    @property
+    def network(self) -> str:
+        """Model and init, e.g. `resnetunet-pretrained`; width and encoder where not the usual."""
+        extra = ""
+        if self.width not in (None, 64):
+            extra = f"-w{self.width}"
+        elif self.encoder not in (None, "resnet18"):
+            extra = f"-{self.encoder}"
+        return f"{self.model}{extra}-{self.init}"
+
+    def identity(self, *, without: Iterable[str] = ()) -> dict[str, object]:
+        """The identity fields that are not at the default they had when introduced."""
+        result: dict[str, object] = {}
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if not spec.metadata["identity"] or spec.name in without:
+                continue
+            if spec.name == "loss_params":
+                defaults = resolve_params(self.loss, {})
+                value = {k: v for k, v in sorted(value.items()) if v != defaults[k]}
+            if spec.metadata["introduced"] is MISSING or value != spec.metadata["introduced"]:
+                result[spec.name] = value
+        return result
+
+    @property
+    def run_id(self) -> str:
+        """16 hex digits naming this run."""
+        return digest(self.identity())
+
+    @property
+    def cell_id(self) -> str:
+        """16 hex digits naming this run's arm and recipe: all but the seed."""
+        return digest(self.identity(without=("seed",)))
+
+    def with_environment(self, **values: object) -> RunConfig:
+        return replace(self, **values)
+
+    def params(self) -> dict[str, object]:
+        """Flat mapping for the tracker: every field under its own name, `loss.<param>` each."""
+        flat = asdict(self)
+        loss_params = flat.pop("loss_params")
+        return flat | {f"loss.{name}": value for name, value in loss_params.items()}
+
+
+FIELDS: dict[str, Field] = {spec.name: spec for spec in fields(RunConfig)}
+AXES = ("model", "init", "loss", "tuning", "seed")
+# What a study's base recipe holds: everything that neither an axis, a role nor the data decides.
+RECIPE = tuple(
+    name for name, spec in FIELDS.items()
+    if spec.metadata["identity"]
+    and name not in (*AXES, "data", "role", "weights", "weights_source", "loss_params")
+)
+ENVIRONMENT = tuple(name for name, spec in FIELDS.items() if not spec.metadata["identity"])
+
+
+def digest(value: object) -> str:
+    """First 16 hex digits of the sha256 of canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _kind(spec: Field) -> tuple[type, bool]:
+    """The scalar type of a field and whether None is allowed."""
+    hint = typing.get_type_hints(RunConfig)[spec.name]
+    if isinstance(hint, types.UnionType):
+        return next(a for a in hint.__args__ if a is not types.NoneType), True
+    return hint, False
+
+
+_KINDS: dict[str, tuple[type, bool]] = {}
+
+
+def check_value(spec: Field, value: object) -> None:
+    """Raise ConfigError unless `value` has the type, range or choice that the field declares."""
+    if spec.name == "loss_params":
+        return
+    kind, optional = _KINDS.setdefault(spec.name, _kind(spec))
+    if value is None and optional:
+        return
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"{spec.name} must be {kind.__name__}, got {value!r}")
+    rules = spec.metadata
+    if "choices" in rules and value not in rules["choices"]:
+        raise ConfigError(f"{spec.name} must be one of {', '.join(rules['choices'])}, "
+                          f"got {value!r}")
+    low, high = rules.get("low", float("-inf")), rules.get("high", float("inf"))
+    if kind in (int, float) and not (low <= value <= high and abs(value) != float("inf")):
+        raise ConfigError(f"{spec.name} must be in [{low}, {high}], got {value}")
+
+
+def parse_value(name: str, text: str) -> object:
+    """The value of a `--set name=text`; a wrong name lists near misses, a wrong value the rule."""
+    spec = FIELDS[name]
+    kind, optional = _kind(spec)
+    value: object = text
+    if optional and text.lower() in ("none", "null"):
+        value = None
+    elif kind is bool:
+        table = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if text.lower() not in table:
+            raise ConfigError(f"{name} must be true or false, got {text!r}")
+        value = table[text.lower()]
+    elif kind in (int, float):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ConfigError(f"{name} must be {kind.__name__}, got {text!r}") from None
+    check_value(spec, value)
+    return value
+
+
+def unknown_name(name: str, known: Iterable[str], what: str) -> ConfigError:
+    """The error for an unknown name, with the nearest known ones."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    return ConfigError(f"{what} {name!r} is unknown; {hint}")

@@ -1,0 +1,237 @@
+"""study.json: what a study compares, written when it is created and held to ever after."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from seglib.losses import LOSSES, loss_spec
+from study.config import AXES, ENVIRONMENT, FIELDS, RECIPE, RunConfig, unknown_name
+from study.matrix import Matrix
+from study.rundir import RunDir, write_json
+
+FORMAT = 1
+CROSS_ENTROPY_FIELDS = {"class_weight_exponent": 0.0, "background_multiplier": 1.0}
+CONTRACT = {
+    "void": "pixels labelled 255 are never scored",
+    "resolution": "predictions are scored at the size of the stored label, one scale, no flip",
+    "classes": "IoU is undefined only where a class has neither truth nor prediction",
+    "reduction": "counts are summed over all images of the split, then divided; mIoU is the mean "
+                 "over the classes present in the truth",
+    "background": "class 0 counts as a class in mIoU where it is named background",
+}
+
+
+class StudyError(ValueError):
+    """A study cannot be created or continued as asked; the message says what to do."""
+
+
+class Study:
+    """A declared study: `declaration` is the content of study.json under `path`."""
+
+    def __init__(self, path: Path, declaration: dict) -> None:
+        self.path, self.declaration = path, declaration
+
+    @property
+    def name(self) -> str:
+        return self.declaration["name"]
+
+    @property
+    def cells(self) -> list[dict]:
+        return self.declaration["cells"]
+
+    def save(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.path / "study.json", self.declaration)
+
+    def config(self, cell: Mapping, seed: int, *, role: str = "final", **more: object) -> RunConfig:
+        """The configuration of one run of a cell; pretrained cells need the weights resolved."""
+        values = dict(cell["values"])
+        recipe = dict(self.declaration["recipe"])
+        spec = loss_spec(values["loss"])
+        given = self.declaration["loss_params"] | values
+        params = {name: given[f"loss.{name}"] for name in spec.params if f"loss.{name}" in given}
+        values = {name: v for name, v in values.items() if not name.startswith("loss.")}
+        if not spec.cross_entropy:
+            recipe |= {k: v for k, v in CROSS_ENTROPY_FIELDS.items() if k not in values}
+        weights = self.declaration["weights"] if values["init"] == "pretrained" else None
+        if weights:
+            values |= {"weights": weights["sha256"], "weights_source": weights["source"]}
+        config = {"data": self.declaration["data"]["fingerprint"], "seed": seed, "role": role,
+                  "loss_params": params, **recipe, **values, **more}
+        return RunConfig(**config)
+
+    def resolvable(self, cell: Mapping) -> bool:
+        """Whether the cell's run ids are known (a pretrained one needs its weights' hash)."""
+        return cell["values"]["init"] != "pretrained" or bool(self.declaration["weights"])
+
+    def run_dir(self, config: RunConfig) -> RunDir:
+        return RunDir(self.path / "runs" / config.run_id)
+
+    def set_weights(self, source: str, sha256: str) -> None:
+        """Record the pretrained weights; another file than before is another recipe."""
+        old, new = self.declaration["weights"], {"source": source, "sha256": sha256}
+        if old and old != new:
+            raise StudyError(
+                f"study {self.name} was run with weights {old['source']} {old['sha256'][:12]}, "
+                f"got {source} {sha256[:12]}; use --study NEWNAME for a new study"
+            )
+        self.declaration["weights"] = new
+        self.fill_ids()
+        self.save()
+
+    def fill_ids(self) -> None:
+        """Name and hash every cell as far as that is known."""
+        for cell in self.cells:
+            values = cell["values"]
+            known = self.resolvable(cell)
+            stand_in = {} if known else {"weights": "0" * 64, "weights_source": "?"}
+            config = self.config(cell, 0, **stand_in)
+            cell["network"] = config.network
+            cell["cell_id"] = config.cell_id if known else None
+            rest = values.get("label") or values["loss"]
+            extra = [f"{k}={v}" for k, v in values.items() if k not in (*AXES, "label")]
+            if values["tuning"] == "tuned":
+                rest, extra = f"{rest}-tuned", []
+            elif "label" in values:
+                extra = []
+            cell["arm"] = "-".join([config.network, rest, *extra])
+        arms = [cell["arm"] for cell in self.cells]
+        if len(set(arms)) != len(arms):
+            raise StudyError(f"arms must have different names, got {', '.join(arms)}")
+
+    def add_cells(self, cells: list[dict]) -> None:
+        """Add tuned cells; one that is there already must be the same."""
+        for values in cells:
+            cell = {"values": values}
+            trial = Study(self.path, {**copy.deepcopy(self.declaration), "cells": [cell]})
+            trial.fill_ids()
+            same = [c for c in self.cells if c["arm"] == trial.cells[0]["arm"]]
+            if same and same[0]["values"] != values:
+                raise StudyError(
+                    f"study {self.name} has {same[0]['arm']} with other tuned values than "
+                    "the tuning now holds; use --study NEWNAME for a new study"
+                )
+            if not same:
+                self.cells.append(trial.cells[0])
+        self.save()
+
+
+def declare(
+    path: Path,
+    *,
+    matrix_name: str,
+    matrix: Matrix,
+    data: dict,
+    recipe: Mapping[str, object],
+    loss_params: Mapping[str, object],
+    pretrained: str,
+) -> Study:
+    """A fresh declaration, not saved yet."""
+    cells = matrix.expand()
+    study = Study(path, {
+        "format": FORMAT, "name": path.name, "created": datetime.now(UTC).isoformat("T", "seconds"),
+        "matrix": matrix_name, "data": data, "recipe": dict(recipe),
+        "loss_params": dict(loss_params), "pretrained": pretrained, "weights": None,
+        "cells": [{"values": cell} for cell in cells],
+        "excluded": [{"where": where, "reason": why} for where, why in matrix.excluded()],
+        "smallest_difference": matrix.smallest_difference, "contract": CONTRACT,
+    })
+    study.fill_ids()
+    arms = [cell["arm"] for cell in study.cells]
+    baseline = [c["arm"] for c in study.cells
+                if all(c["values"].get(k) == v for k, v in matrix.baseline.items())]
+    study.declaration["baseline"] = baseline[0]
+    study.declaration["contrasts"] = [
+        {"name": f"{arms[i]} minus {arms[j]}", "family": family, "a": arms[i], "b": arms[j]}
+        for family, i, j in matrix.pairs(cells)
+    ]
+    return study
+
+
+def load(path: Path) -> Study:
+    """The study stored at `path`; StudyError when there is none."""
+    file = path / "study.json"
+    try:
+        declaration = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        there = sorted(p.parent.name for p in path.parent.glob("*/study.json"))
+        raise StudyError(
+            f"study {path.name} does not exist in {path.parent}; "
+            + (f"there are {', '.join(there)}" if there else "run `python runs.py --grid` first")
+        ) from None
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{file} must be readable JSON: {error}") from None
+    if declaration.get("format") != FORMAT:
+        raise StudyError(f"{file} must have format {FORMAT}, got {declaration.get('format')}")
+    return Study(path, declaration)
+
+
+def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tuple[Study, bool]:
+    """The stored study that `fresh` asks for, or `fresh` itself; second: whether it is new.
+
+    `given` names what the user set; precision left to `auto` follows the stored study.
+    Raises: StudyError with both values when the stored study has another recipe.
+    """
+    if not (fresh.path / "study.json").exists():
+        return fresh, True
+    stored = load(fresh.path)
+    old, new = stored.declaration, fresh.declaration
+    if "precision" not in given:
+        new["recipe"]["precision"] = old["recipe"].get("precision")
+    differences, flags = [], []
+    for name in (*RECIPE, *sorted(old["loss_params"] | new["loss_params"])):
+        table = "loss_params" if name.startswith("loss.") else "recipe"
+        before, now = old[table].get(name), new[table].get(name)
+        if before != now:
+            differences.append(f"{name}={_shown(before)} (now {_shown(now)})")
+            if before is not None or table == "recipe":
+                flags.append(f"--set {name}={_shown(before)}")
+    for name, before, now in (
+        ("data", old["data"]["fingerprint"][:12], new["data"]["fingerprint"][:12]),
+        ("pretrained", old["pretrained"], new["pretrained"]),
+        ("matrix", old["matrix"], new["matrix"]),
+    ):
+        if before != now:
+            differences.append(f"{name} {before} (now {now})")
+            flags.append(f"--{name} {before}" if name != "data" else "the same data")
+    cells = [c["values"] for c in old["cells"] if c["values"]["tuning"] == "default"]
+    if not differences and cells != [c["values"] for c in new["cells"]]:
+        differences.append(f"the cells of matrix {old['matrix']} as they were")
+    if differences:
+        back = f"give {' '.join(flags)} to continue it, or " if flags else "use "
+        raise StudyError(
+            f"study {stored.name} was declared with {', '.join(differences)}; "
+            f"{back}--study NEWNAME for a new one"
+        )
+    return stored, False
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+def split_settings(settings: Mapping[str, str]) -> tuple[dict, dict, dict]:
+    """Sort `--set` names into recipe fields, loss parameters and environment fields, as text.
+
+    Raises: ConfigError listing near misses for an unknown name.
+    """
+    loss_names = {f"loss.{name}" for spec in LOSSES.values() for name in spec.params}
+    recipe, loss_params, environment = {}, {}, {}
+    for name, text in settings.items():
+        if name in RECIPE:
+            recipe[name] = text
+        elif name in loss_names:
+            loss_params[name] = text
+        elif name in ENVIRONMENT and name not in ("store", "weights_path"):
+            environment[name] = text
+        else:
+            known = {*RECIPE, *loss_names, *ENVIRONMENT} - {"store", "weights_path"}
+            raise unknown_name(name, known, "--set field")
+    return recipe, loss_params, environment
+
+
+assert set(CROSS_ENTROPY_FIELDS) <= set(FIELDS)

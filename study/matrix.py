@@ -1,0 +1,80 @@
+"""Matrix: which arms are compared, which cells do not exist and why, which contrasts were planned.
+
+Pure data and its expansion; `runs.py` holds the matrices.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Cell = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Cells that match `where` do not exist; the plan and the report say why."""
+
+    where: Cell
+    reason: str
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A planned difference, `a` minus `b`, once for every combination of the axes `within`."""
+
+    family: str
+    a: Cell
+    b: Cell
+    within: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """A comparison matrix: the product of `axes`, or explicit `cells`, less the exclusions.
+
+    A cell maps field names to values (`loss.<param>` for a loss parameter); a key `label` replaces
+    the part of the arm's name that follows the network.
+    """
+
+    axes: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    cells: Sequence[Cell] = ()
+    exclude: Sequence[Exclusion] = ()
+    baseline: Cell = field(default_factory=dict)
+    contrasts: Sequence[Contrast] = ()
+    smallest_difference: float = 0.005  # mIoU, as a fraction
+
+    def expand(self) -> list[dict[str, object]]:
+        """The cells that exist, in order."""
+        return [c for c in self._all() if not any(matches(c, e.where) for e in self.exclude)]
+
+    def excluded(self) -> list[tuple[dict[str, object], str]]:
+        """The cells that do not exist, one per excluded combination of model and init, why."""
+        found = []
+        for exclusion in self.exclude:
+            if any(matches(cell, exclusion.where) for cell in self._all()):
+                found.append((dict(exclusion.where), exclusion.reason))
+        return found
+
+    def _all(self) -> list[dict[str, object]]:
+        names = list(self.axes)
+        product = itertools.product(*self.axes.values()) if names else ()
+        cells = [dict(zip(names, values, strict=True)) for values in product]
+        return [{"tuning": "default", **cell} for cell in (*cells, *map(dict, self.cells))]
+
+    def pairs(self, cells: Sequence[Cell]) -> list[tuple[str, int, int]]:
+        """The planned contrasts as (family, index of a, index of b) among `cells`."""
+        found = []
+        for contrast in self.contrasts:
+            for i, a in enumerate(cells):
+                for j, b in enumerate(cells):
+                    same = all(a.get(k) == b.get(k) for k in (*contrast.within, "tuning"))
+                    if i != j and same and matches(a, contrast.a) and matches(b, contrast.b):
+                        found.append((contrast.family, i, j))
+        return found
+
+
+def matches(cell: Cell, where: Cell) -> bool:
+    """Whether the cell has every value that `where` names."""
+    return all(cell.get(name) == value for name, value in where.items())

@@ -1,0 +1,190 @@
+"""Everything that can be known to fail before the first epoch; the forecast of time and disk."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from seglib.data.store import Split, Store, build_store
+from seglib.data.voc import Folder
+from seglib.models import MULTIPLE
+from seglib.models.weights import Weights, resolve_weights
+from seglib.predict import autocast, predict
+from study.config import RECIPE, ConfigError, RunConfig
+from study.presets import Preset
+from study.rundir import atomic_write
+from study.runner import initial_model, panel_indices, training_parts
+
+Progress = Callable[[int, int], None]
+
+
+def resolve_device(name: str) -> str:
+    """`auto` -> cuda where there is one; anything else must exist."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device must be auto, cpu or cuda, got {name!r}") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device must be auto, cpu or cuda, got {name!r}")
+    n_gpus = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= n_gpus:
+        raise ConfigError(f"device {name} must be one of the {n_gpus} GPUs here; use --device cpu")
+    return name
+
+
+def resolve_precision(device: str) -> str:
+    """bf16 on a GPU that has it or a CPU with AVX512-BF16 or AMX, else fp32."""
+    if torch.device(device).type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    fast = getattr(torch.cpu, "get_capabilities", dict)()  # older torch: fp32
+    return "bf16" if fast.get("avx512_bf16") or fast.get("amx_bf16") else "fp32"
+
+
+def resolve_recipe(
+    preset: Preset, given: Mapping[str, object], device: str
+) -> dict[str, object]:
+    """Every recipe field: what was given, else the preset's, else RunConfig's default."""
+    defaults = {name: spec.default for name, spec in RunConfig.__dataclass_fields__.items()}
+    recipe = {name: given.get(name, preset.recipe.get(name, defaults[name])) for name in RECIPE}
+    if "precision" not in given:
+        recipe["precision"] = resolve_precision(device)
+    return recipe
+
+
+def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) -> dict:
+    """What study.json says of the data: sizes, class frequencies, the floor, warnings."""
+    fit, dev = store.development(
+        split_seed=recipe["split_seed"], dev_share=recipe["dev_share"]
+    )
+    test = store.test()
+    splits = {"fit": fit, "dev": dev, "test": test}
+    totals = test.class_pixels.sum(0)
+    present = totals > 0
+    ious = np.where(present, totals / max(1, totals.sum()), 0) / max(1, present.sum())
+    notes = []
+    if fit.groups and test.groups and (both := set(fit.groups + dev.groups) & set(test.groups)):
+        notes.append(f"test not independent of train: group {', '.join(sorted(both)[:3])} in both")
+    empty = [c for c, n in zip(store.classes, fit.class_pixels.sum(0), strict=True) if n == 0]
+    if empty:
+        notes.append(f"no fit image shows {', '.join(empty)}")
+    absent = [c for c, there in zip(store.classes, present, strict=True) if not there]
+    if absent:
+        notes.append(f"not in test: {', '.join(absent)}")
+    if folder.dev is None:
+        how = "whole groups" if folder.groups else "a label-stratified draw"
+        notes.append(f"dev is cut from train.txt by {how}, split_seed {recipe['split_seed']}")
+    best = int(ious.argmax())
+    return {
+        "name": folder.name, "path": str(folder.root.resolve()), "fingerprint": store.fingerprint,
+        "classes": list(store.classes), "background": folder.has_background,
+        "max_side": store.max_side,
+        "n_images": {name: len(split) for name, split in splits.items()},
+        "pixel_share": {name: split.pixel_share.tolist() for name, split in splits.items()},
+        "image_share": {name: split.image_share.tolist() for name, split in splits.items()},
+        "void_share": {name: split.void_share for name, split in splits.items()},
+        "constant_floor": {"class": store.classes[best], "test_miou": float(ious[best])},
+        "notes": notes,
+    }
+
+
+def prepare_store(
+    folder: Folder, out: Path, max_side: int | None, progress: Progress | None = None
+) -> Store:
+    """The decoded store, after checking that the disk has room for it."""
+    n_bytes = sum(folder.image_path(n).stat().st_size for n in folder.development + folder.test)
+    check_disk(out, n_bytes * 15, "the decoded images")  # JPEG packs about 1:10
+    return build_store(folder, out / "store", max_side=max_side, progress=progress)
+
+
+def check_disk(folder: Path, n_bytes: float, what: str) -> None:
+    """Raise OSError unless `folder`'s disk has room for `n_bytes` more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < n_bytes:
+        raise OSError(f"{folder} must have {n_bytes / 1e9:.1f} GB free for {what}, "
+                      f"got {free / 1e9:.1f} GB")
+
+
+def check_crops(configs: Iterable[RunConfig]) -> None:
+    """Each crop must be a multiple of what its model needs."""
+    for config in configs:
+        multiple = MULTIPLE[config.model]
+        if config.crop_px % multiple:
+            raise ConfigError(f"crop_px must be a multiple of {multiple} for {config.model}, got "
+                              f"{config.crop_px}; use --set crop_px="
+                              f"{max(multiple, config.crop_px // multiple * multiple)}")
+
+
+def prepare_weights(source: str, encoder: str, progress: Progress | None = None) -> Weights:
+    """The pretrained weights file, its hash known and its fit to the encoder checked."""
+    from seglib.models import build_model
+    from seglib.models.weights import load_encoder
+
+    weights = resolve_weights(source, encoder=encoder, progress=progress)
+    with torch.random.fork_rng(devices=[]):
+        model = build_model("resnetunet", n_classes=2, encoder=encoder)
+    load_encoder(model, weights.path, sha256=weights.sha256)
+    return weights
+
+
+def write_panel(store: Store, path: Path) -> None:
+    """Images and masks of the prediction panel, once per study."""
+    if path.exists():
+        return
+    test = store.test()
+    indices = panel_indices(test)
+    arrays = {"names": np.array([test.names[i] for i in indices])}
+    for number, index in enumerate(indices):
+        arrays[f"image_{number}"], arrays[f"mask_{number}"] = map(np.array, test[index])
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def save(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    atomic_write(path, save)
+
+
+def measure_run(config: RunConfig, fit: Split, dev: Split, n_test: int) -> tuple[float, float]:
+    """Forecast of one run from three timed training steps and one evaluated image.
+
+    Returns: seconds for the whole run alone on its threads, and megabytes it leaves on disk.
+    """
+    torch.set_num_threads(config.threads)
+    model = initial_model(config, fit.class_pixels.shape[1])
+    loss, sampler, recipe = training_parts(config, fit)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, fused=True)
+    step_s = []
+    for _, (images, masks) in zip(range(4), _repeat(sampler), strict=False):
+        began = time.perf_counter()
+        with autocast(sampler.device, config.precision):
+            logits = model(images)
+        optimizer.zero_grad(set_to_none=True)
+        loss(logits, masks).backward()
+        optimizer.step()
+        step_s.append(time.perf_counter() - began)
+    image = dev[len(dev) // 2][0][None]
+    kwargs = {"multiple": MULTIPLE[config.model], "precision": config.precision}
+    predict(model, image, **kwargs)
+    began = time.perf_counter()
+    predict(model, image, **kwargs)
+    image_s = time.perf_counter() - began
+    n_evaluated = min(len(dev), config.dev_images) * len(recipe.evaluate_at) + n_test
+    n_steps = config.epochs * len(sampler)
+    n_parameters = sum(p.numel() for p in model.parameters())
+    seconds = n_steps * float(np.median(step_s[1:])) + n_evaluated * image_s + 3
+    return seconds, n_parameters * 4 / 1e6 + 1
+
+
+def _repeat(sampler):
+    epoch = 1
+    while True:
+        yield from sampler(epoch)
+        epoch += 1

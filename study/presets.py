@@ -1,0 +1,53 @@
+"""The starting point of a study per kind of data: schedule, crop, augmentation, seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from seglib.data.shapes import VERSION, write_shapes
+from seglib.data.voc import Folder, open_folder
+
+# Chosen by looking at unet-scratch-bce alone, then frozen (see NOTES.md).
+SHAPES_IMAGES = {"n_train": 320, "n_val": 80, "n_test": 120}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """What a study on this data starts from; `recipe` fills RunConfig fields."""
+
+    recipe: Mapping[str, object]
+    n_seeds: int
+    pretrained: str
+
+
+SHAPES = Preset(
+    recipe={
+        "width": 16, "epochs": 24, "batch_size": 16, "crop_px": 64, "lr": 4e-3,
+        "scale_min": 0.8, "scale_max": 1.25, "n_evaluations": 8,
+    },
+    n_seeds=3,
+    pretrained="pretext",
+)
+FOLDER = Preset(
+    recipe={"epochs": 60, "batch_size": 8, "crop_px": 224, "lr": 1e-3, "max_side": 512},
+    n_seeds=3,
+    pretrained="imagenet",
+)
+
+
+def open_data(
+    data: str, out: Path, progress: Callable[[int, int], None] | None = None
+) -> tuple[Folder, Preset]:
+    """The data set called `data` (drawn first if it is the embedded one) and its preset.
+
+    Raises: DataError naming what is wrong and what to do.
+    """
+    if data == "shapes":
+        root = out / "data" / f"shapes-v{VERSION}"
+        if not root.exists():
+            root.parent.mkdir(parents=True, exist_ok=True)
+            write_shapes(root, **SHAPES_IMAGES, progress=progress)
+        return open_folder(root, name="shapes"), SHAPES
+    return open_folder(Path(data)), FOLDER

@@ -1,0 +1,139 @@
+"""The run directory: the truth about one run. Journal, state, lock and atomic files.
+
+    config.json     what the run is
+    journal.jsonl   what happened, append-only, one JSON object a line
+    last.pt         checkpoint (gone when the run is finished)
+    best.pt         weights of the best dev epoch
+    confusion.npz panel.npz panel.png history.json    results
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+STATES = ("new", "running", "dead", "failed", "pruned", "finished")
+# Events after which nothing of a run is under way. Any other last event means it was cut off.
+TERMINAL = ("failed", "pruned", "finished")
+
+
+class JournalError(ValueError):
+    """A journal line, other than a last one cut short, is not JSON."""
+
+
+def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` on a temporary neighbour, flush it to disk and rename it to `path`."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON atomically."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    atomic_write(path, lambda part: part.write_text(text, encoding="utf-8") and None)
+
+
+class RunDir:
+    """One run's directory; cheap to make, touches the disk only when asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.journal = self.path / "journal.jsonl"
+        self.best = self.path / "best.pt"
+        self.last = self.path / "last.pt"
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    def append(self, event: str, **values: object) -> dict:
+        """Add one line to the journal, on disk before this returns, and return it."""
+        row = {"event": event, "time": time.time(), **values}
+        line = (json.dumps(row) + "\n").encode()
+        with self.journal.open("ab+") as file:
+            if file.tell() and not self._ends_whole(file):
+                line = b"\n" + line  # a crash cut the last line short; keep it on its own
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        return row
+
+    @staticmethod
+    def _ends_whole(file) -> bool:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+    def rows(self) -> list[dict]:
+        """The journal; lines cut short by a crash are left out.
+
+        Raises: JournalError when a line that a later `start` does not explain is not JSON.
+        """
+        if not self.journal.exists():
+            return []
+        lines = self.journal.read_bytes().split(b"\n")
+        rows: list[dict] = []
+        broken: int | None = None
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError:
+                broken = broken or number
+                continue
+            if broken and row["event"] not in ("start", "died"):
+                raise JournalError(f"{self.journal} line {broken} is not JSON; the file is damaged")
+            broken = None
+            rows.append(row)
+        return rows
+
+    def epochs(self) -> list[dict]:
+        """The first row of each epoch, in order."""
+        first: dict[int, dict] = {}
+        for row in self.rows():
+            if row["event"] == "epoch":
+                first.setdefault(row["epoch"], row)
+        return [first[epoch] for epoch in sorted(first)]
+
+    def last_row(self) -> dict | None:
+        rows = self.rows()
+        return rows[-1] if rows else None
+
+    def state(self) -> str:
+        """new, running (its lock is held), dead (cut off), failed, pruned or finished."""
+        last = self.last_row()
+        if last is not None and last["event"] in TERMINAL:
+            return last["event"]
+        if self.locked():
+            return "running"
+        return "new" if last is None else "dead"
+
+    def locked(self) -> bool:
+        """Whether some process works on this run now."""
+        if not (self.path / "lock").exists():
+            return False
+        try:
+            with FileLock(self.path / "lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run; raises filelock.Timeout when another process does."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path / "lock", timeout=0):
+            yield

@@ -1,0 +1,313 @@
+"""One run, from its start or from its checkpoint: data in, everything of the run in its directory.
+
+Knows nothing of trackers, tuners or other runs. Runs inside a worker process.
+"""
+
+from __future__ import annotations
+
+import platform
+import resource
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+import torchvision
+from PIL import Image
+from torch import nn
+
+from seglib.data.augment import AUGMENTATION_FIELDS, Augmentation, CropSampler
+from seglib.data.shapes import voc_palette
+from seglib.data.store import Split, Store, open_store
+from seglib.losses import build_loss, class_weights, loss_spec
+from seglib.metrics import class_counts, iou, mean_iou, pixel_accuracy
+from seglib.models import MULTIPLE, build_model
+from seglib.models.weights import load_encoder
+from seglib.predict import Stopped, evaluate, predict
+from seglib.train import EpochResult, NonFiniteLoss, Recipe, evaluation_epochs, fit
+from study.config import RunConfig
+from study.rundir import RunDir, atomic_write, write_json
+
+WEIGHTS_STREAM = 3  # augment.py uses 1 and 2
+N_PANEL = 8
+
+Emit = Callable[[dict], None]
+
+
+def initial_model(config: RunConfig, n_classes: int) -> nn.Module:
+    """The network with the weights it starts from: a function of network and seed, not of the loss.
+
+    Scratch and pretrained networks of one model share every weight but the encoder's.
+    """
+    state = np.random.SeedSequence([config.seed, 0, WEIGHTS_STREAM]).generate_state(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(state[0]))
+        model = build_model(
+            config.model,
+            n_classes=n_classes,
+            width=config.width or 64,
+            encoder=config.encoder or "resnet18",
+        )
+    if config.init == "pretrained":
+        load_encoder(model, Path(config.weights_path), sha256=config.weights)
+    return model.to(config.device, memory_format=torch.channels_last)
+
+
+def training_parts(config: RunConfig, fit_split: Split) -> tuple:
+    """The loss, the sampler and the recipe of a run."""
+    weights = None
+    if loss_spec(config.loss).cross_entropy:
+        weights = class_weights(
+            fit_split.pixel_share,
+            exponent=config.class_weight_exponent,
+            background_multiplier=config.background_multiplier,
+        )
+    n_classes = fit_split.class_pixels.shape[1]
+    loss = build_loss(
+        config.loss, n_classes=n_classes, class_weights=weights, **config.loss_params
+    )
+    sampler = CropSampler(
+        fit_split,
+        Augmentation(**{name: getattr(config, name) for name in AUGMENTATION_FIELDS}),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        device=config.device,
+        n_threads=config.loader_threads,
+    )
+    recipe = Recipe(
+        n_epochs=config.epochs,
+        lr=config.lr * config.lr_multiplier,
+        weight_decay=config.weight_decay,
+        schedule=config.schedule,
+        warmup_frac=config.warmup_frac,
+        precision=config.precision,
+        evaluate_at=evaluation_epochs(config.epochs, config.n_evaluations),
+    )
+    return loss, sampler, recipe
+
+
+def environment(config: RunConfig, commit: str) -> dict[str, object]:
+    """Where a run was made; logged and compared by the report, never part of its identity."""
+    device = torch.device(config.device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "device": config.device, "device_name": name, "threads": config.threads,
+        "python": platform.python_version(), "torch": torch.__version__,
+        "torchvision": torchvision.__version__, "numpy": np.__version__,
+        "platform": platform.platform(), "commit": commit,
+    }
+
+
+def scores(confusions: np.ndarray, classes: tuple[str, ...], prefix: str) -> dict[str, object]:
+    """Dataset metrics of (n, C, C) confusions, `<prefix>/miou` and kin; None where undefined."""
+    counts = class_counts(confusions)
+    values = {f"{prefix}/miou": mean_iou(counts),
+              f"{prefix}/pixel_accuracy": pixel_accuracy(counts)}
+    per_class = iou(counts)
+    if classes[0] == "background":
+        values[f"{prefix}/miou_foreground"] = mean_iou(counts[:, 1:])
+    values |= {f"{prefix}/iou/{c}": float(v) for c, v in zip(classes, per_class, strict=True)}
+    return {name: None if np.isnan(value) else value for name, value in values.items()}
+
+
+class _Run:
+    """The state of one run while it is worked on."""
+
+    def __init__(
+        self, config: RunConfig, run_dir: RunDir, emit: Emit, should_stop: Callable[[], bool]
+    ) -> None:
+        self.config, self.dir, self.emit, self.should_stop = config, run_dir, emit, should_stop
+        self.store: Store = open_store(Path(config.store))
+        if self.store.fingerprint != config.data:
+            raise ValueError(f"{config.store} must have fingerprint {config.data[:12]}, got "
+                             f"{self.store.fingerprint[:12]}; the data changed")
+        self.fit_split, dev = self.store.development(
+            split_seed=config.split_seed, dev_share=config.dev_share
+        )
+        self.dev = dev
+        if len(dev) > config.dev_images:
+            rng = np.random.default_rng([config.split_seed, len(dev)])
+            self.dev = dev.subset(np.sort(rng.permutation(len(dev))[: config.dev_images]))
+        self.best: dict = {"epoch": 0, "miou": -1.0, "confusions": None}
+        self.elapsed_s, self._began = 0.0, time.monotonic()
+
+    @property
+    def duration_s(self) -> float:
+        return self.elapsed_s + time.monotonic() - self._began
+
+    def evaluate(self, model: nn.Module, split: Split) -> np.ndarray:
+        return evaluate(
+            model, split, multiple=MULTIPLE[self.config.model], precision=self.config.precision,
+            should_stop=self.should_stop,
+        )
+
+    def log(self, event: str, **values: object) -> None:
+        self.emit(self.dir.append(event, **values))
+
+    def train(self, model: nn.Module) -> bool:
+        """All epochs that are missing; False when it was told to stop."""
+        loss, sampler, recipe = training_parts(self.config, self.fit_split)
+        checkpoint = self._load_checkpoint()
+        known = {row["epoch"] for row in self.dir.epochs()}
+        saved_at, cost_s = time.monotonic(), 0.0
+        epoch = checkpoint["fit"]["epoch"] if checkpoint else 0
+        results = fit(
+            model, loss, sampler, recipe,
+            evaluate=lambda m: self.evaluate(m, self.dev),
+            state=checkpoint and checkpoint["fit"],
+            should_stop=self.should_stop,
+        )
+        for result in results:
+            epoch = result.epoch
+            self._note(result, model, known)
+            wanted_s = self.config.checkpoint_s
+            wanted_s = max(60.0, 50 * cost_s) if wanted_s is None else wanted_s
+            if epoch == self.config.epochs or time.monotonic() - saved_at >= wanted_s:
+                began = time.monotonic()
+                self._save_checkpoint(result)
+                saved_at = time.monotonic()
+                cost_s = saved_at - began
+        return epoch == self.config.epochs
+
+    def _note(self, result: EpochResult, model: nn.Module, known: set[int]) -> None:
+        metrics: dict[str, object] = {f"train/{k}": v for k, v in result.train.items()}
+        if result.confusions is not None:
+            metrics |= scores(result.confusions, self.store.classes, "dev")
+            if metrics["dev/miou"] is None:
+                raise ValueError("dev holds no valid pixel; choose another dev set")
+            if metrics["dev/miou"] > self.best["miou"]:
+                self.best = {"epoch": result.epoch, "miou": metrics["dev/miou"],
+                             "confusions": torch.from_numpy(result.confusions)}
+                atomic_write(self.dir.best, lambda part: torch.save(model.state_dict(), part))
+        metrics |= {
+            "system/cpu_utilization_percentage": psutil.cpu_percent(),
+            "system/system_memory_usage_percentage": psutil.virtual_memory().percent,
+            "system/process_memory_megabytes": psutil.Process().memory_info().rss / 1e6,
+        }
+        if torch.cuda.is_available():
+            metrics["system/gpu_memory_megabytes"] = torch.cuda.memory_allocated() / 1e6
+        if result.epoch not in known:  # after a resume the first row of an epoch stays
+            self.log("epoch", epoch=result.epoch, metrics=metrics)
+
+    def _save_checkpoint(self, result: EpochResult) -> None:
+        state = {"run_id": self.config.run_id, "fit": result.state(), "best": self.best,
+                 "elapsed_s": self.duration_s}
+        atomic_write(self.dir.last, lambda part: torch.save(state, part))
+
+    def _load_checkpoint(self) -> dict | None:
+        if not self.dir.last.exists():
+            return None
+        state = torch.load(self.dir.last, map_location=self.config.device, weights_only=True)
+        if state["run_id"] != self.config.run_id:
+            raise ValueError(f"{self.dir.last} belongs to run {state['run_id']}; delete it")
+        self.best, self.elapsed_s = state["best"], state["elapsed_s"]
+        return state
+
+    def finish(self, model: nn.Module) -> None:
+        """Evaluate the best weights (a final run on test, once), store the results, close."""
+        classes = self.store.classes
+        dev = np.asarray(self.best["confusions"])
+        arrays = {"dev": dev.astype(np.int32), "dev_names": np.array(self.dev.names)}
+        metrics = scores(dev, classes, "dev")
+        if self.config.role == "final":
+            weights = torch.load(self.dir.best, map_location=self.config.device, weights_only=True)
+            model.load_state_dict(weights)
+            test = self.store.test()
+            confusions = self.evaluate(model, test)
+            metrics |= scores(confusions, classes, "test")
+            arrays |= {"test": confusions.astype(np.int32), "test_names": np.array(test.names)}
+            self._draw_panel(model, test)
+        atomic_write(self.dir.path / "confusion.npz", lambda part: _save_npz(part, arrays))
+        write_json(self.dir.path / "history.json", self.dir.epochs())
+        memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        if torch.device(self.config.device).type == "cuda":
+            memory_mb = torch.cuda.max_memory_allocated() / 2**20
+        self.dir.last.unlink(missing_ok=True)
+        self.log("finished", best_epoch=self.best["epoch"], duration_s=self.duration_s,
+                 peak_memory_mb=memory_mb, metrics=metrics)
+
+    def _draw_panel(self, model: nn.Module, test: Split) -> None:
+        maps, rows = {}, []
+        for number, index in enumerate(panel_indices(test)):
+            image, mask = test[index]
+            prediction = predict(model, image[None], multiple=MULTIPLE[self.config.model],
+                                 precision=self.config.precision)[0]
+            maps[f"prediction_{number}"] = prediction
+            rows.append([image, colours(mask), colours(prediction)])
+        atomic_write(self.dir.path / "panel.npz", lambda part: _save_npz(part, maps))
+        height = max(row[0].shape[0] for row in rows)
+        width = max(row[0].shape[1] for row in rows)
+        sheet = Image.new("RGB", ((width + 4) * 3, (height + 4) * len(rows)), "white")
+        for y, row in enumerate(rows):
+            for x, picture in enumerate(row):
+                sheet.paste(Image.fromarray(picture), (x * (width + 4), y * (height + 4)))
+        atomic_write(self.dir.path / "panel.png", lambda part: sheet.save(part, format="PNG"))
+
+
+def _save_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def colours(labels: np.ndarray) -> np.ndarray:
+    """Class ids (H, W) uint8 in VOC's colours, (H, W, 3) uint8."""
+    return np.array(voc_palette(), np.uint8).reshape(256, 3)[labels]
+
+
+def panel_indices(split: Split, n: int = N_PANEL) -> list[int]:
+    """Images that together show all classes: rarest class first, the image with most of it."""
+    chosen: list[int] = []
+    order = np.argsort(split.class_pixels.sum(0), kind="stable")
+    for label in [*order, *order]:
+        ranking = np.argsort(-split.class_pixels[:, label], kind="stable")
+        best = next((int(i) for i in ranking if int(i) not in chosen), None)
+        if best is not None and split.class_pixels[best, label] and len(chosen) < n:
+            chosen.append(best)
+    return chosen
+
+
+def run(
+    config: RunConfig,
+    run_dir: RunDir,
+    *,
+    arm: str,
+    commit: str = "",
+    emit: Emit = lambda row: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> str:
+    """Do one run, or what is left of it; returns its state: finished, failed or dead (stopped).
+
+    A failure is recorded in the journal with its reason and does not raise.
+    """
+    with run_dir.lock():
+        if not run_dir.config.exists():
+            write_json(run_dir.config, {
+                "run_id": config.run_id, "cell_id": config.cell_id, "arm": arm,
+                "network": config.network, "config": asdict(config),
+            })
+        attempt = 1 + sum(row["event"] == "start" for row in run_dir.rows())
+        try:
+            torch.set_num_threads(config.threads)
+            work = _Run(config, run_dir, emit, should_stop)
+            model = initial_model(config, len(work.store.classes))
+            work.log("start", attempt=attempt, environment=environment(config, commit),
+                     n_parameters=sum(p.numel() for p in model.parameters()))
+            if not work.train(model):
+                work.log("stopped")
+                return "dead"
+            work.finish(model)
+            return "finished"
+        except Stopped:
+            emit(run_dir.append("stopped"))
+            return "dead"
+        except NonFiniteLoss as error:
+            message = f"run {config.run_id}: {error}"
+            emit(run_dir.append("failed", error=message, traceback=""))
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            emit(run_dir.append("failed", error=message, traceback=traceback.format_exc()))
+        return "failed"

@@ -1,0 +1,318 @@
+"""The only file that imports mlflow: run directories in, MLflow runs out.
+
+MLflow is a projection of the journals: idempotent, written by one background thread of the
+driver, catching up after an outage. Metric timestamps are the journal's, one `log_batch` an epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import queue
+import re
+import sqlite3
+import threading
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from study.rundir import RunDir
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+PROBE_S = 10
+ARTIFACTS = ("config.json", "history.json", "confusion.npz", "panel.png", "best.pt")
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED", "stopped": "KILLED",
+          "died": "KILLED"}
+
+
+class TrackingError(ValueError):
+    """The tracking server does not answer, or its address is wrong."""
+
+
+def tracking_uri(out: Path) -> str:
+    """MLFLOW_TRACKING_URI where set, else SQLite in the output folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out / 'mlflow.db').resolve()}"
+
+
+def _connect(uri: str):
+    """An MlflowClient whose database has its schema; MLflow's start-up lines are kept quiet."""
+    warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy|pydantic)(\.|$)")
+    for name in ("alembic", "mlflow", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    client.search_experiments(max_results=1)
+    for name in ("alembic", "alembic.runtime.migration", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if uri.startswith("sqlite:///"):
+        with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    return client
+
+
+@contextlib.contextmanager
+def _quick_failures():
+    """MLflow's HTTP retries take minutes; during the probe they are off."""
+    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(PROBE_S)}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def probe(uri: str) -> None:
+    """Raise TrackingError, within about 15 s, when a remote store does not answer."""
+    scheme = urlparse(uri).scheme
+    if scheme == "sqlite":
+        return  # a local file: made by the tracker's own thread
+    failure: list[str] = []
+
+    def ask() -> None:
+        try:
+            with _quick_failures():
+                _connect(uri)
+        except Exception as error:  # any failure to answer means the same here
+            failure.append(str(error).splitlines()[0][:200] if str(error) else repr(error))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_S + 5)
+    if thread.is_alive():
+        failure.append(f"no answer within {PROBE_S + 5} s")
+    if failure:
+        raise TrackingError(
+            f"tracking server {uri} must answer, got: {failure[0]}; start it or unset "
+            "MLFLOW_TRACKING_URI"
+        )
+
+
+def metric_name(name: str) -> str:
+    """A name MLflow accepts: letters, digits, _ - . space : / stay, the rest becomes _."""
+    return re.sub(r"[^\w\-. :/]", "_", name)
+
+
+class Tracker:
+    """Writes one study's runs to MLflow from a thread of its own; never stops a training.
+
+    `update(run_dir, tags)` is cheap and asks for a run to be brought up to date. A server that is
+    lost later is retried; `close()` returns what could not be written.
+    """
+
+    def __init__(self, uri: str, experiment: str, artifacts: Path, description: str,
+                 dataset: Mapping[str, str]) -> None:
+        self.uri, self.experiment = uri, experiment
+        self._artifacts, self._description, self._dataset = artifacts, description, dataset
+        self._queue: queue.Queue = queue.Queue()
+        self._client = None
+        self._runs: dict[str, str] = {}  # key -> MLflow run id
+        self._sent: dict[str, set[int]] = {}  # run id -> epochs already written
+        self._behind: dict[str, tuple] = {}
+        self.error = ""
+        self._thread = threading.Thread(target=self._loop, name="tracker", daemon=True)
+        self._thread.start()
+
+    def update(self, run_dir: RunDir, tags: Mapping[str, str], parent: str, child: str) -> None:
+        """Bring a run up to date. `parent` names the run it is nested under, `child` itself."""
+        self._queue.put(("run", run_dir.run_id, (run_dir, dict(tags), parent, child)))
+
+    def summarise(self, parent: str, tags: Mapping[str, str], params: Mapping[str, object],
+                  metrics: Mapping[str, float | None], step: int) -> None:
+        """Write a parent run's own values, e.g. n, mean and s.d. over the seeds of an arm."""
+        self._queue.put(("parent", f"parent:{parent}", (parent, dict(tags), dict(params),
+                                                        dict(metrics), step)))
+
+    def close(self, timeout_s: float = 60.0) -> str:
+        """Write what is left; "" or why something is still missing in MLflow."""
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            return f"{self.uri} is slow or does not answer"
+        return self.error if self._behind else ""
+
+    def _loop(self) -> None:
+        closing = False
+        while not closing:
+            items = [self._queue.get()]
+            time.sleep(0.05)
+            while not self._queue.empty():
+                items.append(self._queue.get_nowait())
+            closing = None in items
+            work = self._behind | {i[1]: i for i in items if i is not None}
+            self._behind = {}
+            for key, item in work.items():
+                try:
+                    self._ensure_client()
+                    self._project(*item[2]) if item[0] == "run" else self._parent(*item[2])
+                except Exception as error:  # tracking must never stop the study; kept for later
+                    self.error = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+                    self._behind[key] = item
+                    self._sent.pop(key, None)
+
+    def _ensure_client(self) -> None:
+        if self._client is not None:
+            return
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        client = _connect(self.uri)
+        found = client.get_experiment_by_name(self.experiment)
+        if found is not None and found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        if found is None:
+            local = self.uri.startswith(("sqlite", "postgresql", "mysql", "mssql"))
+            place = self._artifacts.resolve().as_uri() if local else None
+            self._experiment_id = client.create_experiment(self.experiment, place)
+        else:
+            self._experiment_id = found.experiment_id
+        client.set_experiment_tag(self._experiment_id, "mlflow.note.content", self._description)
+        token = None
+        while True:
+            page = client.search_runs([self._experiment_id], max_results=1000, page_token=token)
+            for run in page:
+                if "run_key" in run.data.tags:
+                    self._runs[run.data.tags["run_key"]] = run.info.run_id
+            token = page.token
+            if not token:
+                break
+        self._client = client
+
+    def _run(self, key: str, name: str, tags: Mapping[str, str], start: float) -> tuple[str, bool]:
+        """The MLflow run with tag run_key = key, made when missing; second: whether it is new."""
+        if key in self._runs:
+            return self._runs[key], False
+        run = self._client.create_run(
+            self._experiment_id, start_time=int(start * 1000), run_name=name,
+            tags={"run_key": key, **{k: str(v) for k, v in tags.items()}},
+        )
+        self._runs[key] = run.info.run_id
+        return run.info.run_id, True
+
+    def _parent_id(self, parent: str, tags: Mapping[str, str]) -> str:
+        kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
+        run_id, new = self._run(f"parent:{parent}", parent, {**kept, "kind": "parent"}, time.time())
+        if new:
+            self._client.set_terminated(run_id, "FINISHED")
+        return run_id
+
+    def _project(self, run_dir: RunDir, tags: dict, parent: str, child: str) -> None:
+        from mlflow.entities import Metric, Param
+
+        rows = run_dir.rows()
+        if not rows:
+            return
+        client, key = self._client, run_dir.run_id
+        parent_id = self._parent_id(parent, tags)
+        run_id, new = self._run(
+            key, child, {**tags, "run_id": key, "mlflow.parentRunId": parent_id}, rows[0]["time"]
+        )
+        if key not in self._sent:
+            self._sent[key] = set() if new else self._sent_epochs(run_id)
+            if new or not client.get_run(run_id).data.params:
+                self._describe(run_id, run_dir, rows[0])
+        for row in run_dir.epochs():
+            if row["epoch"] not in self._sent[key]:
+                stamp = int(row["time"] * 1000)
+                client.log_batch(run_id, metrics=[
+                    Metric(metric_name(name), value, stamp, row["epoch"])
+                    for name, value in row["metrics"].items() if value is not None
+                ])
+                self._sent[key].add(row["epoch"])
+        last = rows[-1]
+        state = last["event"]
+        status = STATUS.get(state, "RUNNING")
+        info = client.get_run(run_id)
+        if status == "RUNNING":
+            if info.info.status != "RUNNING":
+                client.update_run(run_id, status="RUNNING")
+            return
+        if info.data.tags.get("state") == state and info.info.status == status:
+            return
+        if state == "finished":
+            stamp = int(last["time"] * 1000)
+            values = {k: v for k, v in last["metrics"].items() if k.startswith("test/")}
+            values |= {f"best/{k.replace('/', '_', 1)}": v for k, v in last["metrics"].items()
+                       if k == "dev/miou"}
+            values |= {"best/epoch": last["best_epoch"], "duration_s": last["duration_s"],
+                       "peak_memory_mb": last["peak_memory_mb"]}
+            client.log_batch(run_id, metrics=[
+                Metric(metric_name(name), float(value), stamp, last["best_epoch"])
+                for name, value in values.items() if value is not None and math.isfinite(value)
+            ], params=[Param("n_parameters", str(self._start(rows)["n_parameters"]))])
+            for name in ARTIFACTS:
+                self._put(run_id, info.info.artifact_uri, run_dir.path / name)
+        if "error" in last:
+            client.set_tag(run_id, "error", last["error"])
+        client.set_terminated(run_id, status, end_time=int(last["time"] * 1000))
+        client.set_tag(run_id, "state", state)  # the final marker, written last
+
+    @staticmethod
+    def _start(rows: list[dict]) -> dict:
+        return next(row for row in rows if row["event"] == "start")
+
+    def _sent_epochs(self, run_id: str) -> set[int]:
+        return {m.step for m in self._client.get_metric_history(run_id, "train/loss")}
+
+    def _describe(self, run_id: str, run_dir: RunDir, start: dict) -> None:
+        from mlflow.data.http_dataset_source import HTTPDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.entities import DatasetInput, InputTag, Param, RunTag
+
+        config = json.loads(run_dir.config.read_text())["config"]
+        flat = {k: v for k, v in config.items() if k != "loss_params"}
+        flat |= {f"loss.{k}": v for k, v in config["loss_params"].items()}
+        self._client.log_batch(
+            run_id,
+            params=[Param(k, str(v)) for k, v in flat.items()],
+            tags=[RunTag(f"env.{k}", str(v)) for k, v in start.get("environment", {}).items()],
+        )
+        source = HTTPDatasetSource(Path(self._dataset["path"]).as_uri())
+        data = MetaDataset(source, name=self._dataset["name"],
+                           digest=self._dataset["fingerprint"][:32])
+        tag = InputTag("mlflow.data.context", "train")
+        self._client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [tag])])
+
+    def _put(self, run_id: str, artifact_uri: str, path: Path) -> None:
+        """Store a file as an artifact: a hard link beside a local database, else an upload."""
+        if not path.exists():
+            return
+        url = urlparse(artifact_uri)
+        if url.scheme in ("", "file"):
+            folder = Path(unquote(url.path))
+            folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                try:
+                    os.link(path, folder / path.name)
+                except FileExistsError:
+                    raise
+                except OSError:  # another file system: copy
+                    self._client.log_artifact(run_id, str(path))
+            return
+        self._client.log_artifact(run_id, str(path))
+
+    def _parent(self, parent: str, tags: dict, params: dict, metrics: dict, step: int) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        run_id = self._parent_id(parent, tags)
+        stamp = int(time.time() * 1000)
+        known = self._client.get_run(run_id).data.params
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(metric_name(k), float(v), stamp, step) for k, v in metrics.items()
+                     if v is not None and math.isfinite(v)],
+            params=[Param(k, str(v)) for k, v in params.items() if k not in known],
+            tags=[RunTag(k, str(v)) for k, v in tags.items()],
+        )

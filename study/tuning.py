@@ -1,0 +1,205 @@
+"""The only file that imports optuna: tunes the loss weights of each loss, the same budget for each.
+
+The driver asks and tells, workers train. Trials have role `trial`, their own seed range, and never
+open the test images. The default settings are trial 0.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from seglib.losses import loss_spec
+from study.config import SEED_RANGES, RunConfig, digest
+from study.declaration import Study
+from study.executor import Event, Job, LocalExecutor
+from study.rundir import RunDir, write_json
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+LAST_EVALUATIONS = 2  # the objective is the mean dev mIoU of this many last evaluations
+# Settings from the literature that are tried beside the defaults (science notes: JDT, nnU-Net).
+PUBLISHED: dict[str, list[dict[str, float]]] = {"dice_bce": [{"loss.share": 0.75}]}
+
+
+class TuningError(ValueError):
+    """A tuning cannot be started or used; the message says what to do."""
+
+
+def search_space(loss: str, has_background: bool) -> dict[str, BaseDistribution]:
+    """What is tuned for a loss: its declared parameters, class weights, learning rate."""
+    spec = loss_spec(loss)
+    space: dict[str, BaseDistribution] = {
+        f"loss.{name}": FloatDistribution(*param.search, log=param.log)
+        for name, param in spec.params.items() if param.search
+    }
+    if spec.cross_entropy:
+        space["class_weight_exponent"] = FloatDistribution(0.0, 1.0)
+        if has_background:
+            space["background_multiplier"] = FloatDistribution(0.25, 2.0, log=True)
+    space["lr_multiplier"] = FloatDistribution(0.3, 3.0, log=True)
+    return space
+
+
+def default_point(loss: str, space: Mapping[str, object]) -> dict[str, float]:
+    """The untuned settings of a loss as a point of its space."""
+    neutral = {"class_weight_exponent": 0.0, "background_multiplier": 1.0, "lr_multiplier": 1.0}
+    declared = {f"loss.{k}": p.default for k, p in loss_spec(loss).params.items()}
+    return {name: (neutral | declared)[name] for name in space}
+
+
+def tuning_key(study: Study, cell: Mapping) -> str:
+    """Names a tuning: data, base recipe, network with its weights, and loss."""
+    config = study.config(cell, 0)
+    return digest({"data": config.data, "recipe": study.declaration["recipe"],
+                   "network": config.network, "weights": config.weights, "loss": config.loss,
+                   "loss_params": study.declaration["loss_params"]})
+
+
+def tuned_values(out: Path, study: Study, cell: Mapping) -> dict[str, object]:
+    """The values of the tuned cell that belongs to a default cell.
+
+    Raises: TuningError naming the command when the tuning is not finished.
+    """
+    values, file = cell["values"], out / "tuning" / f"{tuning_key(study, cell)}.json"
+    if not file.exists():
+        raise TuningError(
+            f"no finished tuning for {cell['arm']} with this data and recipe; run "
+            f"`python runs.py --tune --only model={values['model']} --only init={values['init']} "
+            f"--only loss={values['loss']}` with the same settings first"
+        )
+    return {**values, "tuning": "tuned", **json.loads(file.read_text())["params"]}
+
+
+class CellTuning:
+    """The Optuna study of one network and loss."""
+
+    def __init__(self, out: Path, study: Study, cell: Mapping, n_trials: int) -> None:
+        if n_trials < 1:
+            raise TuningError(f"tune.trials must be at least 1, got {n_trials}")
+        self.study, self.cell, self.n_trials = study, cell, n_trials
+        self.key = tuning_key(study, cell)
+        self.runs, self.result = out / "tuning" / self.key, out / "tuning" / f"{self.key}.json"
+        self.space = search_space(cell["values"]["loss"], study.declaration["data"]["background"])
+        self.runs.mkdir(parents=True, exist_ok=True)
+        warmup = round(study.declaration["recipe"]["warmup_frac"]
+                       * study.declaration["recipe"]["epochs"])
+        storage = f"sqlite:///{(out / 'tuning' / 'optuna.db').resolve()}"
+        existing = self._open(storage, seed=0, warmup=warmup)
+        self.optuna = self._open(storage, seed=len(existing.trials), warmup=warmup)
+        if self.optuna.direction.name != "MAXIMIZE":
+            raise TuningError(f"tuning {self.key} must maximise, got {self.optuna.direction.name}")
+        self.trials: dict[str, FrozenTrial | optuna.Trial] = {}
+        self._revive()
+
+    def _open(self, storage: str, *, seed: int, warmup: int) -> optuna.Study:
+        return optuna.create_study(
+            study_name=self.key, storage=storage, direction="maximize", load_if_exists=True,
+            sampler=optuna.samplers.TPESampler(seed=int(self.key[:6], 16) + seed),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warmup),
+        )
+
+    def _revive(self) -> None:
+        """Queue the defaults first; close trials a dead driver left and queue them again."""
+        loss = self.cell["values"]["loss"]
+        default = default_point(loss, self.space)
+        if not self.optuna.trials:
+            for point in ({}, *PUBLISHED.get(loss, [])):
+                self.optuna.enqueue_trial(default | point)
+        for trial in self.optuna.get_trials(states=(TrialState.RUNNING,)):
+            self.optuna.tell(trial.number, state=TrialState.FAIL)
+            self.optuna.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number})
+
+    def _spent(self) -> int:
+        """Trials that count against the budget: all begun ones but those queued again."""
+        retried = {t.user_attrs.get("retry_of") for t in self.optuna.trials}
+        return sum(t.state != TrialState.WAITING and t.number not in retried
+                   for t in self.optuna.trials)
+
+    def config(self, params: Mapping[str, float]) -> RunConfig:
+        """The run of one trial: what Optuna suggested reaches the loss under the same names."""
+        cell = {"values": {**self.cell["values"], "tuning": "tuned", **params}}
+        return self.study.config(cell, SEED_RANGES["trial"].start, role="trial")
+
+    @property
+    def name(self) -> str:
+        return f"tune {self.cell['arm']}"
+
+    def jobs(self, prepare: Callable[[RunConfig], RunConfig], commit: str) -> Iterator[Job]:
+        """Trials until the budget is spent, one at a time as workers become free."""
+        while self._spent() < self.n_trials:
+            trial = self.optuna.ask(self.space)
+            config = prepare(self.config(trial.params))
+            run_dir = RunDir(self.runs / config.run_id)
+            trial.set_user_attr("run_id", config.run_id)
+            if run_dir.state() in ("finished", "failed", "pruned"):
+                self._tell(trial, run_dir)
+                continue
+            self.trials[config.run_id] = trial
+            yield Job(config, f"{self.name} trial {trial.number}", run_dir.path, commit)
+
+    def take(self, event: Event, executor: LocalExecutor) -> None:
+        """Report an epoch to the pruner, or close the trial when its run ended."""
+        run_id = event.job.config.run_id
+        if run_id not in self.trials:
+            return
+        trial = self.trials[run_id]
+        if event.kind == "epoch":
+            value = event.row["metrics"].get("dev/miou")
+            if value is not None:
+                trial.report(value, event.row["epoch"])
+                if event.row["epoch"] < event.job.config.epochs and trial.should_prune():
+                    executor.stop(run_id, "pruned")
+            return
+        run_dir = RunDir(event.job.path)
+        if event.kind == "stopped" and event.row.get("reason") == "pruned":
+            run_dir.append("pruned", epoch=run_dir.epochs()[-1]["epoch"])
+            run_dir.last.unlink(missing_ok=True)
+        if event.kind in ("finished", "failed", "died") or run_dir.state() == "pruned":
+            self._tell(self.trials.pop(run_id), run_dir)
+
+    def _tell(self, trial: optuna.Trial, run_dir: RunDir) -> None:
+        state = run_dir.state()
+        if state == "finished":
+            self.optuna.tell(trial, objective(run_dir))
+        else:
+            self.optuna.tell(
+                trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
+
+    def finish(self) -> dict | None:
+        """Write the result when the budget is spent; None when it is not.
+
+        Raises: TuningError when no trial was completed.
+        """
+        if self._spent() < self.n_trials or self.trials:
+            return None
+        states = [t.state.name.lower() for t in self.optuna.trials]
+        counts = {state: states.count(state) for state in sorted(set(states))}
+        done = self.optuna.get_trials(states=(TrialState.COMPLETE,))
+        if not done:
+            raise TuningError(f"{self.name}: no trial was completed, got {counts}")
+        best = self.optuna.best_trial
+        default = [t.value for t in done if t.params == default_point(
+            self.cell["values"]["loss"], self.space)]
+        result = {
+            "key": self.key, "arm": self.cell["arm"], "params": best.params,
+            "dev_miou": best.value, "default_dev_miou": default[0] if default else None,
+            "trial": best.number, "n_trials": self._spent(), "states": counts,
+        }
+        write_json(self.result, result)
+        return result
+
+
+def objective(run_dir: RunDir) -> float:
+    """Mean dev mIoU of the last evaluations, not the best epoch: less lucky."""
+    values = [row["metrics"]["dev/miou"] for row in run_dir.epochs()
+              if "dev/miou" in row["metrics"]]
+    return float(np.mean(values[-LAST_EVALUATIONS:]))

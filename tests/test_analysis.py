@@ -1,0 +1,418 @@
+"""Reading, tables and the report on tiny written studies; `pytest tests/test_analysis.py`."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from analysis import figures, tables
+from analysis.__main__ import main
+from analysis.panel import colourize, prediction_panel, voc_palette
+from analysis.records import read_study
+from analysis.render import escape
+from analysis.report import write_report
+
+CLASSES = ("background", "disc", "bar", "ring")  # ring: in fit, not in test
+HOSTILE = "<script>alert(1)</script>|x"
+ENVIRONMENT = {"device": "cpu", "threads": 1, "commit": "abc123"}
+
+
+def cell(network: str, loss: str, tuning: str = "default", cell_id: str | None = "") -> dict:
+    """A declared cell; its id is its arm unless given."""
+    arm = f"{network}-{loss}" + ("" if tuning == "default" else f"-{tuning}")
+    model, init = network.split("-", 1)
+    values = {"model": model, "init": init, "loss": loss, "tuning": tuning}
+    cell_id = f"id-{arm}" if cell_id == "" else cell_id
+    return {"arm": arm, "network": network, "cell_id": cell_id, "values": values}
+
+
+def write_study(root: Path, cells: list[dict], classes=CLASSES, **changes) -> Path:
+    """A study directory with a declaration, a panel of two images and no run."""
+    pixels = {"fit": [0.8, 0.15, 0.002, 0.048], "test": [0.8, 0.15, 0.05, 0.0]}
+    images = {"fit": [1.0, 0.5, 0.1, 0.2], "test": [1.0, 0.5, 0.1, 0.0]}
+    declaration = {
+        "format": 1,
+        "name": root.name,
+        "created": "2026-11-22T13:00:00+00:00",
+        "matrix": "default",
+        "data": {
+            "name": "shapes",
+            "path": "data/shapes",
+            "fingerprint": "f00d",
+            "classes": list(classes),
+            "background": True,
+            "max_side": None,
+            "n_images": {"fit": 24, "dev": 6, "test": 10},
+            "pixel_share": pixels | {"dev": pixels["fit"]},
+            "image_share": images | {"dev": images["fit"]},
+            "void_share": {"fit": 0.03, "dev": 0.02, "test": 0.03},
+            "constant_floor": {"class": classes[0], "test_miou": 0.267},
+            "notes": ["dev is small"],
+        },
+        "recipe": {"epochs": 3, "lr": 0.003},
+        "cells": cells,
+        "excluded": [{"where": {"model": "unet", "init": "pretrained"}, "reason": "no encoder"}],
+        "baseline": cells[0]["arm"],
+        "contrasts": [],
+        "smallest_difference": 0.005,
+        "weights": {"source": "pretext", "sha256": "beef", "note": "drawn scenes"},
+        "contract": {"void": "never scored"},
+    }
+    (root / "runs").mkdir(parents=True)
+    (root / "study.json").write_text(json.dumps(declaration | changes))
+    rng = np.random.default_rng(0)
+    masks = rng.integers(0, 3, (2, 12, 16), dtype=np.uint8)
+    masks[:, :2] = 255
+    arrays = {f"image_{i}": rng.integers(0, 255, (12, 16, 3), dtype=np.uint8) for i in (0, 1)}
+    arrays |= {f"mask_{i}": masks[i] for i in (0, 1)}
+    np.savez(root / "panel.npz", names=np.array(["a", "b"]), **arrays)
+    return root
+
+
+def write_run(root: Path, cell: dict, seed: int, ious=(0.9, 0.6, 0.3), end="finished", **changes):
+    """One run of three epochs; `ious` of the classes in test. Returns its folder."""
+    path = root / "runs" / changes.get("run_id", f"{len(list((root / 'runs').iterdir())):04d}")
+    path.mkdir()
+    config = {"seed": seed, "role": "final", "epochs": 3, "lr": 0.003, "loss_params": {}}
+    stored = {"run_id": path.name, **{key: cell[key] for key in ("cell_id", "arm", "network")}}
+    stored["config"] = config | changes.get("config", {})
+    (path / "config.json").write_text(json.dumps(stored))
+    classes = json.loads((root / "study.json").read_text())["data"]["classes"]
+    environment = ENVIRONMENT | changes.get("environment", {})
+    events = [{"event": "start", "environment": environment, "n_parameters": 1_500_000}]
+    for epoch in (1, 2, 3):
+        metrics = {"train/loss": 1 / epoch}
+        metrics |= {"dev/miou": 0.1 * epoch} if epoch != 2 else {}
+        events.append({"event": "epoch", "epoch": epoch, "metrics": metrics})
+    miou = sum(ious) / len(ious)
+    result = {"dev/miou": 0.3, "test/miou": miou, "test/pixel_accuracy": 0.75}
+    result |= {f"test/iou/{name}": x for name, x in zip(classes, (*ious, 0.0), strict=True)}
+    last = {"event": end, "best_epoch": 3, "duration_s": 120, "peak_memory_mb": 9.5}
+    last |= {"metrics": result} if end == "finished" else {"error": changes.get("error", "boom")}
+    events += [last] if end else []
+    lines = [json.dumps(event | {"time": 1.0}) for event in events]
+    (path / "journal.jsonl").write_text("\n".join(lines) + "\n")
+    if end == "finished":
+        rng = np.random.default_rng(seed)
+        arrays = {"test": rng.integers(0, 9, (2, 4, 4)), "dev": rng.integers(0, 9, (1, 4, 4))}
+        names = {"test_names": np.array(["a", "b"]), "dev_names": np.array(["c"])}
+        np.savez(path / "confusion.npz", **arrays, **names)
+        maps = {f"prediction_{i}": np.full((12, 16), i + seed % 2, np.uint8) for i in (0, 1)}
+        np.savez(path / "panel.npz", **maps)
+    return path
+
+
+BCE, DICE, TUNED, NEVER, FAILING = CELLS = [
+    cell("unet-scratch", "bce"),
+    cell("unet-scratch", "dice_bce"),
+    cell("unet-scratch", "bce", "tuned"),
+    cell("resnetunet-pretrained", "bce", cell_id=None),
+    cell("resnetunet-pretrained", "dice_bce"),
+]
+OTHER = cell("resnetunet-scratch", "bce")  # never declared
+
+
+@pytest.fixture(scope="module")
+def study_dir(tmp_path_factory) -> Path:
+    """bce: 3 seeds; dice_bce: 2 of 3 (one failed); tuned: 1; one arm never run, one only failed."""
+    root = write_study(tmp_path_factory.mktemp("outputs") / "tiny", CELLS)
+    for seed, ious in enumerate([(0.9, 0.6, 0.0), (0.9, 0.6, 0.3), (0.9, 0.6, 0.9)]):
+        write_run(root, BCE, seed, ious)  # test mIoU 0.5, 0.6, 0.8
+    write_run(root, DICE, 0, (0.7, 0.7, 0.7))
+    write_run(root, DICE, 1, (0.8, 0.8, 0.8), environment={"device": "cuda"})
+    write_run(root, DICE, 2, end="failed", error="loss is nan\nin epoch 2")
+    write_run(root, TUNED, 0, (0.4, 0.4, 0.4))
+    write_run(root, FAILING, 0, end="failed")
+    write_run(root, BCE | {"cell_id": "old"}, 0, (0.1, 0.1, 0.1), config={"epochs": 1})
+    write_run(root, OTHER, 5, (0.2, 0.2, 0.2))
+    write_run(root, BCE, 7, (0.0, 0.0, 0.0), config={"role": "trial"})
+    return root
+
+
+@pytest.fixture(scope="module")
+def study(study_dir):
+    return read_study(study_dir)
+
+
+@pytest.fixture(scope="module")
+def report(study, tmp_path_factory) -> Path:
+    return write_report(study, tmp_path_factory.mktemp("report")).parent
+
+
+def test_records_hold_what_the_files_say(study):
+    run = study.runs[0]
+    assert (run.arm, run.network, run.seed, run.state) == (
+        BCE["arm"],
+        "unet-scratch",
+        0,
+        "finished",
+    )
+    assert (run.best_epoch, run.duration_s, run.n_parameters) == (3, 120.0, 1_500_000)
+    assert run.environment["commit"] == "abc123"
+    assert run.history["epoch"].tolist() == [1, 2, 3]
+    assert np.isnan(run.history["dev/miou"][1])
+    names, counts = run.confusion("test")
+    assert names == ("a", "b") and counts.shape == (2, 4, 4) and counts.dtype == np.int64
+    assert [m.shape for m in run.panel()] == [(12, 16)] * 2
+    assert study.panel().names == ("a", "b")
+    assert [r.seed for r in study.finished(DICE["arm"])] == [0, 1]
+    with pytest.raises(ValueError, match="arm must be one of .*got 'nope'"):
+        study.finished("nope")
+
+
+def test_summary_known_answers(study):
+    table = tables.summary(study).set_index("arm")
+    assert list(table.index) == [c["arm"] for c in CELLS]
+    assert table["n"].tolist() == [3, 2, 1, 0, 0]
+    assert table["n_failed"].tolist() == [0, 1, 0, 0, 1]
+    assert table["status"].tolist() == ["finished", "incomplete", "finished", "not run", "failed"]
+    bce = table.loc[BCE["arm"]]
+    assert bce["test/miou mean"] == pytest.approx(1.9 / 3)
+    # deviations -4/30, -1/30, 5/30: their squares sum to 42/900; ddof 0 would give 0.1247
+    assert bce["test/miou sd"] == pytest.approx(math.sqrt(42 / 900 / 2))
+    assert (bce["test/miou min"], bce["test/miou max"]) == pytest.approx((0.5, 0.8))
+    assert (bce["minutes per run mean"], bce["parameters, M"]) == (2.0, 1.5)
+    assert np.isnan(table.loc[TUNED["arm"], "test/miou sd"])
+    assert table.loc[[NEVER["arm"], FAILING["arm"]], "test/miou mean"].isna().all()
+    assert table["tuning"].tolist() == ["default", "default", "tuned", "default", "default"]
+
+
+def test_tuning_has_a_column_only_if_something_is_tuned(tmp_path):
+    root = write_study(tmp_path / "s", [BCE, DICE])
+    assert "tuning" not in tables.summary(read_study(root))
+
+
+def test_labels_and_varied_values_tell_arms_apart(tmp_path):
+    low, high = cell("unet-scratch", "ft"), cell("unet-scratch", "ft")
+    low["arm"], high["arm"], low["cell_id"] = "unet-scratch-ft-low", "unet-scratch-ft-high", "low"
+    low["values"] |= {"loss.fn_weight": 0.3}
+    high["values"] |= {"loss.fn_weight": 0.7}
+    tuned = cell("unet-scratch", "bce", "tuned")
+    tuned["values"] |= {"lr_multiplier": 2.0}
+    study = read_study(write_study(tmp_path / "s", [low, high, tuned]))
+    table = tables.summary(study)
+    assert table["loss.fn_weight"].tolist() == ["0.3", "0.7", ""]
+    assert "tuning" in table and "lr_multiplier" not in table
+    assert [c.variant for c in study.cells] == ["ft-low", "ft-high", "bce-tuned"]
+    assert tables.settings(study)["settings"].tolist()[2] == "lr_multiplier = 2.0"
+
+
+def test_per_class_means_order_and_absent_class(study):
+    table = tables.per_class(study)
+    assert table["class"].tolist() == ["background", "disc", "ring", "bar"]  # by fit pixels
+    assert table["in_test"].tolist() == [True, True, False, True]
+    assert table[BCE["arm"]].tolist() == pytest.approx([0.9, 0.6, np.nan, 0.4], nan_ok=True)
+    assert table[NEVER["arm"]].isna().all()
+
+
+def test_aggregate_arm(study):
+    bce, tuned = (tables.aggregate_arm(study, c["arm"]) for c in (BCE, TUNED))
+    assert bce["n"] == 3
+    assert bce["test/iou/bar/mean"] == pytest.approx(0.4)
+    assert bce["test/iou/bar/sd"] == pytest.approx(math.sqrt((0.16 + 0.01 + 0.25) / 2))
+    assert not any("ring" in key or key.startswith("dev") for key in bce)
+    assert tuned["n"] == 1 and "test/miou/sd" not in tuned
+    assert tables.aggregate_arm(study, NEVER["arm"]) == {"n": 0}
+
+
+def test_missing_names_every_gap(study):
+    table = tables.missing(study).set_index("run")
+    assert table["state"].to_dict() == {
+        "unet-scratch-dice_bce seed 2": "failed",
+        "unet-scratch-bce-tuned seed 1": "not run",
+        "unet-scratch-bce-tuned seed 2": "not run",
+        "resnetunet-pretrained-bce": "not run",
+        "resnetunet-pretrained-dice_bce seed 0": "failed",
+        "resnetunet-pretrained-dice_bce seed 1": "not run",
+        "resnetunet-pretrained-dice_bce seed 2": "not run",
+    }
+    assert table["reason"].iloc[0] == "loss is nan in epoch 2"
+
+
+def test_superseded_runs_are_listed_and_never_pooled(study):
+    table = tables.superseded(study)
+    assert table["run"].tolist() == ["unet-scratch-bce seed 0", "resnetunet-scratch-bce seed 5"]
+    assert table["differs"].tolist() == ["epochs = 1 (study: 3)", ""]
+    assert len(tables.runs(study)) == 8
+    assert tables.runs(study)["test_miou"].min() == pytest.approx(0.4)
+
+
+def test_history_is_long_without_gaps(study):
+    table = tables.history(study)
+    one = table[(table["arm"] == BCE["arm"]) & (table["seed"] == 0)]
+    assert one[one["metric"] == "dev/miou"]["epoch"].tolist() == [1, 3]
+    assert set(table["variant"]) == {"bce", "dice_bce", "bce-tuned"}
+
+
+def test_environment_mixtures_count_runs(study):
+    table = tables.environment_mixtures(study)
+    assert table[["key", "value", "n_runs"]].values.tolist() == [
+        ["device", "cpu", 5],
+        ["device", "cuda", 1],
+    ]
+
+
+def test_duplicate_arm_and_seed_is_refused(tmp_path):
+    root = write_study(tmp_path / "s", [BCE])
+    write_run(root, BCE, 0)
+    write_run(root, BCE, 0)
+    with pytest.raises(ValueError, match="0000 and 0001 both for unet-scratch-bce seed 0"):
+        read_study(root)
+
+
+def test_journal_cut_lines_and_repeated_epochs(tmp_path):
+    root = write_study(tmp_path / "s", [BCE])
+    journal = write_run(root, BCE, 0, end="") / "journal.jsonl"
+    again = {"event": "epoch", "epoch": 2, "metrics": {"train/loss": 99.0}}
+    with journal.open("a") as file:
+        file.write(json.dumps(again) + '\n{"event": "finished", "metr')
+    run = read_study(root).runs[0]
+    assert (run.state, run.result) == ("unfinished", {})
+    assert "epoch 3 recorded" in run.error
+    assert run.history["train/loss"].tolist() == pytest.approx([1, 1 / 2, 1 / 3])
+    whole = json.dumps({"event": "start", "environment": {}, "n_parameters": 1})
+    with journal.open("a") as file:  # the next attempt keeps the cut line on its own
+        file.write("\n" + whole + "\n")
+    run = read_study(root).runs[0]
+    assert (run.state, len(run.environments)) == ("unfinished", 2)
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([lines[0][:20], *lines[1:3]]))
+    with pytest.raises(ValueError, match=r"journal.jsonl line 1 must be a JSON object"):
+        read_study(root)
+
+
+@pytest.mark.parametrize(
+    ("last", "state", "reason"),
+    [
+        ({"event": "stopped"}, "unfinished", "stopped on request, epoch 3 recorded"),
+        ({"event": "pruned", "epoch": 2}, "pruned", "pruned at epoch 2"),
+        ({"event": "died", "error": "killed"}, "unfinished", "died: killed, epoch 3 recorded"),
+        ({"event": "failed", "error": "a\n b"}, "failed", "a b"),
+    ],
+)
+def test_last_event_decides_the_state(tmp_path, last, state, reason):
+    root = write_study(tmp_path / "s", [BCE])
+    path = write_run(root, BCE, 0, end="")
+    with (path / "journal.jsonl").open("a") as file:
+        file.write(json.dumps(last) + "\n")
+    run = read_study(root).runs[0]
+    assert (run.state, run.error) == (state, reason)
+
+
+def test_finished_run_without_its_numbers_is_refused(tmp_path):
+    root = write_study(tmp_path / "s", [BCE])
+    write_run(root, BCE, 0, (0.5, float("nan"), 0.5))
+    with pytest.raises(ValueError, match="none for test/miou, test/iou/disc;"):
+        read_study(root)
+
+
+def test_broken_studies_say_what_to_do(tmp_path):
+    write_study(tmp_path / "good", [BCE])
+    with pytest.raises(ValueError, match="study.json, got .*none.* studies beside it: good; run"):
+        read_study(tmp_path / "none")
+    bad = write_study(tmp_path / "bad", [BCE], format=2)
+    with pytest.raises(ValueError, match="format must be 1, got 2; read it with"):
+        read_study(bad)
+    (bad / "study.json").write_text('{"format": 1')
+    with pytest.raises(ValueError, match="must be a JSON object, got an unreadable file"):
+        read_study(bad)
+    with pytest.raises(ValueError, match="arm must be unique"):
+        read_study(write_study(tmp_path / "twice", [BCE, BCE]))
+
+
+def test_report_shows_n_failures_and_absences(report):
+    for name in ("report.md", "index.html"):
+        text = (report / name).read_text()
+        assert "6 of 8 runs of declared arms finished (seeds 0, 1, 2)" in text
+        assert "3 of 5 declared arms have a finished run" in text
+        assert "No intervals in this report" in text
+        assert "unet-scratch-dice_bce seed 2" in text and "loss is nan in epoch 2" in text
+        assert "ring (not in test)" in text
+        assert "unet-scratch-bce (n=3)" in text and "unet-scratch-dice_bce (n=2)" in text
+        assert "n or seeds differ between arms" in text
+        assert "model = unet, init = pretrained" in text and "no encoder" in text
+        assert "resnetunet-scratch-bce seed 5" in text
+        assert "beef" in text and "f00d" in text and "abc123" in text
+        assert "runs.py --grid --data shapes" in text
+    row = next(
+        s for s in (report / "report.md").read_text().splitlines() if "| bce | default | 3" in s
+    )
+    assert "| 0.633 | 0.153 | 0.500 | 0.800 |" in row
+
+
+def test_report_is_one_file_that_fetches_nothing(report):
+    page = (report / "index.html").read_text()
+    assert not re.search(r"https?://|@import|<script|<link(?! rel=\"icon\" href=\"data:,\")", page)
+    assert set(re.findall(r'src="(.{5})', page)) == {"data:"} and "url(" not in page
+    assert page.count("<img") == 5 == len(list((report / "figures").glob("*.png")))
+    for link in re.findall(r"\]\((.*?)\)", (report / "report.md").read_text()):
+        assert (report / link).is_file()
+    header = (report / "tables" / "per_class.csv").read_text().splitlines()[0]
+    assert "unet-scratch-bce (n=3)" in header
+
+
+def test_hostile_names_stay_text(tmp_path):
+    bad = cell("unet-scratch", HOSTILE)
+    classes = (HOSTILE, "a$b$", "_hidden", "**bold**\nnew")
+    root = write_study(tmp_path / HOSTILE.replace("/", ""), [bad, DICE], classes)
+    write_run(root, bad, 0)
+    write_run(root, DICE, 0, end="failed", error=HOSTILE)
+    out = write_report(read_study(root), tmp_path / "out").parent
+    page, text = (out / "index.html").read_text(), (out / "report.md").read_text()
+    assert "<script" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;|x" in page
+    assert "<script" not in text.split("```")[0]
+    rows = [line for line in text.splitlines() if line.startswith("|") and "alert" in line]
+    assert rows and all("alert(1)&lt;/script&gt;\\|x" in row for row in rows)
+    summary = [line for line in text.splitlines() if line.startswith("| unet-scratch | ")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in summary} == {14}
+    assert escape("a|b\n`c` [d](e) *f* & \\") == r"a\|b \`c\` \[d](e) \*f\* &amp; \\"
+
+
+def test_study_without_runs_or_panel_still_reports(tmp_path):
+    root = write_study(tmp_path / "s", [BCE])
+    (root / "panel.npz").unlink()
+    text = (write_report(read_study(root), tmp_path / "o").parent / "report.md").read_text()
+    assert "0 of 0 runs" in text and "| not run |" in text and "no example images" in text
+    assert text.count("None.") == 2  # superseded, mixtures
+
+
+def test_command_line(tmp_path, capsys):
+    root = write_study(tmp_path / "s", [BCE])
+    write_run(root, BCE, 0)
+    write_run(root, BCE, 1, environment={"commit": ""})
+    assert main(["--study", "s", "--out", str(tmp_path)]) == 0
+    assert "git checkout" not in (root / "report" / "report.md").read_text()
+    assert Path(capsys.readouterr().out.strip()) == root / "report" / "index.html"
+    assert main(["--study", "t", "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "studies beside it: s" in error
+
+
+def test_figures_are_figures_and_check_sizes(study):
+    per_class, n = tables.per_class(study), tables.n_finished(study)
+    figure = figures.per_class_map(per_class, n)
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert isinstance(figure, Figure) and labels[2] == "ring (not in test)"
+    curves = figures.learning_curves(tables.history(study), ["bce", "dice_bce"])
+    assert len(curves.axes) == 1  # only one network has finished runs
+    assert sum(str(line.get_gid()).startswith("seed") for line in curves.axes[0].lines) == 6
+    panel = study.panel()
+    with pytest.raises(ValueError, match="predictions of x must have the masks' sizes"):
+        prediction_panel(panel.images, panel.masks, {"x": panel.masks[:1]}, CLASSES)
+
+
+def test_voc_colours():
+    assert voc_palette()[[0, 1, 2, 15, 20]].tolist() == [
+        [0, 0, 0],
+        [128, 0, 0],
+        [0, 128, 0],
+        [192, 128, 128],
+        [0, 64, 128],
+    ]
+    assert colourize(np.full((4, 4), 255, np.uint8)).min() >= 200

@@ -1,0 +1,90 @@
+"""Shapes, sizes, and what weights files are accepted."""
+
+import hashlib
+import shutil
+from urllib.error import URLError
+
+import pytest
+import torch
+
+from seglib.models import MULTIPLE, build_model
+from seglib.models.weights import WeightsError, load_encoder, resolve_weights
+
+
+@pytest.mark.parametrize("name, width, encoder", [
+    ("unet", 8, "resnet18"), ("resnetunet", 64, "resnet18"), ("resnetunet", 64, "resnet50"),
+])
+def test_fully_convolutional(name, width, encoder):
+    model = build_model(name, n_classes=5, width=width, encoder=encoder).eval()
+    for factor in ((1, 1), (2, 3)):
+        height, width_px = (MULTIPLE[name] * f for f in factor)
+        with torch.inference_mode():
+            assert model(torch.zeros(1, 3, height, width_px)).shape == (1, 5, height, width_px)
+
+
+def test_unet_is_the_original_size():
+    model = build_model("unet", n_classes=21)
+    channels = [block[0].out_channels for block in model.down]
+    assert channels == [64, 128, 256, 512]
+    double = [(3, 64), (64, 128), (128, 256), (256, 512), (768, 256), (384, 128), (192, 64)]
+    by_hand = sum(9 * o * (i + o) + 4 * o for i, o in double) + 64 * 21 + 21
+    assert sum(p.numel() for p in model.parameters()) == by_hand == 7_787_029
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="model must be one of unet, resnetunet, got 'unett'"):
+        build_model("unett", n_classes=2)
+    with pytest.raises(ValueError, match="encoder must be one of resnet18"):
+        build_model("resnetunet", n_classes=2, encoder="vgg")
+
+
+@pytest.fixture(scope="module")
+def encoder_state():
+    torch.manual_seed(1)
+    return build_model("resnetunet", n_classes=2).encoder.state_dict()
+
+
+@pytest.mark.parametrize("prefix, extra", [("", {}), ("module.encoder.", {}),
+                                           ("", {"fc.weight": torch.zeros(3, 512)})])
+def test_encoder_loads(tmp_path, encoder_state, prefix, extra):
+    path = tmp_path / "w.pt"
+    torch.save({f"{prefix}{k}": v for k, v in encoder_state.items()} | extra, path)
+    found = resolve_weights(str(path))
+    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    model = build_model("resnetunet", n_classes=2)
+    load_encoder(model, path, sha256=found.sha256)
+    assert torch.equal(model.encoder.conv1.weight, encoder_state["conv1.weight"])
+
+
+def test_other_weights_are_refused(tmp_path, encoder_state):
+    model = build_model("resnetunet", n_classes=2)
+    state = dict(encoder_state)
+    state.pop("conv1.weight")
+    state["layer9.weight"] = torch.zeros(1)
+    state["bn1.weight"] = torch.zeros(3)
+    path = tmp_path / "w.pt"
+    torch.save(state, path)
+    found = resolve_weights(str(path))
+    with pytest.raises(WeightsError, match="1 missing .conv1.weight.*1 unexpected .layer9.*shape"):
+        load_encoder(model, path, sha256=found.sha256)
+    with pytest.raises(WeightsError, match="it changed"):
+        load_encoder(model, path, sha256="0" * 64)
+    torch.save(build_model, path)  # code, not tensors
+    with pytest.raises(WeightsError, match="must be a state dict of tensors"):
+        load_encoder(model, path, sha256=resolve_weights(str(path)).sha256)
+    with pytest.raises(WeightsError, match="no such file"):
+        resolve_weights(str(tmp_path / "none.pt"))
+
+
+def test_imagenet_download_is_hash_checked(tmp_path, encoder_state):
+    torch.save(encoder_state, tmp_path / "other.pt")
+    with pytest.raises(WeightsError, match="sha256 beginning with f37072fd"):
+        resolve_weights("imagenet", cache=tmp_path / "cache",
+                        download=lambda url, to: shutil.copy(tmp_path / "other.pt", to))
+
+    def offline(url, to):
+        raise URLError("no network")
+
+    with pytest.raises(WeightsError, match=r"could not download .*resnet18-f37072fd.pth"):
+        resolve_weights("imagenet", cache=tmp_path / "empty", download=offline)
+    assert not list((tmp_path / "empty").iterdir())
