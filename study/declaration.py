@@ -54,7 +54,8 @@ class Study:
         spec = loss_spec(values["loss"])
         given = self.declaration["loss_params"] | values
         params = {name: given[f"loss.{name}"] for name in spec.params if f"loss.{name}" in given}
-        values = {name: v for name, v in values.items() if not name.startswith("loss.")}
+        values = {name: v for name, v in values.items()
+                  if name != "label" and not name.startswith("loss.")}
         if not spec.cross_entropy:
             recipe |= {k: v for k, v in CROSS_ENTROPY_FIELDS.items() if k not in values}
         weights = self.declaration["weights"] if values["init"] == "pretrained" else None
@@ -117,7 +118,6 @@ class Study:
                 )
             if not same:
                 self.cells.append(trial.cells[0])
-        self.save()
 
 
 def declare(
@@ -215,21 +215,23 @@ def _shown(value: object) -> str:
 
 
 def split_settings(settings: Mapping[str, str]) -> tuple[dict, dict, dict]:
-    """Sort `--set` names into recipe fields, loss parameters and environment fields, as text.
+    """Sort `--set` names into recipe and environment fields, as text, and checked loss parameters.
 
     Raises: ConfigError listing near misses for an unknown name.
     """
-    loss_names = {f"loss.{name}" for spec in LOSSES.values() for name in spec.params}
+    loss_names = {f"loss.{name}": param for spec in LOSSES.values()
+                  for name, param in spec.params.items()}
+    settable = set(ENVIRONMENT) - {"store", "weights_path", "device"}
     recipe, loss_params, environment = {}, {}, {}
     for name, text in settings.items():
         if name in RECIPE:
             recipe[name] = text
         elif name in loss_names:
-            loss_params[name] = text
-        elif name in ENVIRONMENT and name not in ("store", "weights_path"):
+            loss_params[name] = loss_names[name].check(name, text)
+        elif name in settable:
             environment[name] = text
         else:
-            known = {*RECIPE, *loss_names, *ENVIRONMENT} - {"store", "weights_path"}
+            known = {*RECIPE, *loss_names, *settable, "tuning", "tune.trials"}
             raise unknown_name(name, known, "--set field")
     return recipe, loss_params, environment
 

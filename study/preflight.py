@@ -122,6 +122,17 @@ def check_crops(configs: Iterable[RunConfig]) -> None:
                               f"{max(multiple, config.crop_px // multiple * multiple)}")
 
 
+def check_background(folder: Folder, *settings: Mapping[str, object]) -> None:
+    """Settings that speak of the background need data that has one."""
+    given = {name: value for mapping in settings for name, value in mapping.items()}
+    if folder.has_background:
+        return
+    for name, neutral in (("background_multiplier", 1.0), ("loss.background", "in")):
+        if given.get(name, neutral) != neutral:
+            raise ConfigError(f"{name} must be {neutral} for {folder.name}, got {given[name]}: its "
+                              f"first class is {folder.classes[0]}, not background")
+
+
 def prepare_weights(source: str, encoder: str, progress: Progress | None = None) -> Weights:
     """The pretrained weights file, its hash known and its fit to the encoder checked."""
     from seglib.models import build_model

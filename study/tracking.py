@@ -308,11 +308,13 @@ class Tracker:
 
         run_id = self._parent_id(parent, tags)
         stamp = int(time.time() * 1000)
-        known = self._client.get_run(run_id).data.params
+        known = self._client.get_run(run_id).data
+        values = {metric_name(k): float(v) for k, v in metrics.items()
+                  if v is not None and math.isfinite(v)}
         self._client.log_batch(
             run_id,
-            metrics=[Metric(metric_name(k), float(v), stamp, step) for k, v in metrics.items()
-                     if v is not None and math.isfinite(v)],
-            params=[Param(k, str(v)) for k, v in params.items() if k not in known],
+            metrics=[Metric(k, v, stamp, step) for k, v in values.items()
+                     if known.metrics.get(k) != v],
+            params=[Param(k, str(v)) for k, v in params.items() if k not in known.params],
             tags=[RunTag(k, str(v)) for k, v in tags.items()],
         )

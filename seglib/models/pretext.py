@@ -27,8 +27,8 @@ from seglib.train import lr_factor
 VERSION = 1
 SIDE = 64
 N_TEXTURES = 8
-N_SCENES = 1500
-N_STEPS = 300
+N_SCENES = 600
+N_STEPS = 120
 BATCH = 32
 
 
@@ -108,7 +108,7 @@ def _train(progress: Callable[[int, int], None] | None) -> dict[str, torch.Tenso
 
 
 def pretext_encoder(cache: Path, progress: Callable[[int, int], None] | None = None) -> Path:
-    """The cached encoder file, trained now if it is not there (about a minute on two cores)."""
+    """The cached encoder file, trained now if it is not there (under a minute on two cores)."""
     path = cache / f"pretext-resnet18-v{VERSION}.pt"
     if not path.exists():
         state = _train(progress)

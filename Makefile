@@ -1,0 +1,44 @@
+# make grid: everything from nothing; make help: the rest. PYTHON, OUT, PORT and ARGS can be given.
+PYTHON ?= python3
+OUT ?= outputs
+PORT ?= 5000
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/.installed
+
+.PHONY: help grid plan tune report test lint ui clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+grid: $(READY)  ## run the comparison matrix on the embedded data (about 9 minutes on 2 cores)
+	$(BIN)/python runs.py --grid --out $(OUT) $(ARGS)
+
+plan: $(READY)  ## what --grid would do, and what it would cost
+	$(BIN)/python runs.py --plan --out $(OUT) $(ARGS)
+
+tune: $(READY)  ## tune the loss weights of each loss
+	$(BIN)/python runs.py --tune --out $(OUT) $(ARGS)
+
+report: $(READY)  ## write the report of the default study
+	$(BIN)/python runs.py --report --out $(OUT) $(ARGS)
+
+test: $(READY)  ## the test suite, under 5 minutes on 2 cores
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## style
+	$(BIN)/ruff check .
+
+ui: $(READY)  ## the MLflow UI at http://127.0.0.1:5000
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui \
+	  --backend-store-uri sqlite:///$(OUT)/mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
+
+clean:  ## remove the environment (outputs stay)
+	rm -rf .venv
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed, got: $$($(PYTHON) --version); give PYTHON=..."; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $(READY)

@@ -1,0 +1,57 @@
+"""Training images/s of each network, fp32 against bf16, side by side in one process.
+
+    python benchmarks/throughput.py [threads]
+
+Prints medians over steps and the ratio; run it on an otherwise idle machine.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+
+import torch
+
+from seglib.losses import build_loss
+from seglib.models import build_model
+from seglib.predict import autocast
+
+CASES = [  # model, width, batch, crop in px
+    ("unet", 16, 8, 64),
+    ("resnetunet", 64, 8, 64),
+    ("unet", 64, 4, 224),
+    ("resnetunet", 64, 8, 224),
+]
+N_CLASSES, N_STEPS = 21, 6
+
+
+def images_per_s(name: str, width: int, batch: int, crop_px: int, precision: str) -> float:
+    """Forward, dice_bce, backward and AdamW on random crops."""
+    torch.manual_seed(0)
+    model = build_model(name, n_classes=N_CLASSES, width=width)
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    loss = build_loss("dice_bce", n_classes=N_CLASSES)
+    images = torch.randn(batch, 3, crop_px, crop_px).contiguous(memory_format=torch.channels_last)
+    masks = torch.randint(0, N_CLASSES, (batch, crop_px, crop_px))
+    seconds = []
+    for _ in range(N_STEPS):
+        began = time.perf_counter()
+        with autocast(torch.device("cpu"), precision):
+            logits = model(images)
+        optimizer.zero_grad(set_to_none=True)
+        loss(logits, masks).backward()
+        optimizer.step()
+        seconds.append(time.perf_counter() - began)
+    return batch / statistics.median(seconds[1:])
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else torch.get_num_threads())
+    print(f"{torch.get_num_threads()} threads, images/s")
+    print(f"{'network':<16}{'batch':>6}{'crop':>6}{'fp32':>9}{'bf16':>9}{'ratio':>7}")
+    for case in CASES:
+        slow, fast = (images_per_s(*case, precision) for precision in ("fp32", "bf16"))
+        label = f"{case[0]}-w{case[1]}" if case[0] == "unet" else case[0]
+        print(f"{label:<16}{case[2]:>6}{case[3]:>6}{slow:>9.1f}{fast:>9.1f}{fast / slow:>7.2f}")

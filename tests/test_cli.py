@@ -1,0 +1,218 @@
+"""The real command line with tiny numbers: grid, again, failure, Ctrl-C, tuning, refusals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import write_folder
+from mlflow import MlflowClient
+
+import runs
+from study.matrix import Matrix
+from study.rundir import RunDir
+
+ROOT = Path(__file__).parents[1]
+TINY = {"epochs": 2, "width": 4, "crop_px": 32, "batch_size": 4, "n_evaluations": 2,
+        "precision": "fp32"}
+
+
+def flags(**changes):
+    """TINY as --set flags, with changes; None leaves a field out."""
+    settings = {k: v for k, v in (TINY | changes).items() if v is not None}
+    return [word for k, v in settings.items() for word in ("--set", f"{k}={v}")]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cli")
+    return write_folder(root / "tiny", {"train": 8, "val": 4, "test": 4})
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("out")
+
+
+def main(*words, out, data=None):
+    more = [] if data is None else ["--data", str(data), *flags()]
+    return runs.main([*map(str, words), "--out", str(out), *more])
+
+
+def mlflow_runs(out, study):
+    client = MlflowClient(f"sqlite:///{out}/mlflow.db")
+    experiment = client.get_experiment_by_name(study)
+    return client, client.search_runs([experiment.experiment_id], max_results=1000)
+
+
+@pytest.fixture(scope="module")
+def grid(out, data):
+    """The losses matrix, 2 seeds, through the real main, once."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    assert main("--grid", "--matrix", "losses", "--study", "s", "--seeds", 2, out=out,
+                data=data) == 0
+    return out / "s"
+
+
+def test_grid_leaves_everything(grid, out):
+    states = {RunDir(p).state() for p in (grid / "runs").iterdir()}
+    assert states == {"finished"} and len(list((grid / "runs").iterdir())) == 6
+    client, all_runs = mlflow_runs(out, "s")
+    children = [r for r in all_runs if "mlflow.parentRunId" in r.data.tags]
+    parents = {r.info.run_id: r for r in all_runs if r not in children}
+    assert len(children) == 6 and len(parents) == 3
+    for run in children:
+        assert run.info.status == "FINISHED" and run.data.tags["state"] == "finished"
+        assert run.data.tags["arm"].startswith("unet-w4-scratch-")
+        assert parents[run.data.tags["mlflow.parentRunId"]].data.tags["arm"] == run.data.tags["arm"]
+        assert run.data.params["width"] == "4" and run.data.params["model"] == "unet"
+        assert 0 <= run.data.metrics["test/miou"] <= 1 and "test/iou/stripe" in run.data.metrics
+        history = client.get_metric_history(run.info.run_id, "dev/miou")
+        assert [m.step for m in history] == [1, 2]
+        assert "system/cpu_utilization_percentage" in run.data.metrics
+        assert run.inputs.dataset_inputs[0].dataset.name == "tiny"
+        names = {a.path for a in client.list_artifacts(run.info.run_id)}
+        assert {"best.pt", "history.json", "confusion.npz", "panel.png", "config.json"} <= names
+    focal = next(r for r in children if r.data.params["loss"] == "focal_tversky")
+    assert focal.data.params["loss.fn_weight"] == "0.7"
+    parent = parents[focal.data.tags["mlflow.parentRunId"]]
+    assert parent.data.metrics["n"] == 2 and "test/miou/mean" in parent.data.metrics
+
+
+def test_again_trains_nothing(grid, out, data, capsys):
+    before = {p: p.stat().st_mtime_ns for p in grid.glob("runs/*/journal.jsonl")}
+    began = time.monotonic()
+    assert main("--grid", "--matrix", "losses", "--study", "s", "--seeds", 2, out=out,
+                data=data) == 0
+    assert time.monotonic() - began < 20
+    assert {p: p.stat().st_mtime_ns for p in grid.glob("runs/*/journal.jsonl")} == before
+    assert "0 of 6 chosen runs to do" in capsys.readouterr().out
+    client, all_runs = mlflow_runs(out, "s")
+    assert len(all_runs) == 9
+    assert len(client.get_metric_history(all_runs[0].info.run_id, "train/loss")) in (0, 2)
+
+
+def test_more_seeds_are_no_other_recipe(grid, out, data, capsys):
+    assert main("--plan", "--matrix", "losses", "--study", "s", "--seeds", 3, out=out,
+                data=data) == 0
+    text = capsys.readouterr().out
+    assert "finished x2, new x1" in text and "forecast: 3 runs" in text
+
+
+def test_report(grid, out, capsys):
+    assert main("--report", "--study", "s", out=out) == 0
+    page = (grid / "report/index.html").read_text()
+    assert "unet-w4-scratch-focal_tversky" in page and "http://" not in page
+    assert "unet-w4-scratch-focal_tversky" in (grid / "report/report.md").read_text()
+
+
+def test_tuning_end_to_end(grid, out, data, capsys):
+    words = ("--matrix", "losses", "--study", "s", "--only", "loss=dice_bce", "--seeds", 1)
+    tuned = [*words, "--set", "tuning=tuned"]
+    assert main("--grid", *tuned, out=out, data=data) == 2
+    assert "no finished tuning for unet-w4-scratch-dice_bce" in capsys.readouterr().err
+    assert main("--tune", *words, "--set", "tune.trials=3", out=out, data=data) == 0
+    assert main("--tune", *words, "--set", "tune.trials=3", out=out, data=data) == 0  # no more
+    client, all_runs = mlflow_runs(out, "s")
+    trials = [r for r in all_runs if r.data.tags.get("role") == "trial"]
+    assert len(trials) == 3 and {r.data.tags["state"] for r in trials} <= {"finished", "pruned"}
+    assert all("test/miou" not in r.data.metrics for r in trials)
+    result = json.loads(next((out / "tuning").glob("*.json")).read_text())
+    assert result["n_trials"] == 3 and result["default_dev_miou"] is not None
+    assert main("--grid", *tuned, out=out, data=data) == 0
+    declared = json.loads((grid / "study.json").read_text())["cells"]
+    cell = next(c for c in declared if c["arm"] == "unet-w4-scratch-dice_bce-tuned")
+    assert cell["values"]["loss.share"] == result["params"]["loss.share"]
+    _, all_runs = mlflow_runs(out, "s")
+    final = [r for r in all_runs if r.data.tags.get("arm") == cell["arm"]
+             and r.data.tags.get("role") == "final"]
+    assert len(final) == 1
+    assert float(final[0].data.params["loss.share"]) == result["params"]["loss.share"]
+
+
+def test_a_failed_run_shows_and_the_grid_goes_on(out, data, monkeypatch, capsys):
+    base = {"model": "unet", "init": "scratch", "loss": "bce"}
+    broken = Matrix(cells=({**base, "label": "broken", "weight_decay": 1e38}, base), baseline=base)
+    monkeypatch.setitem(runs.MATRICES, "broken", broken)
+    assert main("--grid", "--matrix", "broken", "--study", "f", "--seeds", 1, out=out,
+                data=data) == 1
+    text = capsys.readouterr().out
+    assert "failed: unet-w4-scratch-broken seed 0: run " in text and "loss is not finite" in text
+    _, all_runs = mlflow_runs(out, "f")
+    status = {r.data.tags["arm"]: r.info.status for r in all_runs if "role" in r.data.tags}
+    assert status == {"unet-w4-scratch-broken": "FAILED", "unet-w4-scratch-bce": "FINISHED"}
+    failed = next(r for r in all_runs if r.info.status == "FAILED")
+    assert "loss is not finite" in failed.data.tags["error"]
+    assert main("--report", "--matrix", "broken", "--study", "f", out=out) == 0
+    assert "loss is not finite" in (out / "f/report/report.md").read_text()
+
+
+def test_ctrl_c_and_continue(out, data, capfd):
+    words = ["--matrix", "losses", "--study", "c", "--seeds", "1", "--only", "loss=bce"]
+    settings = flags(epochs=400, checkpoint_s=0)
+    command = [sys.executable, "runs.py", "--grid", *words, "--data", str(data), "--out", str(out),
+               *settings]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    journal = None
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (journal and b'"epoch"' in journal.read_bytes()):
+        journal = next((out / "c").glob("runs/*/journal.jsonl"), None)
+        time.sleep(0.1)
+    second = runs.main(["--grid", *words, "--data", str(data), "--out", str(out), *settings])
+    assert second == 2 and f"is being run by process {process.pid}" in capfd.readouterr().err
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=20)
+    assert process.returncode == 130 and "continue with: python runs.py --grid" in text
+    run = RunDir(journal.parent)
+    done = len(run.epochs())
+    assert run.state() == "dead" and 1 <= done < 400
+    assert runs.main(["--grid", *words, "--data", str(data), "--out", str(out), *settings]) == 0
+    assert run.state() == "finished" and len(run.epochs()) == 400
+    client, all_runs = mlflow_runs(out, "c")
+    child = next(r for r in all_runs if "role" in r.data.tags)
+    steps = [m.step for m in client.get_metric_history(child.info.run_id, "train/loss")]
+    assert child.info.status == "FINISHED" and sorted(steps) == list(range(1, 401))
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--data", "nowhere"], "data must be an existing folder"),
+    (["--matrix", "defualt"], "'defualt' is unknown; did you mean default?"),
+    (["--set", "epoch=3"], "'epoch' is unknown; did you mean epochs?"),
+    (["--set", "epochs"], "--set must look like name=value, got 'epochs'"),
+    (["--set", "loss.share=2"], r"share must be in [0, 1], got 2"),
+    (["--set", "loss.activation=sigmoid", "--matrix", "m"], "'m' is unknown"),
+    (["--set", "crop_px=60", "--study", "new"], "crop_px must be a multiple of 8 for unet, got 60"),
+    (["--only", "modle=unet"], "'modle' is unknown; did you mean model?"),
+    (["--only", "loss=dice"], "--only loss must be among bce, dice_bce, focal_tversky, got dice"),
+    (["--seeds", "0"], "--seeds must be at least 1, got 0"),
+    (["--device", "tpu"], "device must be auto, cpu or cuda, got 'tpu'"),
+    (["--study", "../x"], "--study must be letters"),
+    (["--set", "width=8"], "was declared with width=4 (now 8)"),
+])
+def test_bad_input_is_one_line_and_exit_2(grid, out, data, words, message, capsys):
+    given = ["--grid", "--data", str(data), "--matrix", "losses", "--study", "s", "--out", str(out)]
+    changed = words[1].split("=")[0]
+    settings = flags(**{changed: None}) if changed in TINY else flags()
+    assert runs.main([*given, *settings, *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (out / "new").exists()
+
+
+def test_no_study_to_report(out, capsys):
+    assert main("--report", "--study", "none", out=out) == 2
+    assert "study none does not exist in" in capsys.readouterr().err
+
+
+def test_silent_tracking_server_is_refused_quickly(tmp_path, data, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    began = time.monotonic()
+    assert main("--grid", "--matrix", "losses", out=tmp_path, data=data) == 2
+    error = capsys.readouterr().err
+    assert time.monotonic() - began < 20 and error.count("\n") == 1
+    assert "tracking server http://127.0.0.1:9 must answer" in error
+    assert not list(tmp_path.iterdir())
