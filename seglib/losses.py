@@ -257,6 +257,7 @@ class Loss:
                 f"logits must be (B, {self.n_classes}, H, W) and masks (B, H, W), got "
                 f"{tuple(logits.shape)} and {tuple(masks.shape)}"
             )
+        masks = masks.long()
         valid = masks != VOID
         labels = masks.masked_fill(~valid, 0)
         if not 0 <= int(labels.min()) <= int(labels.max()) < self.n_classes:

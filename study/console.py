@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -52,14 +52,22 @@ def step(console: Console, text: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class Display:
-    """Progress of many runs: the study (n of m, ETA) and each run under way."""
+    """Progress of many runs: the study (n of m, ETA) and each run under way.
 
-    def __init__(self, console: Console, n_runs: int, n_workers: int) -> None:
-        self.console, self.n_runs, self.n_workers = console, n_runs, n_workers
-        self.n_done, self._began = 0, time.monotonic()
+    `todo` counts the runs of each network: the ETA uses the measured time of each, and for a
+    network not seen yet the slowest one's.
+    """
+
+    def __init__(self, console: Console, todo: Mapping[str, int], n_workers: int) -> None:
+        self.console, self.n_workers = console, n_workers
+        self.n_runs, self.n_done = sum(todo.values()), 0
+        self._left = dict(todo)  # network -> runs not ended
+        self._seconds: dict[str, float] = {}  # network -> a whole run
+        self._started: dict[str, tuple[str, float]] = {}  # run id -> network, when
+        self._share: dict[str, float] = {}  # run id -> part done
+        self._base: dict[str, float] = {}  # run id -> part done when it started
         self._progress: Progress | None = None
         self._tasks: dict[str, int] = {}
-        self._share: dict[str, float] = {}
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
@@ -76,11 +84,13 @@ class Display:
             self._progress.stop()
 
     def _eta(self) -> str:
-        done = self.n_done + sum(self._share.values())
-        if done <= 0:
+        if not self._seconds:
             return "ETA ?"
-        spent = time.monotonic() - self._began
-        return f"ETA {clock(spent / done * (self.n_runs - done))}"
+        slowest = max(self._seconds.values())
+        left = sum(n * self._seconds.get(network, slowest) for network, n in self._left.items())
+        for run_id, share in self._share.items():
+            left -= share * self._seconds[self._started[run_id][0]]
+        return f"ETA {clock(left / min(self.n_workers, max(1, sum(self._left.values()))))}"
 
     def show(self, event: Event) -> None:
         """Take in one event of the executor."""
@@ -88,6 +98,7 @@ class Display:
         name = f"{event.job.arm} seed {event.job.config.seed}"
         n_epochs = event.job.config.epochs
         if event.kind == "start":
+            self._started[run_id] = (event.job.config.network, time.monotonic())
             again = f", attempt {row['attempt']}" if row["attempt"] > 1 else ""
             self._line(f"{name} started{again}", plain_only=True)
             if self._progress:
@@ -105,6 +116,9 @@ class Display:
     def _epoch(self, run_id: str, name: str, n_epochs: int, row: dict) -> None:
         metrics = row["metrics"]
         self._share[run_id] = row["epoch"] / n_epochs
+        base = self._base.setdefault(run_id, (row["epoch"] - 1) / n_epochs)  # a resumed run's start
+        network, started = self._started[run_id]
+        self._seconds[network] = (time.monotonic() - started) / (self._share[run_id] - base)
         note = (f"epoch {row['epoch']}/{n_epochs}  loss {metrics['train/loss']:.3f}  "
                 f"{metrics['train/images_per_s']:.0f} images/s")
         if "dev/miou" in metrics:
@@ -117,14 +131,14 @@ class Display:
     def _end(self, run_id: str, name: str, event: Event) -> None:
         row = event.row
         self._share.pop(run_id, None)
+        if event.kind != "stopped" or row.get("reason") == "pruned":
+            self.n_done += 1
+            self._left[event.job.config.network] -= 1
         if run_id in self._tasks:
             self._progress.remove_task(self._tasks.pop(run_id))
         if event.kind == "stopped":
-            if row.get("reason") == "pruned":
-                self.n_done += 1
             self._line(f"{name} {row.get('reason') or 'stopped'}")
             return
-        self.n_done += 1
         if event.kind == "finished":
             scores = "  ".join(f"{k.split('/')[0]} mIoU {row['metrics'][k]:.3f}"
                                for k in ("dev/miou", "test/miou") if k in row["metrics"])

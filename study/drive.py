@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,7 +101,8 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
     for job in finished:
         track(job)
     failed: dict[str, str] = {}
-    with Display(console, len(jobs), session.n_workers) as display, stop_on_signal(executor):
+    todo = Counter(job.config.network for job in jobs)
+    with Display(console, todo, session.n_workers) as display, stop_on_signal(executor):
         for event in executor.run(jobs):
             display.show(event)
             track(event.job)
@@ -176,7 +178,10 @@ def tune(session: Session, console) -> int:
             yield from tuning.jobs(session.place, session.commit)
 
     by_name = {tuning.name: tuning for tuning in tunings}
-    with Display(console, len(tunings) * int(text), session.n_workers) as display, \
+    todo: Counter[str] = Counter()
+    for tuning in tunings:
+        todo[tuning.cell["network"]] += tuning.n_left()
+    with Display(console, todo, session.n_workers) as display, \
             stop_on_signal(executor):
         for event in executor.run(jobs()):
             tuning = by_name[event.job.arm.rsplit(" trial ", 1)[0]]
@@ -205,9 +210,9 @@ def tune(session: Session, console) -> int:
     if behind:
         console.print(f"MLflow is behind ({behind})", style="yellow")
     if executor.interrupted:
-        console.print(f"interrupted; continue with: {command(session.args)}")
+        console.print(f"interrupted; continue with: {command(session.args)}", markup=False)
         return 130
-    console.print("next: python runs.py --grid --set tuning=tuned", markup=False)
+    console.print(f"next: {command(session.args, '--grid', 'tuning=tuned')}", markup=False)
     return 0
 
 

@@ -188,7 +188,7 @@ class _Run:
             "system/system_memory_usage_percentage": psutil.virtual_memory().percent,
             "system/process_memory_megabytes": psutil.Process().memory_info().rss / 1e6,
         }
-        if torch.cuda.is_available():
+        if torch.device(self.config.device).type == "cuda":
             metrics["system/gpu_memory_megabytes"] = torch.cuda.memory_allocated() / 1e6
         if result.epoch not in known:  # after a resume the first row of an epoch stays
             self.log("epoch", epoch=result.epoch, metrics=metrics)

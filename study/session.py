@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -201,16 +202,18 @@ def add_tuned_cells(session: Session) -> None:
         session.study.add_cells(values)  # saved by the caller, with the study locked
 
 
-def command(args: argparse.Namespace) -> str:
-    """The command line that continues this study."""
-    words = ["python runs.py", "--tune" if args.tune else "--grid"]
+def command(args: argparse.Namespace, verb: str | None = None, extra: str = "") -> str:
+    """The command line that continues this study; `verb` and one more setting for the next step."""
+    words = ["python", "runs.py", verb or ("--tune" if args.tune else "--grid")]
     for name, default in (("data", "shapes"), ("study", None), ("matrix", "default"),
                           ("seeds", None), ("workers", None), ("device", "auto"),
                           ("out", "outputs"), ("pretrained", None)):
         if (value := getattr(args, name)) != default:
-            words.append(f"--{name} {value}")
-    words += [f"--only {text}" for text in args.only] + [f"--set {t}" for t in args.settings]
-    return " ".join(words)
+            words += [f"--{name}", str(value)]
+    settings = [t for t in args.settings if verb is None or not t.startswith("tune.")]
+    words += [word for text in args.only for word in ("--only", text)]
+    words += [word for text in (*settings, *filter(None, [extra])) for word in ("--set", text)]
+    return shlex.join(words)
 
 
 @contextmanager

@@ -124,6 +124,10 @@ class CellTuning:
         return sum(t.state != TrialState.WAITING and t.number not in retried
                    for t in self.optuna.trials)
 
+    def n_left(self) -> int:
+        """Trials of the budget that have not begun."""
+        return max(0, self.n_trials - self._spent())
+
     def config(self, params: Mapping[str, float]) -> RunConfig:
         """The run of one trial: what Optuna suggested reaches the loss under the same names."""
         cell = {"values": {**self.cell["values"], "tuning": "tuned", **params}}
@@ -135,7 +139,7 @@ class CellTuning:
 
     def jobs(self, prepare: Callable[[RunConfig], RunConfig], commit: str) -> Iterator[Job]:
         """Trials until the budget is spent, one at a time as workers become free."""
-        while self._spent() < self.n_trials:
+        while self.n_left():
             trial = self.optuna.ask(self.space)
             config = prepare(self.config(trial.params))
             run_dir = RunDir(self.runs / config.run_id)
@@ -179,7 +183,7 @@ class CellTuning:
 
         Raises: TuningError when no trial was completed.
         """
-        if self._spent() < self.n_trials or self.trials:
+        if self.n_left() or self.trials:
             return None
         states = [t.state.name.lower() for t in self.optuna.trials]
         counts = {state: states.count(state) for state in sorted(set(states))}

@@ -9,10 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import write_folder
 from mlflow import MlflowClient
 
 import runs
+from seglib.models import build_model
+from study import presets
 from study.matrix import Matrix
 from study.rundir import RunDir
 
@@ -151,31 +154,40 @@ def test_a_failed_run_shows_and_the_grid_goes_on(out, data, monkeypatch, capsys)
     assert "loss is not finite" in (out / "f/report/report.md").read_text()
 
 
-def test_ctrl_c_and_continue(out, data, capfd):
-    words = ["--matrix", "losses", "--study", "c", "--seeds", "1", "--only", "loss=bce"]
-    settings = flags(epochs=400, checkpoint_s=0)
-    command = [sys.executable, "runs.py", "--grid", *words, "--data", str(data), "--out", str(out),
-               *settings]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_stop_and_continue(out, data, number, capfd):
+    """Ctrl-C, or kill -9 of the driver: workers end too, and --grid continues the run."""
+    name, n_epochs = f"c{int(number)}", 250
+    words = ["--grid", "--matrix", "losses", "--study", name, "--seeds", "1", "--only", "loss=bce",
+             "--data", str(data), "--out", str(out), *flags(epochs=n_epochs, checkpoint_s=0)]
+    process = subprocess.Popen([sys.executable, "runs.py", *words], cwd=ROOT,
+                               stdout=subprocess.PIPE, text=True)
     journal = None
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (journal and b'"epoch"' in journal.read_bytes()):
-        journal = next((out / "c").glob("runs/*/journal.jsonl"), None)
-        time.sleep(0.1)
-    second = runs.main(["--grid", *words, "--data", str(data), "--out", str(out), *settings])
-    assert second == 2 and f"is being run by process {process.pid}" in capfd.readouterr().err
-    process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=20)
-    assert process.returncode == 130 and "continue with: python runs.py --grid" in text
+        journal = next((out / name).glob("runs/*/journal.jsonl"), None)
+        time.sleep(0.05)
     run = RunDir(journal.parent)
+    assert run.state() == "running"
+    assert runs.main(words) == 2  # a second driver
+    assert f"is being run by process {process.pid}" in capfd.readouterr().err
+    process.send_signal(number)
+    text, _ = process.communicate(timeout=20)
+    if number == signal.SIGINT:
+        assert process.returncode == 130 and "continue with: python runs.py --grid" in text
+    deadline = time.monotonic() + 10
+    while run.locked() and time.monotonic() < deadline:
+        time.sleep(0.1)
     done = len(run.epochs())
-    assert run.state() == "dead" and 1 <= done < 400
-    assert runs.main(["--grid", *words, "--data", str(data), "--out", str(out), *settings]) == 0
-    assert run.state() == "finished" and len(run.epochs()) == 400
-    client, all_runs = mlflow_runs(out, "c")
+    assert run.state() == "dead" and 1 <= done < n_epochs
+    assert runs.main(words) == 0
+    starts = [row for row in run.rows() if row["event"] == "start"]
+    assert run.state() == "finished" and [row["attempt"] for row in starts] == [1, 2]
+    assert [row["epoch"] for row in run.epochs()] == list(range(1, n_epochs + 1))
+    client, all_runs = mlflow_runs(out, name)
     child = next(r for r in all_runs if "role" in r.data.tags)
     steps = [m.step for m in client.get_metric_history(child.info.run_id, "train/loss")]
-    assert child.info.status == "FINISHED" and sorted(steps) == list(range(1, 401))
+    assert child.info.status == "FINISHED" and sorted(steps) == list(range(1, n_epochs + 1))
 
 
 @pytest.mark.parametrize("words, message", [
@@ -201,6 +213,32 @@ def test_bad_input_is_one_line_and_exit_2(grid, out, data, words, message, capsy
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not (out / "new").exists()
+
+
+def test_the_nine_arms_on_the_embedded_data(tmp_path, monkeypatch, capsys):
+    """The default matrix end to end, pretrained arms from a weights file, one epoch each."""
+    monkeypatch.setattr(presets, "SHAPES_IMAGES", {"n_train": 8, "n_val": 4, "n_test": 6})
+    torch.manual_seed(0)
+    weights = tmp_path / "encoder.pt"
+    torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), weights)
+    words = ["--grid", "--seeds", "1", "--out", str(tmp_path / "out"), "--pretrained", str(weights),
+             *flags(epochs=1)]
+    assert runs.main(words) == 0
+    text = capsys.readouterr().out
+    assert "9 of 9 chosen runs to do" in text and "floor: predicting background" in text
+    declared = json.loads((tmp_path / "out/default-shapes/study.json").read_text())
+    assert len(declared["cells"]) == 9 and len(declared["contrasts"]) == 12
+    assert declared["weights"]["source"] == "file encoder.pt"
+    _, all_runs = mlflow_runs(tmp_path / "out", "default-shapes")
+    finals = [r for r in all_runs if r.data.tags.get("role") == "final"]
+    assert len({r.data.tags["arm"] for r in finals}) == 9
+    pretrained = [r for r in finals if r.data.params["init"] == "pretrained"]
+    assert {r.data.tags["weights_sha256"] for r in pretrained} == {
+        declared["weights"]["sha256"][:12]}
+    # other weights are another recipe
+    torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), weights)
+    assert runs.main(words) == 2
+    assert "was run with weights file encoder.pt" in capsys.readouterr().err
 
 
 def test_no_study_to_report(out, capsys):

@@ -76,6 +76,25 @@ def test_other_weights_are_refused(tmp_path, encoder_state):
         resolve_weights(str(tmp_path / "none.pt"))
 
 
+def test_pretext_is_made_once_and_loads(tmp_path, monkeypatch):
+    from seglib.models import pretext
+
+    monkeypatch.setattr(pretext, "N_SCENES", 4)
+    monkeypatch.setattr(pretext, "N_STEPS", 2)
+    monkeypatch.setattr(pretext, "BATCH", 2)
+    steps = []
+    found = resolve_weights("pretext", cache=tmp_path, progress=lambda done, n: steps.append(done))
+    assert steps[-1] == 3 and found.source.startswith("pretext")
+    again = resolve_weights("pretext", cache=tmp_path, progress=lambda done, n: steps.append(0))
+    assert again == found and steps[-1] == 3
+    model = build_model("resnetunet", n_classes=2)
+    before = model.encoder.conv1.weight.clone()
+    load_encoder(model, found.path, sha256=found.sha256)
+    assert not torch.equal(model.encoder.conv1.weight, before)
+    with pytest.raises(WeightsError, match="for resnet18 only, got encoder resnet50"):
+        resolve_weights("pretext", encoder="resnet50", cache=tmp_path)
+
+
 def test_imagenet_download_is_hash_checked(tmp_path, encoder_state):
     torch.save(encoder_state, tmp_path / "other.pt")
     with pytest.raises(WeightsError, match="sha256 beginning with f37072fd"):

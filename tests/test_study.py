@@ -21,7 +21,8 @@ PRETRAINED = {"model": "resnetunet", "init": "pretrained", "weights": "a" * 64,
 GOLDEN = {
     "c38f7a9fcf9ff1dc": {},
     "e9d4496f2fa58022": {"loss": "focal_tversky"},
-    "c8f8471d96581d5b": {"loss": "dice_bce", "loss_params": {"share": 0.75}, "seed": 3, "epochs": 5},
+    "c8f8471d96581d5b": {"loss": "dice_bce", "loss_params": {"share": 0.75}, "seed": 3,
+                         "epochs": 5},
     "33c6e73fbce768b7": PRETRAINED,
     "f4aefb09b8b4b383": {"role": "trial", "seed": 1000, "tuning": "tuned", "lr_multiplier": 2.0},
 }
