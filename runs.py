@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from study.config import unknown_name
+from study.config import ConfigError, unknown_name
 from study.console import make_console, table
 from study.declaration import load
 from study.matrix import Contrast, Exclusion, Matrix
@@ -25,7 +25,7 @@ from study.session import (
     study_lock,
     study_name,
 )
-from study.tracking import probe, tracking_uri
+from study.tracking import one_line, probe, tracking_uri
 
 NO_ENCODER = Exclusion(
     {"model": "unet", "init": "pretrained"}, "a plain U-Net has no pretrained encoder"
@@ -120,6 +120,8 @@ def print_summary(session: Session, console, failed: dict[str, str]) -> None:
 
 def report(args: argparse.Namespace, console) -> int:
     """Write the report of a study that exists."""
+    if args.only or args.settings:
+        raise ConfigError("--report takes no --only or --set: it shows the whole study")
     from analysis.records import read_study
     from analysis.report import write_report
 
@@ -140,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
             return report(args, console)
         return drive_study(args, console)
     except (ValueError, OSError) as error:
-        print(f"runs.py: {str(error).splitlines()[0]}", file=sys.stderr)
+        print(f"runs.py: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -160,10 +162,13 @@ def drive_study(args: argparse.Namespace, console) -> int:
         return drive.plan(session, console)
     with study_lock(session.study):
         resolve_weights(session, console)
+        if not args.tune:
+            add_tuned_cells(session)
+            for cell, seed in session.runs():
+                session.study.config(cell, seed)  # every chosen run is possible, or nothing starts
+        session.study.save()
         if args.tune:
             return drive.tune(session, console)
-        add_tuned_cells(session)
-        session.study.save()
         outcome = drive.grid(
             session, console, lambda arm: aggregate_arm(read_study(session.study.path), arm)
         )

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 FINAL_STATES = ("finished", "failed", "pruned")  # as the last event names them
-AFTER_A_CRASH = ("start", "died")
+# what the same attempt writes only after its earlier lines went through whole
+CONTINUES = {"epoch", "finished"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_events(path: Path) -> list[dict[str, Any]]:
     """The events of a journal in order, less the lines that a crash cut short.
 
-    Such a line is the last one, or the next attempt's `start` (or its driver's `died`) follows it.
+    Such a line is the last one, or what ended the attempt, or the next `start`, follows it.
     Raises: ValueError naming file and line if any other line is unreadable.
     """
     events: list[dict[str, Any]] = []
@@ -68,7 +69,7 @@ def read_events(path: Path) -> list[dict[str, Any]]:
                 f"{line[:40]!r} ({error}); move the run's folder away and run it again"
             )
             continue
-        if cut and event["event"] not in AFTER_A_CRASH:
+        if cut and event["event"] in CONTINUES:
             raise ValueError(cut)
         cut = ""
         events.append(event)

@@ -35,6 +35,7 @@ class Param:
     choices: tuple[str, ...] = ()
     search: tuple[float, float] | None = None
     log: bool = False
+    introduced: float | str | None = None  # the first default, when `default` has changed since
 
     def check(self, name: str, value: object) -> float | str:
         """Return `value` in its canonical type, or raise ValueError saying what was expected."""
@@ -206,6 +207,12 @@ def resolve_params(name: str, given: Mapping[str, object]) -> dict[str, float | 
     if "fp_weight" in spec.params:
         resolved.setdefault("fp_weight", round(1 - resolved["fn_weight"], 12))
     return {key: resolved[key] for key in spec.params}
+
+
+def introduced_params(name: str) -> dict[str, float | str]:
+    """The parameters of loss `name` at the defaults they had when they were introduced."""
+    first = {k: p.introduced for k, p in loss_spec(name).params.items() if p.introduced is not None}
+    return resolve_params(name, first)
 
 
 class Loss:

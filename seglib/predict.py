@@ -24,6 +24,14 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
+def fast_precision(device: str | torch.device) -> str:
+    """bf16 on a GPU that has it or a CPU with AVX512-BF16 or AMX, else fp32."""
+    if torch.device(device).type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    has = getattr(torch.cpu, "get_capabilities", dict)()  # absent in older torch: fp32
+    return "bf16" if has.get("avx512_bf16") or has.get("amx_bf16") else "fp32"
+
+
 @torch.inference_mode()
 def predict(
     model: nn.Module, images: np.ndarray, *, multiple: int, precision: str = "fp32"

@@ -13,9 +13,9 @@ import json
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 
-from seglib.losses import LOSSES, loss_spec, resolve_params
+from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
 from seglib.models import ENCODERS, MODELS
 from seglib.train import SCHEDULES
 
@@ -140,7 +140,7 @@ class RunConfig:
             if not spec.metadata["identity"] or spec.name in without:
                 continue
             if spec.name == "loss_params":
-                defaults = resolve_params(self.loss, {})
+                defaults = introduced_params(self.loss)
                 value = {k: v for k, v in sorted(value.items()) if v != defaults[k]}
             if spec.metadata["introduced"] is MISSING or value != spec.metadata["introduced"]:
                 result[spec.name] = value
@@ -156,14 +156,10 @@ class RunConfig:
         """16 hex digits naming this run's arm and recipe: all but the seed."""
         return digest(self.identity(without=("seed",)))
 
-    def with_environment(self, **values: object) -> RunConfig:
-        return replace(self, **values)
-
-    def params(self) -> dict[str, object]:
-        """Flat mapping for the tracker: every field under its own name, `loss.<param>` each."""
-        flat = asdict(self)
-        loss_params = flat.pop("loss_params")
-        return flat | {f"loss.{name}": value for name, value in loss_params.items()}
+    def record(self, arm: str) -> dict[str, object]:
+        """What config.json of the run directory holds."""
+        return {"run_id": self.run_id, "cell_id": self.cell_id, "arm": arm,
+                "network": self.network, "config": asdict(self)}
 
 
 FIELDS: dict[str, Field] = {spec.name: spec for spec in fields(RunConfig)}
@@ -218,7 +214,7 @@ def parse_value(name: str, text: str) -> object:
     spec = FIELDS[name]
     kind, optional = _kind(spec)
     value: object = text
-    if optional and text.lower() in ("none", "null"):
+    if optional and spec.default is None and text.lower() in ("none", "null"):
         value = None
     elif kind is bool:
         table = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +66,14 @@ class Study:
                   "loss_params": params, **recipe, **values, **more}
         return RunConfig(**config)
 
+    @staticmethod
+    def _check_cell(values: Mapping) -> None:
+        if missing := [name for name in ("model", "init", "loss", "tuning") if name not in values]:
+            raise StudyError(f"a cell must have {', '.join(missing)}, got {dict(values)}")
+        declared = {f"loss.{name}" for name in loss_spec(values["loss"]).params}
+        if unknown := [n for n in values if n not in {*RECIPE, *AXES, *declared, "label"}]:
+            raise StudyError(f"a cell with loss {values['loss']} cannot set {', '.join(unknown)}")
+
     def resolvable(self, cell: Mapping) -> bool:
         """Whether the cell's run ids are known (a pretrained one needs its weights' hash)."""
         return cell["values"]["init"] != "pretrained" or bool(self.declaration["weights"])
@@ -82,17 +91,22 @@ class Study:
             )
         self.declaration["weights"] = new
         self.fill_ids()
-        self.save()
 
     def fill_ids(self) -> None:
         """Name and hash every cell as far as that is known."""
+        same: dict[str, dict] = {}
         for cell in self.cells:
             values = cell["values"]
+            self._check_cell(values)
             known = self.resolvable(cell)
             stand_in = {} if known else {"weights": "0" * 64, "weights_source": "?"}
             config = self.config(cell, 0, **stand_in)
             cell["network"] = config.network
             cell["cell_id"] = config.cell_id if known else None
+            twin = same.setdefault(config.cell_id, cell)
+            if twin is not cell:
+                raise StudyError(f"cells {twin['values']} and {values} are the same run: what "
+                                 "differs does not apply to that model or loss")
             rest = values.get("label") or values["loss"]
             extra = [f"{k}={v}" for k, v in values.items() if k not in (*AXES, "label")]
             if values["tuning"] == "tuned":
@@ -133,7 +147,8 @@ def declare(
     """A fresh declaration, not saved yet."""
     cells = matrix.expand()
     study = Study(path, {
-        "format": FORMAT, "name": path.name, "created": datetime.now(UTC).isoformat("T", "seconds"),
+        "format": FORMAT, "name": path.name, "uuid": uuid.uuid4().hex,
+        "created": datetime.now(UTC).isoformat("T", "seconds"),
         "matrix": matrix_name, "data": data, "recipe": dict(recipe),
         "loss_params": dict(loss_params), "pretrained": pretrained, "weights": None,
         "cells": [{"values": cell} for cell in cells],
@@ -144,6 +159,9 @@ def declare(
     arms = [cell["arm"] for cell in study.cells]
     baseline = [c["arm"] for c in study.cells
                 if all(c["values"].get(k) == v for k, v in matrix.baseline.items())]
+    if not baseline:
+        raise StudyError(f"the baseline of matrix {matrix_name} must be one of its cells, got "
+                         f"{dict(matrix.baseline)}")
     study.declaration["baseline"] = baseline[0]
     study.declaration["contrasts"] = [
         {"name": f"{arms[i]} minus {arms[j]}", "family": family, "a": arms[i], "b": arms[j]}
@@ -185,7 +203,9 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
     differences, flags = [], []
     for name in (*RECIPE, *sorted(old["loss_params"] | new["loss_params"])):
         table = "loss_params" if name.startswith("loss.") else "recipe"
-        before, now = old[table].get(name), new[table].get(name)
+        # a field that is newer than the study had its first default there
+        first = None if table == "loss_params" else FIELDS[name].metadata["introduced"]
+        before, now = old[table].get(name, first), new[table].get(name, first)
         if before != now:
             differences.append(f"{name}={_shown(before)} (now {_shown(now)})")
             if before is not None or table == "recipe":

@@ -7,19 +7,21 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seglib.data.store import open_store
-from study.config import ConfigError, RunConfig
 from study.console import Display, clock, table
 from study.executor import Job, LocalExecutor
-from study.preflight import check_disk, measure_run, write_panel
+from study.preflight import check_room, measure_run, write_panel
 from study.rundir import RunDir
 from study.session import Session, add_tuned_cells, command, stand_in
 from study.tracking import Tracker, tracking_uri
 
-DEFAULT_TRIALS = 12
+if TYPE_CHECKING:
+    from study.tuning import CellTuning
+
 # Called with an arm's name when one of its runs finished; gives "n", "<metric>/mean", ...
 Aggregate = Callable[[str], dict[str, float]]
 
@@ -44,19 +46,41 @@ def stop_on_signal(executor) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def open_tracker(session: Session) -> Tracker:
-    data = session.study.declaration["data"]
-    arms = [cell["arm"] for cell in session.study.cells]
-    text = f"Comparison on {data['name']}: {len(arms)} arms\n\n- " + "\n- ".join(arms)
-    return Tracker(tracking_uri(session.out), session.study.name,
-                   session.out / "mlartifacts" / session.study.name, text, data)
+class Tracking:
+    """The tracker of a session: what it is told of a run comes from the run's own directory."""
 
+    def __init__(self, session: Session) -> None:
+        study, self._commit = session.study, session.commit
+        arms = [cell["arm"] for cell in study.cells]
+        data = study.declaration["data"]
+        text = f"Comparison on {data['name']}: {len(arms)} arms\n\n- " + "\n- ".join(arms)
+        self._study = study.name
+        self.tracker = Tracker(
+            tracking_uri(session.out), study.name, study.declaration["uuid"],
+            session.out / "mlartifacts" / study.name, text, data,
+        )
 
-def run_tags(session: Session, config: RunConfig, arm: str) -> dict[str, str]:
-    return {"study": session.study.name, "arm": arm, "network": config.network,
-            "loss": config.loss, "role": config.role, "seed": str(config.seed),
-            "commit": session.commit, "weights": config.weights_source or "none",
-            "weights_sha256": config.weights[:12]}
+    def update(self, run_dir: RunDir, *, arm: str, parent: str, child: str) -> None:
+        """Bring one run up to date in MLflow, nested under `parent`."""
+        config = run_dir.record()["config"]
+        tags = {
+            "study": self._study, "arm": arm, "network": run_dir.record()["network"],
+            "loss": config["loss"], "role": config["role"], "seed": config["seed"],
+            "commit": self._commit, "weights": config["weights_source"] or "none",
+            "weights_sha256": config["weights"][:12],
+        }
+        self.tracker.update(run_dir, tags, parent, child)
+
+    def seed(self, path: Path) -> None:
+        """Bring one final run up to date."""
+        record = RunDir(path).record()
+        arm, seed = record["arm"], record["config"]["seed"]
+        self.update(RunDir(path), arm=arm, parent=arm, child=f"{arm} seed {seed}")
+
+    def trial(self, path: Path, tuning: CellTuning) -> None:
+        """Bring one trial up to date."""
+        self.update(RunDir(path), arm=tuning.cell["arm"], parent=tuning.name,
+                    child=RunDir(path).record()["arm"])
 
 
 @dataclass(frozen=True)
@@ -70,51 +94,51 @@ class Outcome:
 def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
     """Run what is missing of the chosen cells and keep MLflow up to date."""
     study = session.study
-    jobs, finished = [], []
+    jobs = []
     for cell, seed in session.runs():
         config = session.place(study.config(cell, seed))
         run_dir = study.run_dir(config)
-        target = finished if run_dir.state() == "finished" else jobs
-        target.append(Job(config, cell["arm"], run_dir.path, session.commit))
-    check_disk(session.out, 250e6 * len(jobs), f"{len(jobs)} runs")
+        if run_dir.state() != "finished":
+            jobs.append(Job(config, cell["arm"], run_dir.path, session.commit))
+    n_classes = len(study.declaration["data"]["classes"])
+    check_room(session.out, [job.config for job in jobs], n_classes, session.n_workers)
     write_panel(open_store(Path(session.store_path)), study.path / "panel.npz")
-    executor = LocalExecutor(session.n_workers)
-    tracker = open_tracker(session)
     console.print(
-        f"study {study.name}: {len(jobs)} of {len(jobs) + len(finished)} chosen runs to do, "
+        f"study {study.name}: {len(jobs)} of {len(session.runs())} chosen runs to do, "
         f"{session.n_workers} at once on {session.device}, "
         f"{study.declaration['recipe']['precision']}"
     )
+    executor, tracking = LocalExecutor(session.n_workers), Tracking(session)
 
-    def track(job: Job) -> None:
-        tags = run_tags(session, job.config, job.arm)
-        tracker.update(study.run_dir(job.config), tags, job.arm,
-                       f"{job.arm} seed {job.config.seed}")
-
-    def summarise(arms: set[str]) -> None:
-        for arm in arms:
+    def summarise(arm: str) -> None:
+        try:
             values = aggregate(arm)
-            cell = next(c for c in study.cells if c["arm"] == arm)
-            tracker.summarise(arm, {"study": study.name, "arm": arm}, cell["values"], values,
-                              int(values["n"]))
+        except ValueError as error:  # some run directory is damaged: the grid goes on
+            console.print(f"arm {arm} is not summarised: {error}", style="yellow", markup=False)
+            return
+        cell = next(c for c in study.cells if c["arm"] == arm)
+        tracking.tracker.summarise(arm, {"study": study.name, "arm": arm}, cell["values"], values,
+                                   int(values["n"]))
 
-    for job in finished:
-        track(job)
     failed: dict[str, str] = {}
     todo = Counter(job.config.network for job in jobs)
-    with Display(console, todo, session.n_workers) as display, stop_on_signal(executor):
-        for event in executor.run(jobs):
-            display.show(event)
-            track(event.job)
-            name = f"{event.job.arm} seed {event.job.config.seed}"
-            if event.kind in ("failed", "died"):
-                failed[name] = event.row["error"]
-            elif event.kind == "finished":
-                summarise({event.job.arm})
-    summarise({job.arm for job in finished})
-    if behind := tracker.close():
-        console.print(f"MLflow is behind ({behind}); the next --grid sends what is missing",
-                      style="yellow")
+    try:
+        for path in (study.path / "runs").glob("*/config.json"):
+            tracking.seed(path.parent)  # what an earlier call left behind
+        with Display(console, todo, session.n_workers) as display, stop_on_signal(executor):
+            for event in executor.run(jobs):
+                display.show(event)
+                tracking.seed(event.job.path)
+                if event.kind in ("failed", "died"):
+                    failed[f"{event.job.arm} seed {event.job.config.seed}"] = event.row["error"]
+                elif event.kind == "finished":
+                    summarise(event.job.arm)
+        for arm in dict.fromkeys(cell["arm"] for cell, _ in session.runs()):
+            summarise(arm)
+    finally:
+        if behind := tracking.tracker.close():
+            console.print(f"MLflow is behind ({behind}); the next --grid sends what is missing",
+                          style="yellow")
     return Outcome(failed, executor.interrupted)
 
 
@@ -138,9 +162,8 @@ def plan(session: Session, console) -> int:
             if state == "finished":
                 continue
             if config.model not in cost:
-                bare = {"init": "scratch", "weights": "", "weights_source": ""}
-                cost[config.model] = measure_run(
-                    config.with_environment(**bare), fit, dev, len(store.test()))
+                bare = replace(config, init="scratch", weights="", weights_source="")
+                cost[config.model] = measure_run(bare, fit, dev, len(store.test()))
             total_s, total_mb = total_s + cost[config.model][0], total_mb + cost[config.model][1]
             n_missing += 1
         shown = [f"{s} x{states.count(s)}" for s in dict.fromkeys(states)]
@@ -163,17 +186,15 @@ def plan(session: Session, console) -> int:
 
 def tune(session: Session, console) -> int:
     """Tune every chosen (network, loss); trials are children of one MLflow parent each."""
-    from study.tuning import CellTuning  # optuna is slow to import
+    from study.tuning import CellTuning, TuningError  # optuna is slow to import
 
-    text = session.tune.get("tune.trials", str(DEFAULT_TRIALS))
-    if not text.lstrip("-").isdecimal():
-        raise ConfigError(f"tune.trials must be a whole number, got {text!r}")
     cells = [c for c in session.cells() if c["values"]["tuning"] == "default"]
-    tunings = [CellTuning(session.out, session.study, cell, int(text)) for cell in cells]
-    executor, tracker = LocalExecutor(session.n_workers), open_tracker(session)
-    console.print(f"tuning {len(tunings)} arms, {text} trials each")
+    tunings = [CellTuning(session.out, session.study, c, session.n_trials) for c in cells]
+    console.print(f"tuning {len(tunings)} arms, {session.n_trials} trials each, "
+                  f"{session.n_workers} at once on {session.device}")
+    executor, tracking = LocalExecutor(session.n_workers), Tracking(session)
 
-    def jobs():
+    def jobs() -> Iterator[Job]:
         for tuning in tunings:
             yield from tuning.jobs(session.place, session.commit)
 
@@ -181,38 +202,49 @@ def tune(session: Session, console) -> int:
     todo: Counter[str] = Counter()
     for tuning in tunings:
         todo[tuning.cell["network"]] += tuning.n_left()
-    with Display(console, todo, session.n_workers) as display, \
-            stop_on_signal(executor):
-        for event in executor.run(jobs()):
-            tuning = by_name[event.job.arm.rsplit(" trial ", 1)[0]]
-            tuning.take(event, executor)
-            display.show(event)
-            tracker.update(RunDir(event.job.path),
-                           run_tags(session, event.job.config, tuning.cell["arm"]),
-                           tuning.name, event.job.arm)
-    rows = []
-    for tuning in tunings:
-        result = tuning.finish()
-        if result is None:
-            continue
-        params = ", ".join(
-            f"{k.removeprefix('loss.')} {v:.3g}" for k, v in result["params"].items())
-        states = ", ".join(f"{n} {state}" for state, n in result["states"].items())
-        default = result["default_dev_miou"]
-        rows.append([result["arm"], states, "-" if default is None else f"{default:.3f}",
-                     f"{result['dev_miou']:.3f}", params])
-        tracker.summarise(tuning.name, {"study": session.study.name, "arm": result["arm"]},
-                          {f"best.{k}": v for k, v in result["params"].items()},
-                          {"best/dev_miou": result["dev_miou"]}, result["n_trials"])
-    behind = tracker.close()
+    rows, failed = [], []
+    try:
+        for tuning in tunings:
+            for path in tuning.runs.glob("*/config.json"):
+                tracking.trial(path.parent, tuning)
+        with Display(console, todo, session.n_workers) as display, stop_on_signal(executor):
+            for event in executor.run(jobs()):
+                tuning = by_name[event.job.arm.rsplit(" trial ", 1)[0]]
+                tuning.take(event, executor)
+                display.show(event)
+                tracking.trial(event.job.path, tuning)
+        for tuning in tunings:
+            try:
+                result = tuning.finish()
+            except TuningError as error:
+                failed.append(str(error))
+                continue
+            if result is not None:
+                rows.append(_tuned_row(result))
+                best = {f"best.{k}": v for k, v in result["params"].items()}
+                tracking.tracker.summarise(
+                    tuning.name, {"study": session.study.name, "arm": result["arm"], **best}, {},
+                    {"best/dev_miou": result["dev_miou"]}, result["n_trials"])
+    finally:
+        for tuning in tunings:
+            tuning.close()
+        if behind := tracking.tracker.close():
+            console.print(f"MLflow is behind ({behind}); the next --tune sends what is missing",
+                          style="yellow")
     console.print(table(["arm", "trials", "default dev mIoU", "best dev mIoU", "best settings"],
                         rows, "tuning (dev images only)"))
-    if behind:
-        console.print(f"MLflow is behind ({behind})", style="yellow")
+    for line in failed:
+        console.print(f"failed: {line}", style="red", markup=False)
     if executor.interrupted:
         console.print(f"interrupted; continue with: {command(session.args)}", markup=False)
         return 130
     console.print(f"next: {command(session.args, '--grid', 'tuning=tuned')}", markup=False)
-    return 0
+    return 1 if failed else 0
 
 
+def _tuned_row(result: dict) -> list[str]:
+    params = ", ".join(f"{k.removeprefix('loss.')} {v:.3g}" for k, v in result["params"].items())
+    states = ", ".join(f"{n} {state}" for state, n in result["states"].items())
+    default = result["default_dev_miou"]
+    return [result["arm"], states, "-" if default is None else f"{default:.3f}",
+            f"{result['dev_miou']:.3f}", params]

@@ -8,6 +8,7 @@ and dies with its driver.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from study.config import RunConfig
-from study.rundir import RunDir
+from study.rundir import TERMINAL, RunDir
 
 STOP_S = 10.0  # how long a worker may take to stop before it is killed
 
@@ -38,7 +39,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """What a run reported. kind: start, epoch, finished, failed, pruned, stopped or died."""
+    """What a run reported. kind: start, epoch, finished, failed, stopped or died."""
 
     job: Job
     kind: str
@@ -101,6 +102,11 @@ class LocalExecutor:
         self._context = multiprocessing.get_context(method or "spawn")
         if method:
             self._context.set_forkserver_preload(["study.runner"])
+            # Ctrl-C reaches the whole process group: the server and what it forks must ignore it
+            # from their first instruction on, so the disposition is inherited
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            multiprocessing.forkserver.ensure_running()
+            signal.signal(signal.SIGINT, before)
         self._workers: dict[str, _Worker] = {}
         self.interrupted = False
 
@@ -148,6 +154,7 @@ class LocalExecutor:
         self._workers.clear()
 
     def _start(self, job: Job) -> None:
+        RunDir(job.path).create(job.config.record(job.arm))
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(job, theirs), daemon=True)
         process.start()
@@ -175,15 +182,19 @@ class LocalExecutor:
         worker.process.join()
         worker.pipe.close()
         del self._workers[worker.job.config.run_id]
-        if worker.last in ("finished", "failed", "pruned", "stopped"):
+        run_dir = RunDir(worker.job.path)
+        if worker.last in ("finished", "failed", "stopped"):
+            return
+        if (last := run_dir.last_row()) and last["event"] in TERMINAL:  # ended, not heard
+            yield Event(worker.job, last["event"], last)
             return
         if worker.reason:
-            yield Event(worker.job, "stopped", {"event": "stopped", "reason": worker.reason})
+            row = run_dir.append("stopped", reason=worker.reason)
+            yield Event(worker.job, "stopped", row)
             return
         code = worker.process.exitcode
         why = f"worker ended with exit code {code}"
         if code is not None and code < 0:
             why = f"worker was killed by signal {-code} ({signal.Signals(-code).name})"
-        worker.job.path.mkdir(parents=True, exist_ok=True)
-        row = RunDir(worker.job.path).append("died", error=why)
+        row = run_dir.append("died", error=why)
         yield Event(worker.job, "died", row)

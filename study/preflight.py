@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from seglib.data.store import Split, Store, build_store
+from seglib.data.store import Split, Store, build_store, store_path
 from seglib.data.voc import Folder
-from seglib.models import MULTIPLE
-from seglib.models.weights import Weights, resolve_weights
-from seglib.predict import autocast, predict
+from seglib.models import MULTIPLE, build_model
+from seglib.models.weights import Weights, load_encoder, resolve_weights
+from seglib.predict import autocast, fast_precision, predict
 from study.config import RECIPE, ConfigError, RunConfig
 from study.presets import Preset
 from study.rundir import atomic_write
 from study.runner import initial_model, panel_indices, training_parts
+from study.tracking import metric_part
 
 Progress = Callable[[int, int], None]
 
@@ -39,14 +40,6 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def resolve_precision(device: str) -> str:
-    """bf16 on a GPU that has it or a CPU with AVX512-BF16 or AMX, else fp32."""
-    if torch.device(device).type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    fast = getattr(torch.cpu, "get_capabilities", dict)()  # older torch: fp32
-    return "bf16" if fast.get("avx512_bf16") or fast.get("amx_bf16") else "fp32"
-
-
 def resolve_recipe(
     preset: Preset, given: Mapping[str, object], device: str
 ) -> dict[str, object]:
@@ -54,7 +47,7 @@ def resolve_recipe(
     defaults = {name: spec.default for name, spec in RunConfig.__dataclass_fields__.items()}
     recipe = {name: given.get(name, preset.recipe.get(name, defaults[name])) for name in RECIPE}
     if "precision" not in given:
-        recipe["precision"] = resolve_precision(device)
+        recipe["precision"] = fast_precision(device)
     return recipe
 
 
@@ -65,6 +58,9 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
     )
     test = store.test()
     splits = {"fit": fit, "dev": dev, "test": test}
+    if len({metric_part(name) for name in store.classes}) < len(store.classes):
+        raise ConfigError(f"class names must differ in letters and digits, got "
+                          f"{', '.join(store.classes)}")
     totals = test.class_pixels.sum(0)
     present = totals > 0
     ious = np.where(present, totals / max(1, totals.sum()), 0) / max(1, present.sum())
@@ -97,10 +93,26 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
 def prepare_store(
     folder: Folder, out: Path, max_side: int | None, progress: Progress | None = None
 ) -> Store:
-    """The decoded store, after checking that the disk has room for it."""
-    n_bytes = sum(folder.image_path(n).stat().st_size for n in folder.development + folder.test)
-    check_disk(out, n_bytes * 15, "the decoded images")  # JPEG packs about 1:10
+    """The decoded store; when it has to be made, only if the disk has room for it."""
+    if not (store_path(folder, out / "store", max_side=max_side) / "index.json").exists():
+        names = folder.development + folder.test
+        n_bytes = sum(folder.image_path(name).stat().st_size for name in names)
+        check_disk(out, n_bytes * 15, "the decoded images")  # JPEG packs about 1:10
     return build_store(folder, out / "store", max_side=max_side, progress=progress)
+
+
+def check_room(out: Path, configs: Sequence[RunConfig], n_classes: int, n_workers: int) -> None:
+    """Room for the weights that every run leaves and the checkpoints of those under way."""
+    sizes = sorted(n_parameters(config, n_classes) * 4 for config in configs)
+    check_disk(out, sum(sizes) + 4 * sum(sizes[-n_workers:]), f"{len(configs)} runs")
+
+
+def n_parameters(config: RunConfig, n_classes: int) -> int:
+    """Number of weights of a run's network; nothing is allocated."""
+    with torch.device("meta"):
+        model = build_model(config.model, n_classes=n_classes, width=config.width or 64,
+                            encoder=config.encoder or "resnet18")
+    return sum(p.numel() for p in model.parameters())
 
 
 def check_disk(folder: Path, n_bytes: float, what: str) -> None:
@@ -135,9 +147,6 @@ def check_background(folder: Folder, *settings: Mapping[str, object]) -> None:
 
 def prepare_weights(source: str, encoder: str, progress: Progress | None = None) -> Weights:
     """The pretrained weights file, its hash known and its fit to the encoder checked."""
-    from seglib.models import build_model
-    from seglib.models.weights import load_encoder
-
     weights = resolve_weights(source, encoder=encoder, progress=progress)
     with torch.random.fork_rng(devices=[]):
         model = build_model("resnetunet", n_classes=2, encoder=encoder)
@@ -180,6 +189,8 @@ def measure_run(config: RunConfig, fit: Split, dev: Split, n_test: int) -> tuple
         optimizer.zero_grad(set_to_none=True)
         loss(logits, masks).backward()
         optimizer.step()
+        if sampler.device.type == "cuda":
+            torch.cuda.synchronize(sampler.device)
         step_s.append(time.perf_counter() - began)
     image = dev[len(dev) // 2][0][None]
     kwargs = {"multiple": MULTIPLE[config.model], "precision": config.precision}
@@ -189,9 +200,9 @@ def measure_run(config: RunConfig, fit: Split, dev: Split, n_test: int) -> tuple
     image_s = time.perf_counter() - began
     n_evaluated = min(len(dev), config.dev_images) * len(recipe.evaluate_at) + n_test
     n_steps = config.epochs * len(sampler)
-    n_parameters = sum(p.numel() for p in model.parameters())
+    n_weights = n_parameters(config, fit.class_pixels.shape[1])
     seconds = n_steps * float(np.median(step_s[1:])) + n_evaluated * image_s + 3
-    return seconds, n_parameters * 4 / 1e6 + 1
+    return seconds, n_weights * 4 / 1e6 + 1
 
 
 def _repeat(sampler):

@@ -50,6 +50,10 @@ def open_data(
         root = out / "data" / f"shapes-v{VERSION}"
         if not root.exists():
             root.parent.mkdir(parents=True, exist_ok=True)
-            write_shapes(root, **SHAPES_IMAGES, progress=progress)
+            try:
+                write_shapes(root, **SHAPES_IMAGES, progress=progress)
+            except (OSError, ValueError):
+                if not root.exists():  # else another process drew it meanwhile
+                    raise
         return open_folder(root, name="shapes"), SHAPES
     return open_folder(Path(data)), FOLDER

@@ -18,7 +18,6 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-STATES = ("new", "running", "dead", "failed", "pruned", "finished")
 # Events after which nothing of a run is under way. Any other last event means it was cut off.
 TERMINAL = ("failed", "pruned", "finished")
 
@@ -59,6 +58,21 @@ class RunDir:
     def run_id(self) -> str:
         return self.path.name
 
+    def create(self, record: dict) -> None:
+        """Make the directory and its config.json, unless they are there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.config.exists():
+            write_json(self.config, record)
+
+    def record(self) -> dict:
+        """What config.json holds."""
+        return json.loads(self.config.read_text(encoding="utf-8"))
+
+    def clean(self) -> None:
+        """Remove what a killed process left half-written; call with the lock held."""
+        for part in self.path.glob(".*.part"):
+            part.unlink(missing_ok=True)
+
     def append(self, event: str, **values: object) -> dict:
         """Add one line to the journal, on disk before this returns, and return it."""
         row = {"event": event, "time": time.time(), **values}
@@ -79,7 +93,7 @@ class RunDir:
     def rows(self) -> list[dict]:
         """The journal; lines cut short by a crash are left out.
 
-        Raises: JournalError when a line that a later `start` does not explain is not JSON.
+        Raises: JournalError when a broken line is followed by more of the same attempt.
         """
         if not self.journal.exists():
             return []
@@ -94,7 +108,7 @@ class RunDir:
             except ValueError:
                 broken = broken or number
                 continue
-            if broken and row["event"] not in ("start", "died"):
+            if broken and row["event"] in ("epoch", "finished"):
                 raise JournalError(f"{self.journal} line {broken} is not JSON; the file is damaged")
             broken = None
             rows.append(row)
@@ -133,7 +147,10 @@ class RunDir:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run; raises filelock.Timeout when another process does."""
+        """Hold the run; raises filelock.Timeout when another process does.
+
+        Waits a little: `locked` takes the lock for an instant to look.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path / "lock", timeout=0):
+        with FileLock(self.path / "lock", timeout=3):
             yield

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import platform
 import resource
+import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +132,7 @@ class _Run:
         if len(dev) > config.dev_images:
             rng = np.random.default_rng([config.split_seed, len(dev)])
             self.dev = dev.subset(np.sort(rng.permutation(len(dev))[: config.dev_images]))
-        self.best: dict = {"epoch": 0, "miou": -1.0, "confusions": None}
+        self.best: dict = {"epoch": 0, "miou": -1.0, "confusions": None, "weights": None}
         self.elapsed_s, self._began = 0.0, time.monotonic()
 
     @property
@@ -180,16 +180,17 @@ class _Run:
             if metrics["dev/miou"] is None:
                 raise ValueError("dev holds no valid pixel; choose another dev set")
             if metrics["dev/miou"] > self.best["miou"]:
+                weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
                 self.best = {"epoch": result.epoch, "miou": metrics["dev/miou"],
-                             "confusions": torch.from_numpy(result.confusions)}
-                atomic_write(self.dir.best, lambda part: torch.save(model.state_dict(), part))
+                             "confusions": torch.from_numpy(result.confusions), "weights": weights}
         metrics |= {
             "system/cpu_utilization_percentage": psutil.cpu_percent(),
             "system/system_memory_usage_percentage": psutil.virtual_memory().percent,
             "system/process_memory_megabytes": psutil.Process().memory_info().rss / 1e6,
         }
         if torch.device(self.config.device).type == "cuda":
-            metrics["system/gpu_memory_megabytes"] = torch.cuda.memory_allocated() / 1e6
+            metrics["system/gpu_memory_megabytes"] = torch.cuda.memory_allocated(
+                self.config.device) / 1e6
         if result.epoch not in known:  # after a resume the first row of an epoch stays
             self.log("epoch", epoch=result.epoch, metrics=metrics)
 
@@ -201,7 +202,7 @@ class _Run:
     def _load_checkpoint(self) -> dict | None:
         if not self.dir.last.exists():
             return None
-        state = torch.load(self.dir.last, map_location=self.config.device, weights_only=True)
+        state = torch.load(self.dir.last, map_location="cpu", weights_only=True)
         if state["run_id"] != self.config.run_id:
             raise ValueError(f"{self.dir.last} belongs to run {state['run_id']}; delete it")
         self.best, self.elapsed_s = state["best"], state["elapsed_s"]
@@ -213,9 +214,9 @@ class _Run:
         dev = np.asarray(self.best["confusions"])
         arrays = {"dev": dev.astype(np.int32), "dev_names": np.array(self.dev.names)}
         metrics = scores(dev, classes, "dev")
+        atomic_write(self.dir.best, lambda part: torch.save(self.best["weights"], part))
         if self.config.role == "final":
-            weights = torch.load(self.dir.best, map_location=self.config.device, weights_only=True)
-            model.load_state_dict(weights)
+            model.load_state_dict(self.best["weights"])
             test = self.store.test()
             confusions = self.evaluate(model, test)
             metrics |= scores(confusions, classes, "test")
@@ -223,12 +224,13 @@ class _Run:
             self._draw_panel(model, test)
         atomic_write(self.dir.path / "confusion.npz", lambda part: _save_npz(part, arrays))
         write_json(self.dir.path / "history.json", self.dir.epochs())
-        memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
+        memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
         if torch.device(self.config.device).type == "cuda":
-            memory_mb = torch.cuda.max_memory_allocated() / 2**20
-        self.dir.last.unlink(missing_ok=True)
+            memory_mb = torch.cuda.max_memory_allocated(self.config.device) / 2**20
         self.log("finished", best_epoch=self.best["epoch"], duration_s=self.duration_s,
                  peak_memory_mb=memory_mb, metrics=metrics)
+        self.dir.last.unlink(missing_ok=True)
 
     def _draw_panel(self, model: nn.Module, test: Split) -> None:
         maps, rows = {}, []
@@ -284,11 +286,8 @@ def run(
     A failure is recorded in the journal with its reason and does not raise.
     """
     with run_dir.lock():
-        if not run_dir.config.exists():
-            write_json(run_dir.config, {
-                "run_id": config.run_id, "cell_id": config.cell_id, "arm": arm,
-                "network": config.network, "config": asdict(config),
-            })
+        run_dir.clean()
+        run_dir.create(config.record(arm))
         attempt = 1 + sum(row["event"] == "start" for row in run_dir.rows())
         try:
             torch.set_num_threads(config.threads)

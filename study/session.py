@@ -8,17 +8,28 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from seglib.losses import loss_spec
 from study import preflight
-from study.config import AXES, TUNINGS, ConfigError, RunConfig, parse_value, unknown_name
+from study.config import (
+    AXES,
+    SEED_RANGES,
+    TUNINGS,
+    ConfigError,
+    RunConfig,
+    parse_value,
+    unknown_name,
+)
 from study.console import step
 from study.declaration import Study, StudyError, declare, open_or_create, split_settings
 from study.matrix import Matrix
 from study.presets import open_data
+
+DEFAULT_TRIALS = 12
 
 
 @dataclass
@@ -31,9 +42,9 @@ class Session:
     device: str
     environment: dict[str, object]
     store_path: str = ""
-    tune: dict[str, str] = field(default_factory=dict)
+    tuned: bool = False  # --set tuning=tuned
+    n_trials: int = DEFAULT_TRIALS
     weights_path: str = ""
-    n_workers: int = 1
     commit: str = ""
 
     @property
@@ -41,9 +52,16 @@ class Session:
         return Path(self.args.out)
 
     def cells(self) -> list[dict]:
+        """The cells that --only chooses."""
         return choose(self.study.cells, self.args.only)
 
+    def default_cells(self) -> list[dict]:
+        """As `cells`, before tuned cells exist: without what --only says of tuning."""
+        only = [t for t in self.args.only if not (self.tuned and t.startswith("tuning="))]
+        return choose(self.study.cells, only)
+
     def seeds(self) -> list[int]:
+        """The seeds that --seeds and --only choose."""
         chosen = only_values(self.args.only).get("seed")
         return [s for s in range(self.n_seeds) if chosen is None or str(s) in chosen]
 
@@ -51,11 +69,19 @@ class Session:
         """The chosen (cell, seed), all arms of a seed before the next seed."""
         return [(cell, seed) for seed in self.seeds() for cell in self.cells()]
 
+    @property
+    def n_workers(self) -> int:
+        """Runs at once: as asked, else one a core (but no more than runs), or 1 on a GPU."""
+        if self.args.workers or self.device != "cpu":
+            return self.args.workers or 1
+        n_runs = self.n_trials * len(self.cells()) if self.args.tune else len(self.runs())
+        return min(n_cores(), n_runs)
+
     def place(self, config: RunConfig) -> RunConfig:
         """The same run, told where it works."""
         threads = max(1, n_cores() // self.n_workers)
         weights = self.weights_path if config.weights else ""
-        return config.with_environment(**{
+        return replace(config, **{
             "device": self.device, "threads": threads, "store": self.store_path,
             "weights_path": weights, **self.environment,
         })
@@ -92,8 +118,6 @@ def choose(cells: list[dict], only: list[str]) -> list[dict]:
         if name not in known:
             raise unknown_name(name, known, "--only axis")
         if name == "seed":
-            if bad := sorted(v for v in wanted if not v.isdecimal()):
-                raise ConfigError(f"--only seed must be whole numbers, got {', '.join(bad)}")
             continue
         there = {str(cell.get(name, cell["values"].get(name))) for cell in cells}
         if missing := sorted(wanted - there):
@@ -126,25 +150,36 @@ def git_commit() -> str:
         return ""
 
 
+def tuning_settings(args: argparse.Namespace, settings: dict[str, str]) -> tuple[bool, int]:
+    """Take `tuning` and `tune.trials` out of the settings: tuned cells wanted, trials a loss."""
+    tuning, trials = settings.pop("tuning", None), settings.pop("tune.trials", None)
+    if tuning not in (None, *TUNINGS):
+        raise ConfigError(f"tuning must be one of {', '.join(TUNINGS)}, got {tuning!r}")
+    if tuning is not None and args.tune:
+        raise ConfigError("--set tuning belongs to --grid; --tune tunes the default arms")
+    if trials is not None and not args.tune:
+        raise ConfigError("--set tune.trials belongs to --tune")
+    if trials is not None and not (trials.isdecimal() and int(trials) > 0):
+        raise ConfigError(f"tune.trials must be a whole number above 0, got {trials!r}")
+    return tuning == "tuned", int(trials or DEFAULT_TRIALS)
+
+
 def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     """Read the arguments, the data and the study; nothing is written but data caches.
 
     Raises: ValueError kinds whose message is one line for the user.
     """
     settings = pairs_of(args.settings, "--set")
-    tune = {k: settings.pop(k) for k in list(settings) if k in ("tuning", "tune.trials")}
-    if tune.get("tuning", "default") not in TUNINGS:
-        raise ConfigError(f"tuning must be one of {', '.join(TUNINGS)}, got {tune['tuning']!r}")
-    if "tuning" in tune and args.tune:
-        raise ConfigError("--set tuning belongs to --grid; --tune tunes the default arms")
-    if "tune.trials" in tune and not args.tune:
-        raise ConfigError("--set tune.trials belongs to --tune")
+    tuned, n_trials = tuning_settings(args, settings)
+    if settings.get("precision") == "auto":
+        del settings["precision"]
     recipe_text, loss_params, environment_text = split_settings(settings)
-    recipe_given = {k: parse_value(k, v) for k, v in recipe_text.items() if v != "auto"}
+    recipe_given = {k: parse_value(k, v) for k, v in recipe_text.items()}
     environment = {k: parse_value(k, v) for k, v in environment_text.items()}
-    for name in ("seeds", "workers"):
-        if (value := getattr(args, name)) is not None and value < 1:
-            raise ConfigError(f"--{name} must be at least 1, got {value}")
+    most_seeds = len(SEED_RANGES["final"])
+    for name, most in (("seeds", most_seeds), ("workers", 1024)):
+        if (value := getattr(args, name)) is not None and not 1 <= value <= most:
+            raise ConfigError(f"--{name} must be at least 1 and at most {most}, got {value}")
     path = Path(args.out) / study_name(args)
     device = preflight.resolve_device(args.device)
     with step(console, "drawing the embedded data set") as progress:
@@ -158,19 +193,19 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
         data=preflight.describe_data(store, folder, recipe), recipe=recipe,
         loss_params=loss_params, pretrained=args.pretrained or preset.pretrained,
     )
-    unused = [n for n in loss_params if not any(
-        n.removeprefix("loss.") in fresh.config(c, 0, **stand_in(fresh, c)).loss_params
-        for c in fresh.cells)]
-    if unused:
-        raise ConfigError(f"--set {unused[0]}: no loss of matrix {args.matrix} declares it")
+    for name in loss_params:
+        losses = {cell["values"]["loss"] for cell in fresh.cells}
+        if not any(name.removeprefix("loss.") in loss_spec(loss).params for loss in losses):
+            raise ConfigError(f"--set {name}: no loss of matrix {args.matrix} declares it")
     study, _ = open_or_create(fresh, given=frozenset(recipe_given))
     session = Session(args, study, args.seeds or preset.n_seeds, device, environment,
-                      store_path=str(store.path), tune=tune, commit=git_commit())
-    n_chosen = len(session.runs())
-    if not n_chosen:
-        raise ConfigError(f"--only seed must be below --seeds {session.n_seeds}")
-    session.n_workers = args.workers or (min(n_cores(), n_chosen) if device == "cpu" else 1)
-    preflight.check_crops(study.config(c, 0, **stand_in(study, c)) for c in session.cells())
+                      str(store.path), tuned=tuned, n_trials=n_trials, commit=git_commit())
+    seeds = only_values(args.only).get("seed", set())
+    if bad := sorted(v for v in seeds if not (v.isdecimal() and int(v) < session.n_seeds)):
+        raise ConfigError(f"--only seed must be below --seeds {session.n_seeds}, got "
+                          f"{', '.join(bad)}")
+    preflight.check_crops(
+        study.config(c, 0, **stand_in(study, c)) for c in session.default_cells())
     return session
 
 
@@ -182,24 +217,26 @@ def stand_in(study: Study, cell: dict) -> dict[str, str]:
 def resolve_weights(session: Session, console) -> None:
     """Find, make or download the pretrained weights if a chosen run needs them."""
     study = session.study
-    if any(cell["values"]["init"] == "pretrained" for cell in session.cells()):
+    if any(cell["values"]["init"] == "pretrained" for cell in session.default_cells()):
         source = study.declaration["pretrained"]
         with step(console, f"preparing {source} weights") as progress:
             encoder = study.declaration["recipe"]["encoder"]
             weights = preflight.prepare_weights(source, encoder, progress)
         session.weights_path = str(weights.path)
         study.set_weights(weights.source, weights.sha256)
-    study.save()
 
 
 def add_tuned_cells(session: Session) -> None:
     """`--set tuning=tuned`: the chosen default cells get a tuned sister in the declaration."""
-    if session.tune.get("tuning") == "tuned":
-        from study.tuning import tuned_values
+    if not session.tuned:
+        return
+    from study.tuning import tuned_values  # optuna is slow to import
 
-        cells = [c for c in session.cells() if c["values"]["tuning"] == "default"]
-        values = [tuned_values(session.out, session.study, cell) for cell in cells]
-        session.study.add_cells(values)  # saved by the caller, with the study locked
+    cells = [c for c in session.default_cells() if c["values"]["tuning"] == "default"]
+    if unready := [c["arm"] for c in cells if not session.study.resolvable(c)]:
+        raise StudyError(f"tuned cells of {', '.join(unready)} are known once --grid or --tune has "
+                         "prepared the pretrained weights")
+    session.study.add_cells(tuned_values(session.out, session.study, cells))
 
 
 def command(args: argparse.Namespace, verb: str | None = None, extra: str = "") -> str:

@@ -7,7 +7,6 @@ driver, catching up after an outage. Metric timestamps are the journal's, one `l
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import math
 import os
@@ -75,11 +74,26 @@ def _quick_failures():
                 os.environ[name] = value
 
 
+def one_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type when it has none."""
+    return (str(error).splitlines() or [repr(error)])[0][:300]
+
+
 def probe(uri: str) -> None:
-    """Raise TrackingError, within about 15 s, when a remote store does not answer."""
-    scheme = urlparse(uri).scheme
-    if scheme == "sqlite":
-        return  # a local file: made by the tracker's own thread
+    """Raise TrackingError, within about 15 s, when the store does not answer.
+
+    A SQLite file that is there must be writable; a missing one is made by the tracker's thread.
+    """
+    if uri.startswith("sqlite:///"):
+        path = Path(uri.removeprefix("sqlite:///"))
+        try:
+            if path.exists():
+                with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise TrackingError(f"tracking database {path} must be a writable SQLite file, got: "
+                                f"{error}") from None
+        return
     failure: list[str] = []
 
     def ask() -> None:
@@ -87,7 +101,7 @@ def probe(uri: str) -> None:
             with _quick_failures():
                 _connect(uri)
         except Exception as error:  # any failure to answer means the same here
-            failure.append(str(error).splitlines()[0][:200] if str(error) else repr(error))
+            failure.append(one_line(error))
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
@@ -101,9 +115,15 @@ def probe(uri: str) -> None:
         )
 
 
+def metric_part(name: str) -> str:
+    """A class name as MLflow accepts it in a metric: letters, digits, _ - . space : only."""
+    return re.sub(r"[^\w\-. :]", "_", name)
+
+
 def metric_name(name: str) -> str:
-    """A name MLflow accepts: letters, digits, _ - . space : / stay, the rest becomes _."""
-    return re.sub(r"[^\w\-. :/]", "_", name)
+    """`test/iou/<class>` and kin with the class name made acceptable."""
+    prefix, slash, label = name.partition("/iou/")
+    return f"{prefix}{slash}{metric_part(label)}"
 
 
 class Tracker:
@@ -113,9 +133,9 @@ class Tracker:
     lost later is retried; `close()` returns what could not be written.
     """
 
-    def __init__(self, uri: str, experiment: str, artifacts: Path, description: str,
-                 dataset: Mapping[str, str]) -> None:
-        self.uri, self.experiment = uri, experiment
+    def __init__(self, uri: str, experiment: str, study_uuid: str, artifacts: Path,
+                 description: str, dataset: Mapping[str, str]) -> None:
+        self.uri, self.experiment, self._uuid = uri, experiment, study_uuid
         self._artifacts, self._description, self._dataset = artifacts, description, dataset
         self._queue: queue.Queue = queue.Queue()
         self._client = None
@@ -159,7 +179,7 @@ class Tracker:
                     self._ensure_client()
                     self._project(*item[2]) if item[0] == "run" else self._parent(*item[2])
                 except Exception as error:  # tracking must never stop the study; kept for later
-                    self.error = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+                    self.error = f"{type(error).__name__}: {one_line(error)}"
                     self._behind[key] = item
                     self._sent.pop(key, None)
 
@@ -191,7 +211,12 @@ class Tracker:
         self._client = client
 
     def _run(self, key: str, name: str, tags: Mapping[str, str], start: float) -> tuple[str, bool]:
-        """The MLflow run with tag run_key = key, made when missing; second: whether it is new."""
+        """The MLflow run of `key`, made when missing; second: whether it is new.
+
+        The tag run_key also holds the study's uuid, so that two studies of one name that share a
+        server never write into each other's runs.
+        """
+        key = f"{self._uuid}:{key}"
         if key in self._runs:
             return self._runs[key], False
         run = self._client.create_run(
@@ -203,87 +228,108 @@ class Tracker:
 
     def _parent_id(self, parent: str, tags: Mapping[str, str]) -> str:
         kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
+        kept["study_uuid"] = self._uuid
         run_id, new = self._run(f"parent:{parent}", parent, {**kept, "kind": "parent"}, time.time())
         if new:
             self._client.set_terminated(run_id, "FINISHED")
         return run_id
 
     def _project(self, run_dir: RunDir, tags: dict, parent: str, child: str) -> None:
-        from mlflow.entities import Metric, Param
-
         rows = run_dir.rows()
         if not rows:
             return
         client, key = self._client, run_dir.run_id
         parent_id = self._parent_id(parent, tags)
-        run_id, new = self._run(
-            key, child, {**tags, "run_id": key, "mlflow.parentRunId": parent_id}, rows[0]["time"]
-        )
+        tags |= {"study_uuid": self._uuid, "run_id": key, "mlflow.parentRunId": parent_id}
+        # a directory that was deleted and trained again is another MLflow run
+        run_id, new = self._run(f"{key}:{rows[0]['time']}", child, tags, rows[0]["time"])
         if key not in self._sent:
+            known = client.get_run(run_id)
+            self._describe(run_id, run_dir, known)
             self._sent[key] = set() if new else self._sent_epochs(run_id)
-            if new or not client.get_run(run_id).data.params:
-                self._describe(run_id, run_dir, rows[0])
-        for row in run_dir.epochs():
-            if row["epoch"] not in self._sent[key]:
-                stamp = int(row["time"] * 1000)
-                client.log_batch(run_id, metrics=[
-                    Metric(metric_name(name), value, stamp, row["epoch"])
-                    for name, value in row["metrics"].items() if value is not None
-                ])
-                self._sent[key].add(row["epoch"])
+        self._send_epochs(run_id, run_dir)
+        known = client.get_run(run_id)
         last = rows[-1]
-        state = last["event"]
-        status = STATUS.get(state, "RUNNING")
-        info = client.get_run(run_id)
-        if status == "RUNNING":
-            if info.info.status != "RUNNING":
-                client.update_run(run_id, status="RUNNING")
+        state, status = last["event"], STATUS.get(last["event"])
+        if status is None:  # under way, or cut off without a word
+            status = "RUNNING" if run_dir.locked() else "KILLED"
+            state = "running" if status == "RUNNING" else "dead"
+        if known.data.tags.get("state") == state and known.info.status == status:
             return
-        if info.data.tags.get("state") == state and info.info.status == status:
+        start = next((row for row in rows if row["event"] == "start"), None)
+        if start is not None:
+            self._describe_environment(run_id, start)
+        if status == "RUNNING":
+            client.update_run(run_id, status="RUNNING")
+            client.set_tag(run_id, "state", state)
             return
         if state == "finished":
-            stamp = int(last["time"] * 1000)
-            values = {k: v for k, v in last["metrics"].items() if k.startswith("test/")}
-            values |= {f"best/{k.replace('/', '_', 1)}": v for k, v in last["metrics"].items()
-                       if k == "dev/miou"}
-            values |= {"best/epoch": last["best_epoch"], "duration_s": last["duration_s"],
-                       "peak_memory_mb": last["peak_memory_mb"]}
-            client.log_batch(run_id, metrics=[
-                Metric(metric_name(name), float(value), stamp, last["best_epoch"])
-                for name, value in values.items() if value is not None and math.isfinite(value)
-            ], params=[Param("n_parameters", str(self._start(rows)["n_parameters"]))])
-            for name in ARTIFACTS:
-                self._put(run_id, info.info.artifact_uri, run_dir.path / name)
+            self._send_results(run_id, known.info.artifact_uri, run_dir, last)
         if "error" in last:
             client.set_tag(run_id, "error", last["error"])
+        elif "error" in known.data.tags:
+            client.delete_tag(run_id, "error")  # of an earlier attempt
         client.set_terminated(run_id, status, end_time=int(last["time"] * 1000))
         client.set_tag(run_id, "state", state)  # the final marker, written last
 
-    @staticmethod
-    def _start(rows: list[dict]) -> dict:
-        return next(row for row in rows if row["event"] == "start")
+    def _send_epochs(self, run_id: str, run_dir: RunDir) -> None:
+        from mlflow.entities import Metric
+
+        sent = self._sent[run_dir.run_id]
+        for row in run_dir.epochs():
+            if row["epoch"] not in sent:
+                stamp = int(row["time"] * 1000)
+                self._client.log_batch(run_id, metrics=[
+                    Metric(metric_name(name), value, stamp, row["epoch"])
+                    for name, value in row["metrics"].items() if value is not None
+                ])
+                sent.add(row["epoch"])
+
+    def _send_results(self, run_id: str, artifact_uri: str, run_dir: RunDir, last: dict) -> None:
+        from mlflow.entities import Metric
+
+        stamp = int(last["time"] * 1000)
+        values = {k: v for k, v in last["metrics"].items() if k.startswith("test/")}
+        values |= {"best/dev_miou": last["metrics"]["dev/miou"], "best/epoch": last["best_epoch"],
+                   "duration_s": last["duration_s"], "peak_memory_mb": last["peak_memory_mb"]}
+        self._client.log_batch(run_id, metrics=[
+            Metric(metric_name(name), float(value), stamp, last["best_epoch"])
+            for name, value in values.items() if value is not None and math.isfinite(value)
+        ])
+        for name in ARTIFACTS:
+            self._put(run_id, artifact_uri, run_dir.path / name)
 
     def _sent_epochs(self, run_id: str) -> set[int]:
         return {m.step for m in self._client.get_metric_history(run_id, "train/loss")}
 
-    def _describe(self, run_id: str, run_dir: RunDir, start: dict) -> None:
+    def _describe(self, run_id: str, run_dir: RunDir, known) -> None:
+        """Params and the data set, as far as they are not there yet."""
         from mlflow.data.http_dataset_source import HTTPDatasetSource
         from mlflow.data.meta_dataset import MetaDataset
-        from mlflow.entities import DatasetInput, InputTag, Param, RunTag
+        from mlflow.entities import DatasetInput, InputTag, Param
 
-        config = json.loads(run_dir.config.read_text())["config"]
+        config = run_dir.record()["config"]
         flat = {k: v for k, v in config.items() if k != "loss_params"}
         flat |= {f"loss.{k}": v for k, v in config["loss_params"].items()}
+        params = [Param(k, str(v)) for k, v in flat.items() if k not in known.data.params]
+        self._client.log_batch(run_id, params=params)
+        if not known.inputs.dataset_inputs:
+            source = HTTPDatasetSource(Path(self._dataset["path"]).as_uri())
+            data = MetaDataset(source, name=self._dataset["name"],
+                               digest=self._dataset["fingerprint"][:32])
+            tag = InputTag("mlflow.data.context", "train")
+            self._client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [tag])])
+
+    def _describe_environment(self, run_id: str, start: dict) -> None:
+        from mlflow.entities import Param, RunTag
+
+        known = self._client.get_run(run_id).data.params
+        size = Param("n_parameters", str(start["n_parameters"]))
         self._client.log_batch(
             run_id,
-            params=[Param(k, str(v)) for k, v in flat.items()],
-            tags=[RunTag(f"env.{k}", str(v)) for k, v in start.get("environment", {}).items()],
+            params=[] if "n_parameters" in known else [size],
+            tags=[RunTag(f"env.{k}", str(v)) for k, v in start["environment"].items()],
         )
-        source = HTTPDatasetSource(Path(self._dataset["path"]).as_uri())
-        data = MetaDataset(source, name=self._dataset["name"],
-                           digest=self._dataset["fingerprint"][:32])
-        tag = InputTag("mlflow.data.context", "train")
-        self._client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [tag])])
 
     def _put(self, run_id: str, artifact_uri: str, path: Path) -> None:
         """Store a file as an artifact: a hard link beside a local database, else an upload."""

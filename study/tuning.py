@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import optuna
+from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
@@ -49,11 +50,10 @@ def search_space(loss: str, has_background: bool) -> dict[str, BaseDistribution]
     return space
 
 
-def default_point(loss: str, space: Mapping[str, object]) -> dict[str, float]:
-    """The untuned settings of a loss as a point of its space."""
-    neutral = {"class_weight_exponent": 0.0, "background_multiplier": 1.0, "lr_multiplier": 1.0}
-    declared = {f"loss.{k}": p.default for k, p in loss_spec(loss).params.items()}
-    return {name: (neutral | declared)[name] for name in space}
+def point_of(config: RunConfig, space: Mapping[str, object]) -> dict[str, float]:
+    """The settings of a run as a point of its loss's space."""
+    flat = {f"loss.{k}": v for k, v in config.loss_params.items()}
+    return {name: flat[name] if name in flat else getattr(config, name) for name in space}
 
 
 def tuning_key(study: Study, cell: Mapping) -> str:
@@ -64,32 +64,50 @@ def tuning_key(study: Study, cell: Mapping) -> str:
                    "loss_params": study.declaration["loss_params"]})
 
 
-def tuned_values(out: Path, study: Study, cell: Mapping) -> dict[str, object]:
-    """The values of the tuned cell that belongs to a default cell.
+def tuned_values(out: Path, study: Study, cells: Sequence[Mapping]) -> list[dict[str, object]]:
+    """The values of the tuned cells that belong to default cells.
 
-    Raises: TuningError naming the command when the tuning is not finished.
+    Raises: TuningError when a tuning is not finished (naming the command) or budgets differ.
     """
-    values, file = cell["values"], out / "tuning" / f"{tuning_key(study, cell)}.json"
-    if not file.exists():
-        raise TuningError(
-            f"no finished tuning for {cell['arm']} with this data and recipe; run "
-            f"`python runs.py --tune --only model={values['model']} --only init={values['init']} "
-            f"--only loss={values['loss']}` with the same settings first"
-        )
-    return {**values, "tuning": "tuned", **json.loads(file.read_text())["params"]}
+    found, budgets = [], {}
+    for cell in cells:
+        values, file = cell["values"], out / "tuning" / f"{tuning_key(study, cell)}.json"
+        if not file.exists():
+            raise TuningError(
+                f"no finished tuning for {cell['arm']} with this data and recipe; run `python "
+                f"runs.py --tune --only model={values['model']} --only init={values['init']} "
+                f"--only loss={values['loss']}` with the same settings first"
+            )
+        result = json.loads(file.read_text())
+        budgets[cell["arm"]] = result["n_trials"]
+        found.append({**values, "tuning": "tuned", **result["params"]})
+    if len(set(budgets.values())) > 1:
+        shown = ", ".join(f"{arm} {n}" for arm, n in budgets.items())
+        raise TuningError(f"tuned arms must have had equal numbers of trials, got {shown}; "
+                          "give --tune --set tune.trials= the largest")
+    return found
 
 
 class CellTuning:
     """The Optuna study of one network and loss."""
 
     def __init__(self, out: Path, study: Study, cell: Mapping, n_trials: int) -> None:
-        if n_trials < 1:
-            raise TuningError(f"tune.trials must be at least 1, got {n_trials}")
         self.study, self.cell, self.n_trials = study, cell, n_trials
         self.key = tuning_key(study, cell)
         self.runs, self.result = out / "tuning" / self.key, out / "tuning" / f"{self.key}.json"
-        self.space = search_space(cell["values"]["loss"], study.declaration["data"]["background"])
         self.runs.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.runs / "driver.lock", timeout=0)
+        try:
+            self._lock.acquire()  # until close(): studies share a tuning
+        except Timeout:
+            raise TuningError(f"another process tunes {cell['arm']} with this data and recipe; "
+                              "wait for it") from None
+        self.space = search_space(cell["values"]["loss"], study.declaration["data"]["background"])
+        config = study.config(cell, SEED_RANGES["trial"].start, role="trial")
+        self.default = point_of(config, self.space)  # the arm as it is in the study
+        for name, value in self.default.items():  # and it lies inside the space
+            low, high = min(self.space[name].low, value), max(self.space[name].high, value)
+            self.space[name] = FloatDistribution(low, high, log=self.space[name].log)
         warmup = round(study.declaration["recipe"]["warmup_frac"]
                        * study.declaration["recipe"]["epochs"])
         storage = f"sqlite:///{(out / 'tuning' / 'optuna.db').resolve()}"
@@ -109,11 +127,9 @@ class CellTuning:
 
     def _revive(self) -> None:
         """Queue the defaults first; close trials a dead driver left and queue them again."""
-        loss = self.cell["values"]["loss"]
-        default = default_point(loss, self.space)
         if not self.optuna.trials:
-            for point in ({}, *PUBLISHED.get(loss, [])):
-                self.optuna.enqueue_trial(default | point)
+            for point in ({}, *PUBLISHED.get(self.cell["values"]["loss"], [])):
+                self.optuna.enqueue_trial(self.default | point)
         for trial in self.optuna.get_trials(states=(TrialState.RUNNING,)):
             self.optuna.tell(trial.number, state=TrialState.FAIL)
             self.optuna.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number})
@@ -123,6 +139,10 @@ class CellTuning:
         retried = {t.user_attrs.get("retry_of") for t in self.optuna.trials}
         return sum(t.state != TrialState.WAITING and t.number not in retried
                    for t in self.optuna.trials)
+
+    def close(self) -> None:
+        """Let another process tune this arm."""
+        self._lock.release()
 
     def n_left(self) -> int:
         """Trials of the budget that have not begun."""
@@ -191,8 +211,7 @@ class CellTuning:
         if not done:
             raise TuningError(f"{self.name}: no trial was completed, got {counts}")
         best = self.optuna.best_trial
-        default = [t.value for t in done if t.params == default_point(
-            self.cell["values"]["loss"], self.space)]
+        default = [t.value for t in done if t.params == self.default]
         result = {
             "key": self.key, "arm": self.cell["arm"], "params": best.params,
             "dev_miou": best.value, "default_dev_miou": default[0] if default else None,

@@ -200,9 +200,16 @@ def test_stop_and_continue(out, data, number, capfd):
     (["--set", "crop_px=60", "--study", "new"], "crop_px must be a multiple of 8 for unet, got 60"),
     (["--only", "modle=unet"], "'modle' is unknown; did you mean model?"),
     (["--only", "loss=dice"], "--only loss must be among bce, dice_bce, focal_tversky, got dice"),
-    (["--seeds", "0"], "--seeds must be at least 1, got 0"),
+    (["--seeds", "0"], "--seeds must be at least 1 and at most 1000, got 0"),
     (["--device", "tpu"], "device must be auto, cpu or cuda, got 'tpu'"),
     (["--study", "../x"], "--study must be letters"),
+    (["--set", "epochs=auto", "--study", "new"], "epochs must be int, got 'auto'"),
+    (["--set", "width=none", "--study", "new"], "width must be int, got 'none'"),
+    (["--set", "tune.trials=3"], "--set tune.trials belongs to --tune"),
+    (["--set", "tuning=tune"], "tuning must be one of default, tuned, got 'tune'"),
+    (["--only", "seed=0,7", "--study", "new"], "--only seed must be below --seeds 3, got 7"),
+    (["--seeds", "1001", "--study", "new"], "--seeds must be at least 1 and at most 1000"),
+    (["--set", "tuning=tuned", "--study", "new"], "no finished tuning for unet-w4-scratch-bce"),
     (["--set", "width=8"], "was declared with width=4 (now 8)"),
 ])
 def test_bad_input_is_one_line_and_exit_2(grid, out, data, words, message, capsys):
@@ -212,7 +219,7 @@ def test_bad_input_is_one_line_and_exit_2(grid, out, data, words, message, capsy
     assert runs.main([*given, *settings, *words]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
-    assert not (out / "new").exists()
+    assert not (out / "new/study.json").exists()  # bad input starts no study
 
 
 def test_the_nine_arms_on_the_embedded_data(tmp_path, monkeypatch, capsys):

@@ -44,6 +44,15 @@ def encoder_state():
     return build_model("resnetunet", n_classes=2).encoder.state_dict()
 
 
+def test_older_files_without_counters_load(tmp_path, encoder_state):
+    old = {k: v for k, v in encoder_state.items() if not k.endswith("num_batches_tracked")}
+    path = tmp_path / "old.pt"
+    torch.save(old | {"fc.weight": torch.zeros(3, 512), "fc.bias": torch.zeros(3)}, path)
+    model = build_model("resnetunet", n_classes=2)
+    load_encoder(model, path, sha256=resolve_weights(str(path)).sha256)
+    assert torch.equal(model.encoder.bn1.running_mean, encoder_state["bn1.running_mean"])
+
+
 @pytest.mark.parametrize("prefix, extra", [("", {}), ("module.encoder.", {}),
                                            ("", {"fc.weight": torch.zeros(3, 512)})])
 def test_encoder_loads(tmp_path, encoder_state, prefix, extra):

@@ -127,6 +127,24 @@ def test_a_run_continues_from_its_checkpoint(store, tmp_path):
     assert [row["epoch"] for row in RunDir(tmp_path / "cut").epochs()] == [1, 2, 3, 4]
 
 
+def test_best_weights_belong_to_the_best_epoch(store, tmp_path):
+    values = {"epochs": 8, "lr": 0.1, "schedule": "constant", "n_evaluations": 8}
+    _, whole = do(store, tmp_path / "whole", **values)
+    curve = [row["metrics"]["dev/miou"] for row in whole if row["event"] == "epoch"
+             and "dev/miou" in row["metrics"]]
+    assert max(curve) > curve[-1]  # the last epoch is not the best, so the two differ
+    weights = torch.load(tmp_path / "whole/best.pt", weights_only=True)
+    assert max(curve) == whole[-1]["metrics"]["dev/miou"]
+    model = initial_model(config(store), 3)
+    model.load_state_dict(weights)
+    from seglib.metrics import class_counts, mean_iou
+    from seglib.predict import evaluate
+
+    dev = store.development(split_seed=0, dev_share=0.2)[1]
+    counts = class_counts(evaluate(model, dev, multiple=8))
+    assert mean_iou(counts) == pytest.approx(max(curve))
+
+
 def test_changed_data_is_found(store, tmp_path):
     state, rows = do(store, tmp_path / "1", data="0" * 64)
     assert state == "failed" and "the data changed" in rows[-1]["error"]

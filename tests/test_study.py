@@ -126,6 +126,56 @@ def test_explicit_cells_and_exclusions():
     assert matrix.pairs(matrix.expand()) == []
 
 
+def test_a_changed_default_renames_nothing(monkeypatch):
+    from seglib import losses
+
+    before = RunConfig(**BASE | {"loss": "dice_bce"}).run_id
+    spec = losses.LOSSES["dice_bce"]
+    changed = dataclasses.replace(spec.params["share"], default=0.7, introduced=0.5)
+    monkeypatch.setitem(losses.LOSSES, "dice_bce", dataclasses.replace(
+        spec, params={**spec.params, "share": changed}))
+    old = RunConfig(**BASE | {"loss": "dice_bce", "loss_params": {"share": 0.5}})
+    assert old.run_id == before != RunConfig(**BASE | {"loss": "dice_bce"}).run_id
+
+
+def test_cells_that_are_the_same_run_are_refused(tmp_path):
+    base = {"model": "resnetunet", "init": "scratch", "loss": "bce"}
+    same = Matrix(cells=({**base, "width": 16}, {**base, "width": 32}), baseline=base)
+    with pytest.raises(StudyError, match="are the same run: what differs does not apply"):
+        new_study(tmp_path / "s", matrix=same)
+    for cell, message in (({**base, "loss.share": 0.5}, "cannot set loss.share"),
+                          ({**base, "epoch": 5}, "cannot set epoch"),
+                          ({"model": "unet", "loss": "bce"}, "must have init")):
+        with pytest.raises(StudyError, match=message):
+            new_study(tmp_path / "s", matrix=Matrix(cells=(cell,), baseline=cell))
+    with pytest.raises(StudyError, match="baseline of matrix default must be one of its cells"):
+        new_study(tmp_path / "s", matrix=Matrix(cells=(base,), baseline={"model": "unet"}))
+
+
+def test_a_recipe_field_newer_than_the_study_does_not_lock_it(tmp_path):
+    study = new_study(tmp_path / "s")
+    del study.declaration["recipe"]["hue_deg"]
+    study.save()
+    assert not open_or_create(new_study(tmp_path / "s"))[1]
+    with pytest.raises(StudyError, match=r"hue_deg=10.0 \(now 3.0\)"):
+        open_or_create(new_study(tmp_path / "s", hue_deg=3.0))
+
+
+def test_tuning_starts_from_the_study_s_own_settings(tmp_path):
+    from study.tuning import CellTuning
+
+    study = new_study(tmp_path / "s", lr_multiplier=5.0, class_weight_exponent=0.25)
+    study.declaration["loss_params"] = {"loss.share": 0.75}
+    cell = next(c for c in study.cells if c["arm"] == "unet-scratch-dice_bce")
+    tuning = CellTuning(tmp_path, study, cell, 3)
+    assert tuning.default == {"loss.share": 0.75, "class_weight_exponent": 0.25,
+                              "background_multiplier": 1.0, "lr_multiplier": 5.0}
+    assert tuning.space["lr_multiplier"].high == 5.0  # the defaults lie inside the space
+    first = tuning.optuna.ask(tuning.space)
+    assert first.params == tuning.default
+    tuning.close()
+
+
 def new_study(path, *, matrix=None, **recipe):
     defaults = {name: FIELDS[name].default for name in RECIPE}
     return declare(
@@ -159,6 +209,7 @@ def test_weights_are_part_of_the_study(tmp_path):
     assert arms["resnetunet-pretrained-bce"]["cell_id"] is None
     assert arms["resnetunet-scratch-bce"]["cell_id"]
     study.set_weights("pretext", "a" * 64)
+    study.save()
     assert all(cell["cell_id"] for cell in load(tmp_path / "s").cells)
     with pytest.raises(StudyError, match="was run with weights pretext aaaaaaaaaaaa, got"):
         study.set_weights("pretext", "b" * 64)

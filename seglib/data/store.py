@@ -129,6 +129,12 @@ def open_store(path: Path) -> Store:
     return Store(path, json.loads((path / "index.json").read_text()))
 
 
+def store_path(folder: Folder, root: Path, *, max_side: int | None) -> Path:
+    """Where the store of these files, as they are now, lies or will lie."""
+    key = hashlib.sha256(f"{folder.stat_key()} {max_side} 1".encode()).hexdigest()[:16]
+    return root / f"{folder.name}-{key}"
+
+
 def build_store(
     folder: Folder,
     root: Path,
@@ -141,8 +147,7 @@ def build_store(
     Written beside its final place and renamed, so that a half-written store is never read.
     Raises: DataError naming the first bad file.
     """
-    key = hashlib.sha256(f"{folder.stat_key()} {max_side} 1".encode()).hexdigest()[:16]
-    path = root / f"{folder.name}-{key}"
+    path = store_path(folder, root, max_side=max_side)
     if (path / "index.json").exists():
         return open_store(path)
     work = root / f".{path.name}.{os.getpid()}"
@@ -152,9 +157,11 @@ def build_store(
         index = _write_pools(folder, work, max_side, progress)
         (work / "index.json").write_text(json.dumps(index))
         work.rename(path)
-    except BaseException:
+    except OSError:
+        if not (path / "index.json").exists():  # else another process made it meanwhile
+            raise
+    finally:
         shutil.rmtree(work, ignore_errors=True)
-        raise
     return open_store(path)
 
 

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 from seglib.data.augment import normalise
 from seglib.losses import build_loss
 from seglib.models.resnetunet import ResNetUNet
-from seglib.predict import autocast
+from seglib.predict import autocast, fast_precision
 from seglib.train import lr_factor
 
 VERSION = 1
@@ -95,7 +95,7 @@ def _train(progress: Callable[[int, int], None] | None) -> dict[str, torch.Tenso
         top, left = rng.integers(0, SIDE + 1, 2)
         window = (slice(None), ..., slice(top, top + SIDE), slice(left, left + SIDE))
         crops = normalise(images[chosen][window].float())
-        with autocast(device, "bf16"):
+        with autocast(device, fast_precision(device)):
             logits = model(crops.contiguous(memory_format=torch.channels_last))
         total = loss(logits, labels[chosen][window])
         optimizer.zero_grad(set_to_none=True)

@@ -122,6 +122,9 @@ def load_encoder(model: nn.Module, path: Path, *, sha256: str) -> None:
     given = {re.sub(r"^(module\.|encoder\.)+", "", key): v for key, v in loaded.items()}
     given = {key: value for key, value in given.items() if not key.startswith("fc.")}
     wanted = model.encoder.state_dict()
+    # older torchvision files lack BatchNorm's counters, which play no part in the result
+    counters = {k: v for k, v in wanted.items() if k.endswith("num_batches_tracked")}
+    given = counters | given
     missing = sorted(wanted.keys() - given.keys())
     unexpected = sorted(given.keys() - wanted.keys())
     shapes = sorted(k for k in wanted.keys() & given.keys() if wanted[k].shape != given[k].shape)
