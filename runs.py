@@ -77,7 +77,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     verbs.add_argument("--tune", action="store_true", help="tune the loss weights of each loss")
     verbs.add_argument("--report", action="store_true", help="write the report of a study")
     add = parser.add_argument
-    add("--data", default="shapes", metavar="shapes|FOLDER", help="images with masks, VOC layout")
+    add("--data", default="shapes", metavar="shapes|voc|voc2007|voc2012|FOLDER",
+        help="images with masks; voc is 2007 on a CPU and 2012 on a GPU; a folder in VOC's layout")
     add("--study", metavar="NAME", help="name of the study (default MATRIX-DATA)")
     add("--matrix", default="default", metavar="NAME", help="a matrix of runs.py")
     add("--only", action="append", default=[], metavar="AXIS=VALUE,...",

@@ -47,8 +47,10 @@ def commands(study: Study) -> list[Block]:
     where = ["--study", study.name]
     if study.root.parent.name != "outputs":
         where += ["--out", str(study.root.parent)]
+    given = declaration.get("given", {})
     known = data["name"] in KNOWN_DATA
-    grid = ["--data", str(data["name"] if known else data.get("path", data["name"]))]
+    named = data["name"] if known else data.get("path", data["name"])
+    grid = ["--data", str(given.get("data", named))]
     grid += ["--matrix", str(declaration["matrix"])] if "matrix" in declaration else []
     weights = declaration.get("weights") or {}
     if pretrained := declaration.get("pretrained") or weights.get("source"):
@@ -57,8 +59,11 @@ def commands(study: Study) -> list[Block]:
         grid += ["--seeds", str(max(study.seeds) + 1)]  # a count: seeds 0, 1, ...
     commits = _commits(study)
     recorded = len(commits) == 1 and commits != ["not recorded"]
-    lines = [shlex.join(["git", "checkout", commits[0]])] if recorded else []
+    grid += [word for k, v in given.get("set", {}).items() for word in ("--set", f"{k}={v}")]
+    lines = [shlex.join(["git", "checkout", commits[0].rstrip("+")])] if recorded else []
     lines.append(shlex.join(["python", "runs.py", "--grid", *grid, *where]))
     lines.append(shlex.join(["python", "runs.py", "--report", *where]))
-    more = "A recipe field that is not the preset's needs --set field=value in the first command."
-    return [Code(lines), Text(more)]
+    blocks: list[Block] = [Code(lines)]
+    if any(commit.endswith("+") for commit in commits):
+        blocks.append(Text("The code had uncommitted changes (a + behind the commit)."))
+    return blocks

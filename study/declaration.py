@@ -143,14 +143,16 @@ def declare(
     recipe: Mapping[str, object],
     loss_params: Mapping[str, object],
     pretrained: str,
+    given: Mapping[str, object],
 ) -> Study:
-    """A fresh declaration, not saved yet."""
+    """A fresh declaration, not saved yet. `given` is what the user typed: data and settings."""
     cells = matrix.expand()
     study = Study(path, {
         "format": FORMAT, "name": path.name, "uuid": uuid.uuid4().hex,
         "created": datetime.now(UTC).isoformat("T", "seconds"),
         "matrix": matrix_name, "data": data, "recipe": dict(recipe),
         "loss_params": dict(loss_params), "pretrained": pretrained, "weights": None,
+        "given": dict(given),
         "cells": [{"values": cell} for cell in cells],
         "excluded": [{"where": where, "reason": why} for where, why in matrix.excluded()],
         "smallest_difference": matrix.smallest_difference, "contract": CONTRACT,

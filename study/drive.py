@@ -108,6 +108,8 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
         f"{session.n_workers} at once on {session.device}, "
         f"{study.declaration['recipe']['precision']}"
     )
+    for note in study.declaration["data"]["notes"]:
+        console.print(f"note: {note}", markup=False)
     executor, tracking = LocalExecutor(session.n_workers), Tracking(session)
 
     def summarise(arm: str) -> None:

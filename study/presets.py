@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from seglib.data.devkit import open_voc, open_voc2012
 from seglib.data.shapes import VERSION, write_shapes
-from seglib.data.voc import Folder, open_folder
+from seglib.data.voc import DataError, Folder, open_folder
 
 SHAPES_IMAGES = {"n_train": 256, "n_val": 64, "n_test": 120}
 
@@ -39,10 +42,32 @@ FOLDER = Preset(
 )
 
 
+# The original study's 224 px crops. Epochs for a CPU: --plan tells the hours.
+VOC2007 = Preset(
+    recipe={"epochs": 40, "batch_size": 8, "crop_px": 224, "lr": 1e-3},
+    n_seeds=3,
+    pretrained="imagenet",
+)
+# For a GPU: longer, larger batches.
+VOC2012 = Preset(
+    recipe={"epochs": 80, "batch_size": 16, "crop_px": 224, "lr": 1e-3},
+    n_seeds=3,
+    pretrained="imagenet",
+)
+
+
+def data_name(data: str, device: str) -> str:
+    """What the data is called: `voc` is 2007 on a CPU and 2012 on a GPU, a folder has its name."""
+    if data == "voc":
+        return "voc2007" if torch.device(device).type == "cpu" else "voc2012"
+    name = Path(data).resolve().name
+    return name.lower() if name in ("VOC2007", "VOC2012") else name
+
+
 def open_data(
-    data: str, out: Path, progress: Callable[[int, int], None] | None = None
+    data: str, out: Path, device: str, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Folder, Preset]:
-    """The data set called `data` (drawn first if it is the embedded one) and its preset.
+    """The data set called `data` (drawn or downloaded first if need be) and its preset.
 
     Raises: DataError naming what is wrong and what to do.
     """
@@ -56,4 +81,17 @@ def open_data(
                 if not root.exists():  # else another process drew it meanwhile
                     raise
         return open_folder(root, name="shapes"), SHAPES
-    return open_folder(Path(data)), FOLDER
+    if data in ("voc", "voc2007", "voc2012"):
+        name = data_name(data, device)
+        folder = open_voc(name.removeprefix("voc"), out / "data" / "voc")
+        return folder, VOC2007 if name == "voc2007" else VOC2012
+    root = Path(data)
+    devkits = sorted(p for p in (*root.glob("VOC20??"), *root.glob("VOCdevkit/VOC20??")))
+    if devkits and not (root / "ImageSets").exists():
+        raise DataError(f"data must be one year of a VOC devkit, got {root}; use one of "
+                        f"{', '.join(map(str, devkits))}")
+    if root.name in ("VOC2007", "VOC2012") and not (root / "classes.txt").exists():
+        if root.name == "VOC2012":
+            return open_voc2012(root), VOC2012
+        return open_folder(root, name="voc2007"), VOC2007
+    return open_folder(root), FOLDER

@@ -27,7 +27,7 @@ from study.config import (
 from study.console import step
 from study.declaration import Study, StudyError, declare, open_or_create, split_settings
 from study.matrix import Matrix
-from study.presets import open_data
+from study.presets import data_name, open_data
 
 DEFAULT_TRIALS = 12
 
@@ -131,7 +131,8 @@ def choose(cells: list[dict], only: list[str]) -> list[dict]:
 
 def study_name(args: argparse.Namespace) -> str:
     """The name given, or `<matrix>-<data>`."""
-    name = args.study or f"{args.matrix}-{Path(args.data).resolve().name}"
+    device = preflight.resolve_device(args.device)
+    name = args.study or f"{args.matrix}-{data_name(args.data, device)}"
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name[0] in "-.":
         raise ConfigError(f"--study must be letters, digits, - _ and ., got {name!r}")
     return name
@@ -182,8 +183,8 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
             raise ConfigError(f"--{name} must be at least 1 and at most {most}, got {value}")
     path = Path(args.out) / study_name(args)
     device = preflight.resolve_device(args.device)
-    with step(console, "drawing the embedded data set") as progress:
-        folder, preset = open_data(args.data, Path(args.out), progress)
+    with step(console, f"preparing {args.data}") as progress:
+        folder, preset = open_data(args.data, Path(args.out), device, progress)
     recipe = preflight.resolve_recipe(preset, recipe_given, device)
     preflight.check_background(folder, recipe, loss_params)
     with step(console, f"decoding {folder.name}") as progress:
@@ -192,6 +193,7 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
         path, matrix_name=args.matrix, matrix=matrix,
         data=preflight.describe_data(store, folder, recipe), recipe=recipe,
         loss_params=loss_params, pretrained=args.pretrained or preset.pretrained,
+        given={"data": args.data, "set": recipe_given | loss_params},
     )
     for name in loss_params:
         losses = {cell["values"]["loss"] for cell in fresh.cells}

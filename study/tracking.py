@@ -101,7 +101,8 @@ def probe(uri: str) -> None:
             with _quick_failures():
                 _connect(uri)
         except Exception as error:  # any failure to answer means the same here
-            failure.append(one_line(error))
+            silent = "Max retries" in str(error) or "onnection" in str(error)
+            failure.append("no answer" if silent else one_line(error))
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()

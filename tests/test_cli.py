@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import write_folder
 from mlflow import MlflowClient
+from PIL import Image
 
 import runs
 from seglib.models import build_model
@@ -110,6 +112,7 @@ def test_report(grid, out, capsys):
     assert main("--report", "--study", "s", out=out) == 0
     page = (grid / "report/index.html").read_text()
     assert "unet-w4-scratch-focal_tversky" in page and "http://" not in page
+    assert "--set epochs=2 --set width=4" in page  # the commands to reproduce are exact
     assert "unet-w4-scratch-focal_tversky" in (grid / "report/report.md").read_text()
 
 
@@ -246,6 +249,17 @@ def test_the_nine_arms_on_the_embedded_data(tmp_path, monkeypatch, capsys):
     torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), weights)
     assert runs.main(words) == 2
     assert "was run with weights file encoder.pt" in capsys.readouterr().err
+
+
+def test_masks_of_0_and_255_are_refused(tmp_path, capsys):
+    root = write_folder(tmp_path / "binary", {"train": 4, "val": 2, "test": 2}, classes=("a", "b"))
+    for path in (root / "SegmentationClass").iterdir():
+        with Image.open(path) as label:
+            mask = np.array(label)
+        Image.fromarray(np.where(mask == 1, 255, mask)).save(path)
+    assert main("--grid", "--matrix", "losses", out=tmp_path / "out", data=root) == 2
+    error = capsys.readouterr().err
+    assert "must show at least 2 classes, got only a; 255 is void" in error
 
 
 def test_no_study_to_report(out, capsys):

@@ -181,7 +181,7 @@ def new_study(path, *, matrix=None, **recipe):
     return declare(
         path, matrix_name="default", matrix=matrix or runs.MATRICES["default"],
         data={"name": "d", "fingerprint": "d" * 64, "background": True},
-        recipe=defaults | recipe, loss_params={}, pretrained="pretext",
+        recipe=defaults | recipe, loss_params={}, pretrained="pretext", given={},
     )
 
 
