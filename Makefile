@@ -29,7 +29,8 @@ test: $(READY)  ## the test suite, under 5 minutes on 2 cores
 lint: $(READY)  ## style
 	$(BIN)/ruff check .
 
-ui: $(READY)  ## the MLflow UI at http://127.0.0.1:5000
+ui: $(READY)  ## the MLflow UI on this machine, over OUT/mlflow.db
+	@echo 'open http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning'
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui \
 	  --backend-store-uri sqlite:///$(OUT)/mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
 

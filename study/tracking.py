@@ -199,7 +199,10 @@ class Tracker:
             self._experiment_id = client.create_experiment(self.experiment, place)
         else:
             self._experiment_id = found.experiment_id
-        client.set_experiment_tag(self._experiment_id, "mlflow.note.content", self._description)
+        # the UI then opens the runs, not the page for language-model traces
+        for name, value in (("mlflow.note.content", self._description),
+                            ("mlflow.experimentKind", "custom_model_development")):
+            client.set_experiment_tag(self._experiment_id, name, value)
         token = None
         while True:
             page = client.search_runs([self._experiment_id], max_results=1000, page_token=token)
