@@ -25,7 +25,8 @@ def test_every_flag_and_target_in_the_readme_exists():
     import runs
 
     parser_text = runs.parse_args.__code__.co_consts
-    for flag in set(re.findall(r"`?(--[a-z]+)", README)):
+    ours = "\n".join(line for line in README.splitlines() if "mlflow ui" not in line)
+    for flag in set(re.findall(r"`?(--[a-z]+)", ours)):
         assert any(flag == c for c in parser_text if isinstance(c, str)), flag
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M))
     assert set(re.findall(r"^    make ([a-z]+)", README, flags=re.M)) <= targets
