@@ -107,7 +107,17 @@ def pairs_of(texts: list[str], flag: str) -> dict[str, str]:
 
 
 def only_values(only: list[str]) -> dict[str, set[str]]:
-    return {name: set(value.split(",")) for name, value in pairs_of(only, "--only").items()}
+    """`axis=a,b` and `axis=a,other=c` texts as axis -> values; repeated axes add up."""
+    found: dict[str, set[str]] = {}
+    for text in only:
+        name = ""
+        for part in text.split(","):
+            before, equals, after = part.partition("=")
+            name, value = (before, after) if equals else (name, part)
+            if not name or not value:
+                raise ConfigError(f"--only must look like axis=value,..., got {text!r}")
+            found.setdefault(name, set()).add(value)
+    return found
 
 
 def choose(cells: list[dict], only: list[str]) -> list[dict]:

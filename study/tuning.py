@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from seglib.losses import loss_spec
-from study.config import SEED_RANGES, RunConfig, digest
+from study.config import SEED_RANGES, RunConfig
 from study.declaration import Study
 from study.executor import Event, Job, LocalExecutor
 from study.rundir import RunDir, write_json
@@ -57,11 +57,8 @@ def point_of(config: RunConfig, space: Mapping[str, object]) -> dict[str, float]
 
 
 def tuning_key(study: Study, cell: Mapping) -> str:
-    """Names a tuning: data, base recipe, network with its weights, and loss."""
-    config = study.config(cell, 0)
-    return digest({"data": config.data, "recipe": study.declaration["recipe"],
-                   "network": config.network, "weights": config.weights, "loss": config.loss,
-                   "loss_params": study.declaration["loss_params"]})
+    """Names a tuning: the hash of data, recipe, network with its weights, and loss."""
+    return study.config(cell, 0).cell_id
 
 
 def tuned_values(out: Path, study: Study, cells: Sequence[Mapping]) -> list[dict[str, object]]:

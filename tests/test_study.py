@@ -12,6 +12,7 @@ from study.config import ENVIRONMENT, FIELDS, RECIPE, ConfigError, RunConfig, pa
 from study.declaration import StudyError, declare, load, open_or_create, split_settings
 from study.matrix import Contrast, Exclusion, Matrix
 from study.rundir import JournalError, RunDir
+from study.session import choose, only_values
 
 BASE = {"data": "d" * 64, "model": "unet", "init": "scratch", "loss": "bce", "seed": 0}
 PRETRAINED = {"model": "resnetunet", "init": "pretrained", "weights": "a" * 64,
@@ -98,6 +99,24 @@ def test_settings_are_parsed_and_near_misses_listed():
     recipe, loss, environment = split_settings({"lr": "1", "loss.share": "0.25", "threads": "3"})
     assert (recipe, loss, environment) == ({"lr": "1"}, {"loss.share": 0.25}, {"threads": "3"})
     assert not set(RECIPE) & set(ENVIRONMENT)
+
+
+@pytest.mark.parametrize("only, expected", [
+    (["loss=bce,dice_bce"], {"loss": {"bce", "dice_bce"}}),
+    (["loss=bce", "loss=dice_bce", "model=unet"], {"loss": {"bce", "dice_bce"}, "model": {"unet"}}),
+    (["model=unet,loss=bce,dice_bce"], {"loss": {"bce", "dice_bce"}, "model": {"unet"}}),
+])
+def test_only_is_read_as_it_is_written(only, expected):
+    assert only_values(only) == expected
+    cells = runs.MATRICES["default"].expand()
+    chosen = choose([{"values": cell} for cell in cells], only)
+    assert len(chosen) == {1: 6, 2: 2}[len(expected)]
+
+
+@pytest.mark.parametrize("text", ["unet", "model=", "=unet", "loss=bce,,dice_bce"])
+def test_only_that_cannot_be_read(text):
+    with pytest.raises(ConfigError, match="--only must look like axis=value,..., got"):
+        only_values([text])
 
 
 def test_default_matrix_has_nine_arms_and_its_contrasts():
