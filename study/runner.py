@@ -191,7 +191,9 @@ class _Run:
         if torch.device(self.config.device).type == "cuda":
             metrics["system/gpu_memory_megabytes"] = torch.cuda.memory_allocated(
                 self.config.device) / 1e6
-        if result.epoch not in known:  # after a resume the first row of an epoch stays
+        if result.epoch in known:  # trained again after a resume: shown, but the first row stays
+            self.emit({"event": "epoch", "epoch": result.epoch, "metrics": metrics})
+        else:
             self.log("epoch", epoch=result.epoch, metrics=metrics)
 
     def _save_checkpoint(self, result: EpochResult) -> None:

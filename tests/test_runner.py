@@ -127,6 +127,17 @@ def test_a_run_continues_from_its_checkpoint(store, tmp_path):
     assert [row["epoch"] for row in RunDir(tmp_path / "cut").epochs()] == [1, 2, 3, 4]
 
 
+def test_epochs_trained_again_are_shown_and_not_journaled_twice(store, tmp_path):
+    values = {"epochs": 3}  # too short for a checkpoint before the end
+    seen = []
+    run(config(store, **values), RunDir(tmp_path / "cut"), arm="a", emit=seen.append,
+        should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 2)
+    _, rest = do(store, tmp_path / "cut", **values)
+    assert [row["epoch"] for row in rest if row["event"] == "epoch"] == [1, 2, 3]
+    rows = RunDir(tmp_path / "cut").rows()
+    assert [row["epoch"] for row in rows if row["event"] == "epoch"] == [1, 2, 3]
+
+
 def test_best_weights_belong_to_the_best_epoch(store, tmp_path):
     values = {"epochs": 8, "lr": 0.1, "schedule": "constant", "n_evaluations": 8}
     _, whole = do(store, tmp_path / "whole", **values)
