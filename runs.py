@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from study.config import ConfigError, unknown_name
@@ -170,9 +171,12 @@ def drive_study(args: argparse.Namespace, console) -> int:
         session.study.save()
         if args.tune:
             return drive.tune(session, console)
-        outcome = drive.grid(
-            session, console, lambda arm: aggregate_arm(read_study(session.study.path), arm)
-        )
+
+        def aggregate(arms: Sequence[str]) -> dict[str, dict[str, float]]:
+            records = read_study(session.study.path)
+            return {arm: aggregate_arm(records, arm) for arm in arms}
+
+        outcome = drive.grid(session, console, aggregate)
         print_summary(session, console, outcome.failed)
     if outcome.interrupted:
         console.print(f"interrupted; continue with: {command(args)}", markup=False)

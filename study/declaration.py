@@ -78,6 +78,10 @@ class Study:
         """Whether the cell's run ids are known (a pretrained one needs its weights' hash)."""
         return cell["values"]["init"] != "pretrained" or bool(self.declaration["weights"])
 
+    def stand_in(self, cell: Mapping) -> dict[str, str]:
+        """Weights for a configuration that is looked at before the real ones are known."""
+        return {} if self.resolvable(cell) else {"weights": "0" * 64, "weights_source": "?"}
+
     def run_dir(self, config: RunConfig) -> RunDir:
         return RunDir(self.path / "runs" / config.run_id)
 
@@ -99,8 +103,7 @@ class Study:
             values = cell["values"]
             self._check_cell(values)
             known = self.resolvable(cell)
-            stand_in = {} if known else {"weights": "0" * 64, "weights_source": "?"}
-            config = self.config(cell, 0, **stand_in)
+            config = self.config(cell, 0, **self.stand_in(cell))
             cell["network"] = config.network
             cell["cell_id"] = config.cell_id if known else None
             twin = same.setdefault(config.cell_id, cell)

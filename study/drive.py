@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +16,14 @@ from study.console import Display, clock, table
 from study.executor import Job, LocalExecutor
 from study.preflight import check_room, measure_run, write_panel
 from study.rundir import RunDir
-from study.session import Session, add_tuned_cells, command, stand_in
+from study.session import Session, add_tuned_cells, command
 from study.tracking import Tracker, tracking_uri
 
 if TYPE_CHECKING:
     from study.tuning import CellTuning
 
-# Called with an arm's name when one of its runs finished; gives "n", "<metric>/mean", ...
-Aggregate = Callable[[str], dict[str, float]]
+# Called with arms when runs of theirs finished; gives each arm's "n", "<metric>/mean", ...
+Aggregate = Callable[[Sequence[str]], dict[str, dict[str, float]]]
 
 
 @contextmanager
@@ -60,27 +60,26 @@ class Tracking:
             session.out / "mlartifacts" / study.name, text, data,
         )
 
-    def update(self, run_dir: RunDir, *, arm: str, parent: str, child: str) -> None:
-        """Bring one run up to date in MLflow, nested under `parent`."""
-        config = run_dir.record()["config"]
+    def _update(self, path: Path, record: dict, *, arm: str, parent: str, child: str) -> None:
+        config = record["config"]
         tags = {
-            "study": self._study, "arm": arm, "network": run_dir.record()["network"],
+            "study": self._study, "arm": arm, "network": record["network"],
             "loss": config["loss"], "role": config["role"], "seed": config["seed"],
             "commit": self._commit, "weights": config["weights_source"] or "none",
             "weights_sha256": config["weights"][:12],
         }
-        self.tracker.update(run_dir, tags, parent, child)
+        self.tracker.update(RunDir(path), tags, parent, child)
 
     def seed(self, path: Path) -> None:
-        """Bring one final run up to date."""
+        """Bring one final run up to date, nested under its arm."""
         record = RunDir(path).record()
         arm, seed = record["arm"], record["config"]["seed"]
-        self.update(RunDir(path), arm=arm, parent=arm, child=f"{arm} seed {seed}")
+        self._update(path, record, arm=arm, parent=arm, child=f"{arm} seed {seed}")
 
     def trial(self, path: Path, tuning: CellTuning) -> None:
-        """Bring one trial up to date."""
-        self.update(RunDir(path), arm=tuning.cell["arm"], parent=tuning.name,
-                    child=RunDir(path).record()["arm"])
+        """Bring one trial up to date, nested under its tuning."""
+        record = RunDir(path).record()
+        self._update(path, record, arm=tuning.cell["arm"], parent=tuning.name, child=record["arm"])
 
 
 @dataclass(frozen=True)
@@ -112,15 +111,17 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
         console.print(f"note: {note}", markup=False)
     executor, tracking = LocalExecutor(session.n_workers), Tracking(session)
 
-    def summarise(arm: str) -> None:
+    def summarise(arms: Sequence[str]) -> None:
         try:
-            values = aggregate(arm)
+            by_arm = aggregate(arms)
         except ValueError as error:  # some run directory is damaged: the grid goes on
-            console.print(f"arm {arm} is not summarised: {error}", style="yellow", markup=False)
+            console.print(f"not summarised: {', '.join(arms)}: {error}", style="yellow",
+                          markup=False)
             return
-        cell = next(c for c in study.cells if c["arm"] == arm)
-        tracking.tracker.summarise(arm, {"study": study.name, "arm": arm}, cell["values"], values,
-                                   int(values["n"]))
+        cells = {cell["arm"]: cell["values"] for cell in study.cells}
+        for arm, values in by_arm.items():
+            tracking.tracker.summarise(arm, {"study": study.name, "arm": arm}, cells[arm], values,
+                                       int(values["n"]))
 
     failed: dict[str, str] = {}
     todo = Counter(job.config.network for job in jobs)
@@ -134,9 +135,8 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
                 if event.kind in ("failed", "died"):
                     failed[f"{event.job.arm} seed {event.job.config.seed}"] = event.row["error"]
                 elif event.kind == "finished":
-                    summarise(event.job.arm)
-        for arm in dict.fromkeys(cell["arm"] for cell, _ in session.runs()):
-            summarise(arm)
+                    summarise([event.job.arm])
+        summarise([cell["arm"] for cell in session.cells()])
     finally:
         if behind := tracking.tracker.close():
             console.print(f"MLflow is behind ({behind}); the next --grid sends what is missing",
@@ -157,7 +157,7 @@ def plan(session: Session, console) -> int:
     for cell in session.cells():
         states = []
         for seed in session.seeds():
-            config = session.place(study.config(cell, seed, **stand_in(study, cell)))
+            config = session.place(study.config(cell, seed, **study.stand_in(cell)))
             known = study.resolvable(cell)
             state = study.run_dir(config).state() if known else "new"
             states.append(state)

@@ -17,8 +17,8 @@ from seglib.models.weights import Weights, load_encoder, resolve_weights
 from seglib.predict import autocast, fast_precision, predict
 from study.config import RECIPE, ConfigError, RunConfig
 from study.presets import Preset
-from study.rundir import atomic_write
-from study.runner import initial_model, panel_indices, training_parts
+from study.rundir import write_npz
+from study.runner import build_network, initial_model, panel_indices, training_parts
 from study.tracking import metric_part
 
 Progress = Callable[[int, int], None]
@@ -114,8 +114,7 @@ def check_room(out: Path, configs: Sequence[RunConfig], n_classes: int, n_worker
 def n_parameters(config: RunConfig, n_classes: int) -> int:
     """Number of weights of a run's network; nothing is allocated."""
     with torch.device("meta"):
-        model = build_model(config.model, n_classes=n_classes, width=config.width or 64,
-                            encoder=config.encoder or "resnet18")
+        model = build_network(config, n_classes)
     return sum(p.numel() for p in model.parameters())
 
 
@@ -168,12 +167,7 @@ def write_panel(store: Store, path: Path) -> None:
     for number, index in enumerate(indices):
         arrays[f"image_{number}"], arrays[f"mask_{number}"] = map(np.array, test[index])
     path.parent.mkdir(parents=True, exist_ok=True)
-
-    def save(part: Path) -> None:
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-
-    atomic_write(path, save)
+    write_npz(path, arrays)
 
 
 def measure_run(config: RunConfig, fit: Split, dev: Split, n_test: int) -> tuple[float, float]:

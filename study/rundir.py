@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 # Events after which nothing of a run is under way. Any other last event means it was cut off.
@@ -42,6 +43,16 @@ def write_json(path: Path, value: object) -> None:
     """Write JSON atomically."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
     atomic_write(path, lambda part: part.write_text(text, encoding="utf-8") and None)
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write compressed arrays atomically."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:  # a path would get the suffix .npz
+            np.savez_compressed(file, **arrays)
+
+    atomic_write(path, write)
 
 
 class RunDir:

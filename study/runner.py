@@ -30,12 +30,22 @@ from seglib.models.weights import load_encoder
 from seglib.predict import Stopped, evaluate, predict
 from seglib.train import EpochResult, NonFiniteLoss, Recipe, evaluation_epochs, fit
 from study.config import RunConfig
-from study.rundir import RunDir, atomic_write, write_json
+from study.rundir import RunDir, atomic_write, write_json, write_npz
 
 WEIGHTS_STREAM = 3  # augment.py uses 1 and 2
 N_PANEL = 8
 
 Emit = Callable[[dict], None]
+
+
+def build_network(config: RunConfig, n_classes: int) -> nn.Module:
+    """The network of a run, its weights from torch's global generator."""
+    return build_model(
+        config.model,
+        n_classes=n_classes,
+        width=config.width or 64,
+        encoder=config.encoder or "resnet18",
+    )
 
 
 def initial_model(config: RunConfig, n_classes: int) -> nn.Module:
@@ -46,12 +56,7 @@ def initial_model(config: RunConfig, n_classes: int) -> nn.Module:
     state = np.random.SeedSequence([config.seed, 0, WEIGHTS_STREAM]).generate_state(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(state[0]))
-        model = build_model(
-            config.model,
-            n_classes=n_classes,
-            width=config.width or 64,
-            encoder=config.encoder or "resnet18",
-        )
+        model = build_network(config, n_classes)
     if config.init == "pretrained":
         load_encoder(model, Path(config.weights_path), sha256=config.weights)
     return model.to(config.device, memory_format=torch.channels_last)
@@ -224,7 +229,7 @@ class _Run:
             metrics |= scores(confusions, classes, "test")
             arrays |= {"test": confusions.astype(np.int32), "test_names": np.array(test.names)}
             self._draw_panel(model, test)
-        atomic_write(self.dir.path / "confusion.npz", lambda part: _save_npz(part, arrays))
+        write_npz(self.dir.path / "confusion.npz", arrays)
         write_json(self.dir.path / "history.json", self.dir.epochs())
         unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
         memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
@@ -242,7 +247,7 @@ class _Run:
                                  precision=self.config.precision)[0]
             maps[f"prediction_{number}"] = prediction
             rows.append([image, colours(mask), colours(prediction)])
-        atomic_write(self.dir.path / "panel.npz", lambda part: _save_npz(part, maps))
+        write_npz(self.dir.path / "panel.npz", maps)
         height = max(row[0].shape[0] for row in rows)
         width = max(row[0].shape[1] for row in rows)
         sheet = Image.new("RGB", ((width + 4) * 3, (height + 4) * len(rows)), "white")
@@ -250,11 +255,6 @@ class _Run:
             for x, picture in enumerate(row):
                 sheet.paste(Image.fromarray(picture), (x * (width + 4), y * (height + 4)))
         atomic_write(self.dir.path / "panel.png", lambda part: sheet.save(part, format="PNG"))
-
-
-def _save_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)
 
 
 def colours(labels: np.ndarray) -> np.ndarray:

@@ -217,13 +217,8 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
         raise ConfigError(f"--only seed must be below --seeds {session.n_seeds}, got "
                           f"{', '.join(bad)}")
     preflight.check_crops(
-        study.config(c, 0, **stand_in(study, c)) for c in session.default_cells())
+        study.config(c, 0, **study.stand_in(c)) for c in session.default_cells())
     return session
-
-
-def stand_in(study: Study, cell: dict) -> dict[str, str]:
-    """Weights for configurations that are only looked at before the real ones are known."""
-    return {} if study.resolvable(cell) else {"weights": "0" * 64, "weights_source": "?"}
 
 
 def resolve_weights(session: Session, console) -> None:

@@ -199,7 +199,6 @@ class Tracker:
             self._experiment_id = client.create_experiment(self.experiment, place)
         else:
             self._experiment_id = found.experiment_id
-        # the UI then opens the runs, not the page for language-model traces
         for name, value in (("mlflow.note.content", self._description),
                             ("mlflow.experimentKind", "custom_model_development")):
             client.set_experiment_tag(self._experiment_id, name, value)
@@ -262,7 +261,7 @@ class Tracker:
             return
         start = next((row for row in rows if row["event"] == "start"), None)
         if start is not None:
-            self._describe_environment(run_id, start)
+            self._describe_environment(run_id, start, known)
         if status == "RUNNING":
             client.update_run(run_id, status="RUNNING")
             client.set_tag(run_id, "state", state)
@@ -324,14 +323,13 @@ class Tracker:
             tag = InputTag("mlflow.data.context", "train")
             self._client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [tag])])
 
-    def _describe_environment(self, run_id: str, start: dict) -> None:
+    def _describe_environment(self, run_id: str, start: dict, known) -> None:
         from mlflow.entities import Param, RunTag
 
-        known = self._client.get_run(run_id).data.params
         size = Param("n_parameters", str(start["n_parameters"]))
         self._client.log_batch(
             run_id,
-            params=[] if "n_parameters" in known else [size],
+            params=[] if "n_parameters" in known.data.params else [size],
             tags=[RunTag(f"env.{k}", str(v)) for k, v in start["environment"].items()],
         )
 
@@ -341,16 +339,15 @@ class Tracker:
             return
         url = urlparse(artifact_uri)
         if url.scheme in ("", "file"):
-            folder = Path(unquote(url.path))
-            folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):
-                try:
-                    os.link(path, folder / path.name)
-                except FileExistsError:
-                    raise
-                except OSError:  # another file system: copy
-                    self._client.log_artifact(run_id, str(path))
-            return
+            target = Path(unquote(url.path)) / path.name
+            if target.exists():
+                return
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(path, target)
+                return
+            except OSError:  # another file system: copy
+                pass
         self._client.log_artifact(run_id, str(path))
 
     def _parent(self, parent: str, tags: dict, params: dict, metrics: dict, step: int) -> None:

@@ -21,7 +21,7 @@ from seglib.losses import loss_spec
 from study.config import SEED_RANGES, RunConfig
 from study.declaration import Study
 from study.executor import Event, Job, LocalExecutor
-from study.rundir import RunDir, write_json
+from study.rundir import TERMINAL, RunDir, write_json
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -161,7 +161,7 @@ class CellTuning:
             config = prepare(self.config(trial.params))
             run_dir = RunDir(self.runs / config.run_id)
             trial.set_user_attr("run_id", config.run_id)
-            if run_dir.state() in ("finished", "failed", "pruned"):
+            if run_dir.state() in TERMINAL:
                 self._tell(trial, run_dir)
                 continue
             self.trials[config.run_id] = trial

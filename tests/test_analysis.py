@@ -145,6 +145,14 @@ def report(study, tmp_path_factory) -> Path:
     return write_report(study, tmp_path_factory.mktemp("report")).parent
 
 
+def test_class_colours_are_those_of_the_stored_masks():
+    """Written twice because analysis may not import seglib.data: the two must stay one table."""
+    from analysis.panel import voc_palette
+    from seglib.data import shapes
+
+    assert voc_palette().ravel().tolist() == shapes.voc_palette()
+
+
 def test_records_hold_what_the_files_say(study):
     run = study.runs[0]
     assert (run.arm, run.network, run.seed, run.state) == (
