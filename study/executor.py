@@ -51,6 +51,7 @@ class _Worker:
     job: Job
     process: multiprocessing.process.BaseProcess
     pipe: Connection
+    n_rows: int  # journal lines of earlier attempts
     last: str = ""
     kill_at: float | None = None
     reason: str = ""
@@ -154,12 +155,14 @@ class LocalExecutor:
         self._workers.clear()
 
     def _start(self, job: Job) -> None:
-        RunDir(job.path).create(job.config.record(job.arm))
+        run_dir = RunDir(job.path)
+        run_dir.create(job.config.record(job.arm))
+        n_rows = len(run_dir.rows())
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(job, theirs), daemon=True)
         process.start()
         theirs.close()
-        self._workers[job.config.run_id] = _Worker(job, process, ours)
+        self._workers[job.config.run_id] = _Worker(job, process, ours, n_rows)
 
     def _poll(self) -> Iterator[Event]:
         by_pipe = {worker.pipe: worker for worker in self._workers.values()}
@@ -185,8 +188,9 @@ class LocalExecutor:
         run_dir = RunDir(worker.job.path)
         if worker.last in ("finished", "failed", "stopped"):
             return
-        if (last := run_dir.last_row()) and last["event"] in TERMINAL:  # ended, not heard
-            yield Event(worker.job, last["event"], last)
+        new = run_dir.rows()[worker.n_rows:]
+        if new and new[-1]["event"] in TERMINAL:  # ended, not heard
+            yield Event(worker.job, new[-1]["event"], new[-1])
             return
         if worker.reason:
             row = run_dir.append("stopped", reason=worker.reason)
