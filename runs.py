@@ -1,5 +1,6 @@
 """The comparison matrices, as data, and the command line that runs them.
 
+    python runs.py --check DATA    what the images and masks look like to a study
     python runs.py --grid      run the matrix; running it again finishes what is missing
     python runs.py --plan      what that would do, and what it would cost
     python runs.py --tune      Optuna tunes the loss weights of each loss
@@ -16,17 +17,18 @@ from pathlib import Path
 from study.config import ConfigError, unknown_name
 from study.console import make_console, table
 from study.declaration import load
-from study.matrix import Contrast, Exclusion, Matrix
+from study.matrix import Contrast, Exclusion, Matrix, ladder
 from study.session import (
     Session,
     add_tuned_cells,
     command,
+    look_at_data,
     open_session,
     resolve_weights,
     study_lock,
     study_name,
 )
-from study.tracking import one_line, probe, tracking_uri
+from study.tracking import probe, tracking_uri
 
 NO_ENCODER = Exclusion(
     {"model": "unet", "init": "pretrained"}, "a plain U-Net has no pretrained encoder"
@@ -63,6 +65,21 @@ MATRICES = {
             Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}),
         ),
     ),
+    # Why FocalTversky failed: from how it is commonly written on, one change a rung.
+    "focal-tversky": ladder(
+        {**UNET, "loss": "focal_tversky"},
+        ("1-as-first-tried", {"loss.activation": "sigmoid", "loss.over": "image",
+                              "loss.classes": "all", "train_void": "class"}),
+        ("2-flattened", {"loss.classes": "flattened"}),
+        ("3-void-ignored", {"train_void": "ignore"}),
+        ("4-batch-sums", {"loss.over": "batch"}),
+        ("5-softmax", {"loss.activation": "softmax"}),
+        ("6-present-classes", {"loss.classes": "present"}),
+        ("7-with-bce", {"loss": "focal_tversky_bce"}),
+        ("8-warm-up", {"loss.ramp": 0.2}),
+        ("9-exponent-1", {"loss.exponent": 1.0}),
+        ("10-exponent-4-3", {"loss.exponent": 4 / 3}),
+    ),
 }
 
 
@@ -73,6 +90,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "run failed, 2 bad input or a refusal, 130 interrupted.",
     )
     verbs = parser.add_mutually_exclusive_group(required=True)
+    verbs.add_argument("--check", metavar="DATA",
+                       help="look at the images and masks (as --data) before any training")
     verbs.add_argument("--grid", action="store_true", help="run the matrix, or what is missing")
     verbs.add_argument("--plan", action="store_true", help="what --grid would do and cost")
     verbs.add_argument("--tune", action="store_true", help="tune the loss weights of each loss")
@@ -120,6 +139,23 @@ def print_summary(session: Session, console, failed: dict[str, str]) -> None:
                   f"make ui{port}", markup=False)
 
 
+def check(args: argparse.Namespace, console) -> int:
+    """Write the page that shows a data set as a study would see it."""
+    if args.only or args.study or args.seeds:
+        raise ConfigError("--check takes no --only, --study or --seeds: it looks at the data alone")
+    from analysis.check import check_lines, write_check
+    from analysis.contact import Sample
+
+    args.data = args.check
+    facts, sheet = look_at_data(args, console)
+    page = write_check(facts, [Sample(*row) for row in sheet],
+                       Path(args.out) / "check" / facts["name"])
+    for line in check_lines(facts):
+        console.print(line, markup=False)
+    console.print(f"check: {page}", markup=False)
+    return 0
+
+
 def report(args: argparse.Namespace, console) -> int:
     """Write the report of a study that exists."""
     if args.only or args.settings:
@@ -140,11 +176,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.matrix not in MATRICES:
             raise unknown_name(args.matrix, MATRICES, "--matrix")
+        if args.check:
+            return check(args, console)
         if args.report:
             return report(args, console)
         return drive_study(args, console)
     except (ValueError, OSError) as error:
-        print(f"runs.py: {one_line(error)}", file=sys.stderr)
+        print(f"runs.py: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -133,7 +133,23 @@ def _summary(study: Study) -> list[Block]:
         "Dots of test mIoU per run, one row per arm",
         f"One dot per finished seed; the bar marks the mean over the arm's n seeds. {floor_text}",
     )
-    return [grid(summary, columns, caption), dots]
+    return [grid(summary, columns, caption), dots, *_void_scored(study)]
+
+
+def _void_scored(study: Study) -> list[Block]:
+    table = tables.void_scored(study)
+    columns = {
+        "arm": ("arm", str),
+        "n": ("n", str),
+        "test/miou mean": ("test mIoU, mean", render.fraction),
+        "test/miou_void_scored mean": (
+            f"the same runs with void scored as class {len(study.classes) + 1}", render.fraction),
+    }
+    caption = (
+        "These arms learnt void as one more class. Scored as if it were a class of the data, the "
+        "same weights get another number; only the first column compares with other results."
+    )
+    return [grid(table, columns, caption)] if len(table) else []
 
 
 def _floor(study: Study) -> tuple[tuple[str, float] | None, str]:

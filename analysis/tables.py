@@ -107,6 +107,23 @@ def class_frequencies(study: Study) -> pd.DataFrame:
     return table.sort_values("fit_pixel_share", ascending=False, kind="stable", ignore_index=True)
 
 
+def void_scored(study: Study) -> pd.DataFrame:
+    """Arms that learnt void as a class: their mIoU, and what it is when void is scored too.
+
+    Returns: arm, n, "test/miou mean" (void not scored), "test/miou_void_scored mean" (void as one
+        more class in truth and prediction); a row per arm whose finished runs hold both.
+    """
+    rows = []
+    for cell in study.cells:
+        done = [run for run in study.finished(cell.arm) if "test/miou_void_scored" in run.result]
+        if done:
+            rows.append({"arm": cell.arm, "n": len(done)} | {
+                f"{key} mean": mean_sd([run.result[key] for run in done])[0]
+                for key in ("test/miou", "test/miou_void_scored")})
+    return pd.DataFrame(
+        rows, columns=["arm", "n", "test/miou mean", "test/miou_void_scored mean"])
+
+
 def per_class(study: Study) -> pd.DataFrame:
     """Mean test IoU over the finished seeds, one row per class, most frequent in `fit` first.
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from seglib.data.augment import MEAN, normalise
 from seglib.data.store import Split
-from seglib.metrics import confusion
+from seglib.metrics import VOID, confusion
 
 BATCH_PIXELS = 400_000  # images of one padded size share a batch up to this many pixels
 
@@ -34,13 +34,19 @@ def fast_precision(device: str | torch.device) -> str:
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, images: np.ndarray, *, multiple: int, precision: str = "fp32"
+    model: nn.Module,
+    images: np.ndarray,
+    *,
+    multiple: int,
+    precision: str = "fp32",
+    n_classes: int | None = None,
 ) -> np.ndarray:
     """Class maps of images of one size, at that size: pad to `multiple`, predict, crop, argmax.
 
     Args:
         images: (B, H, W, 3) uint8.
         multiple: what the model needs height and width to be multiples of.
+        n_classes: only the first so many logits compete; all of them unless given.
     Returns: (B, H, W) uint8 class ids.
     """
     device = next(model.parameters()).device
@@ -55,7 +61,7 @@ def predict(
     with autocast(device, precision):
         logits = model(batch.contiguous(memory_format=torch.channels_last))
     model.train(was_training)
-    return logits[:, :, :height, :width].argmax(1).to(torch.uint8).cpu().numpy()
+    return logits[:, :n_classes, :height, :width].argmax(1).to(torch.uint8).cpu().numpy()
 
 
 def predict_split(
@@ -64,6 +70,7 @@ def predict_split(
     *,
     multiple: int,
     precision: str = "fp32",
+    n_classes: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(index, class map) of every image; images of equal size share a batch, so the order differs.
@@ -80,9 +87,9 @@ def predict_split(
                 raise Stopped
             chunk = indices[start : start + step]
             images = np.stack([split[i][0] for i in chunk])
-            yield from zip(
-                chunk, predict(model, images, multiple=multiple, precision=precision), strict=True
-            )
+            maps = predict(model, images, n_classes=n_classes, multiple=multiple,
+                           precision=precision)
+            yield from zip(chunk, maps, strict=True)
 
 
 def evaluate(
@@ -92,14 +99,23 @@ def evaluate(
     multiple: int,
     precision: str = "fp32",
     should_stop: Callable[[], bool] = lambda: False,
+    score_void: bool = False,
 ) -> np.ndarray:
-    """Confusion matrix of every image at label size, (n, C, C) int64, rows truth."""
-    n_classes = split.class_pixels.shape[1]
+    """Confusion matrix of every image at label size, (n, C, C) int64, rows truth.
+
+    `score_void`: void counts as one more class, which the model must have learnt (C is then larger
+    by one). Only to show what that does to a score: void is never scored elsewhere.
+    """
+    n_real = split.class_pixels.shape[1]
+    n_classes = n_real + score_void
     result = np.zeros((len(split), n_classes, n_classes), np.int64)
     maps = predict_split(
-        model, split, multiple=multiple, precision=precision, should_stop=should_stop
+        model, split, n_classes=n_classes, multiple=multiple, precision=precision,
+        should_stop=should_stop,
     )
     for index, prediction in maps:
         truth = np.array(split[index][1])
+        if score_void:
+            truth[truth == VOID] = n_real
         result[index] = confusion(prediction[None], truth[None], n_classes=n_classes)[0]
     return result

@@ -21,6 +21,7 @@ from seglib.train import SCHEDULES
 
 INITS = ("scratch", "pretrained")
 TUNINGS = ("default", "tuned")
+TRAIN_VOID = ("ignore", "class")
 # Seeds of trials and re-ranked candidates are never the seeds of the runs that are reported.
 SEED_RANGES = {"final": range(0, 1000), "trial": range(1000, 100_000),
                "rerank": range(100_000, 200_000)}
@@ -67,6 +68,8 @@ class RunConfig:
     encoder: str | None = _identity(
         "torchvision encoder of resnetunet", "resnet18", choices=tuple(ENCODERS))
     max_side: int | None = _identity("longer image side is reduced to this, pixels", None, low=16)
+    train_void: str = _identity(
+        "void in training: ignored, or learnt as one more class", "ignore", choices=TRAIN_VOID)
     split_seed: int = _identity("seed of the fit/dev draw", 0, low=0)
     dev_share: float = _identity("share of training images cut off as dev", 0.2, low=0.01, high=0.9)
     dev_images: int = _identity("most dev images evaluated during training", 300, low=1)
@@ -121,6 +124,10 @@ class RunConfig:
         if self.scale_min > self.scale_max:
             raise ConfigError(f"scale_min must not exceed scale_max, got {self.scale_min} and "
                               f"{self.scale_max}")
+
+    def n_outputs(self, n_classes: int) -> int:
+        """Logits of the network: the classes, and void where it is learnt as one more."""
+        return n_classes + (self.train_void == "class")
 
     @property
     def network(self) -> str:

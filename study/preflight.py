@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from seglib.data.findings import copies, suspicious
 from seglib.data.store import Split, Store, build_store, store_path
 from seglib.data.voc import Folder
 from seglib.models import MULTIPLE, build_model
@@ -51,13 +53,53 @@ def resolve_recipe(
     return recipe
 
 
+def open_splits(store: Store, recipe: Mapping[str, object]) -> dict[str, Split]:
+    """The fit, dev and test images under this recipe."""
+    fit, dev = store.development(split_seed=recipe["split_seed"], dev_share=recipe["dev_share"])
+    return {"fit": fit, "dev": dev, "test": store.test()}
+
+
+def _findings(splits: Mapping[str, Split]) -> list[str]:
+    """Copies across splits and suspicious masks, a line each; `--check` shows them all."""
+    notes = []
+    if leaks := [found["images"] for found in copies(splits) if found["across"]]:
+        notes.append(f"images that stand in more than one split under different names: "
+                     f"{len(leaks)}, e.g. {leaks[0][0]} = {leaks[0][-1]}")
+    if odd := suspicious(splits):
+        notes.append(f"masks that look suspicious: {len(odd)}, e.g. {odd[0]['split']}/"
+                     f"{odd[0]['name']}: {odd[0]['what']}")
+    return notes
+
+
+def inspect_data(store: Store, folder: Folder, recipe: Mapping[str, object]) -> tuple[dict, list]:
+    """What `--check` shows: `describe_data` with every finding, and the images of its sheet.
+
+    The sheet holds up to 8 images a split that together show all classes, then up to 8 suspicious
+    ones: (split, name, image, mask, what is suspicious).
+    """
+    splits = open_splits(store, recipe)
+    odd, facts = suspicious(splits), describe_data(store, folder, recipe)
+    facts |= {
+        "notes": [note for note in facts["notes"] if note not in _findings(splits)],
+        "suspicious": odd, "duplicates": copies(splits),
+        "size_px": {name: [*split.sizes.min(0).tolist(), *split.sizes.max(0).tolist()]
+                    for name, split in splits.items()},
+        "groups": folder.groups and {name: dict(Counter(split.groups))
+                                     for name, split in splits.items()},
+    }
+    chosen = [(name, i) for name, split in splits.items() for i in panel_indices(split)]
+    more = [(row["split"], splits[row["split"]].names.index(row["name"])) for row in odd[:8]]
+    sheet = [
+        (name, splits[name].names[i], *splits[name][i], splits[name].suspicious[i])
+        for name, i in dict.fromkeys(chosen + more)
+    ]
+    return facts, sheet
+
+
 def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) -> dict:
     """What study.json says of the data: sizes, class frequencies, the floor, warnings."""
-    fit, dev = store.development(
-        split_seed=recipe["split_seed"], dev_share=recipe["dev_share"]
-    )
-    test = store.test()
-    splits = {"fit": fit, "dev": dev, "test": test}
+    splits = open_splits(store, recipe)
+    fit, dev, test = splits.values()
     if len({metric_part(name) for name in store.classes}) < len(store.classes):
         raise ConfigError(f"class names must differ in letters and digits, got "
                           f"{', '.join(store.classes)}")
@@ -73,13 +115,15 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
         notes.append(f"test not independent of train: group {', '.join(sorted(both)[:3])} in both")
     empty = [c for c, n in zip(store.classes, fit.class_pixels.sum(0), strict=True) if n == 0]
     if empty:
-        notes.append(f"no fit image shows {', '.join(empty)}")
+        notes.append(f"no fit image shows {', '.join(empty)}: nothing to learn from, and class "
+                     "weight 0 where classes are weighted")
     absent = [c for c, there in zip(store.classes, present, strict=True) if not there]
     if absent:
         notes.append(f"not in test: {', '.join(absent)}")
     if folder.dev is None:
         how = "whole groups" if folder.groups else "a label-stratified draw"
         notes.append(f"dev is cut from train.txt by {how}, split_seed {recipe['split_seed']}")
+    notes += _findings(splits)
     best = int(ious.argmax())
     return {
         "name": folder.name, "path": str(folder.root.resolve()), "fingerprint": store.fingerprint,
@@ -148,9 +192,9 @@ def check_background(folder: Folder, *settings: Mapping[str, object]) -> None:
                               f"first class is {folder.classes[0]}, not background")
 
 
-def prepare_weights(source: str, encoder: str, progress: Progress | None = None) -> Weights:
+def prepare_weights(source: str, encoder: str) -> Weights:
     """The pretrained weights file, its hash known and its fit to the encoder checked."""
-    weights = resolve_weights(source, encoder=encoder, progress=progress)
+    weights = resolve_weights(source, encoder=encoder)
     with torch.random.fork_rng(devices=[]):
         model = build_model("resnetunet", n_classes=2, encoder=encoder)
     load_encoder(model, weights.path, sha256=weights.sha256)
@@ -176,7 +220,8 @@ def measure_run(config: RunConfig, fit: Split, dev: Split, n_test: int) -> tuple
     Returns: seconds for the whole run alone on its threads, and megabytes it leaves on disk.
     """
     torch.set_num_threads(config.threads)
-    model = initial_model(config, fit.class_pixels.shape[1])
+    n_classes = fit.class_pixels.shape[1]
+    model = initial_model(config, n_classes)
     loss, sampler, recipe = training_parts(config, fit)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, fused=True)
     step_s = []
@@ -191,14 +236,15 @@ def measure_run(config: RunConfig, fit: Split, dev: Split, n_test: int) -> tuple
             torch.cuda.synchronize(sampler.device)
         step_s.append(time.perf_counter() - began)
     image = dev[len(dev) // 2][0][None]
-    kwargs = {"multiple": MULTIPLE[config.model], "precision": config.precision}
+    kwargs = {"n_classes": n_classes, "multiple": MULTIPLE[config.model],
+              "precision": config.precision}
     predict(model, image, **kwargs)
     began = time.perf_counter()
     predict(model, image, **kwargs)
     image_s = time.perf_counter() - began
     n_evaluated = min(len(dev), config.dev_images) * len(recipe.evaluate_at) + n_test
     n_steps = config.epochs * len(sampler)
-    n_weights = n_parameters(config, fit.class_pixels.shape[1])
+    n_weights = n_parameters(config, n_classes)
     seconds = n_steps * float(np.median(step_s[1:])) + n_evaluated * image_s + 3
     return seconds, n_weights * 4 / 1e6 + 1
 

@@ -24,7 +24,7 @@ from seglib.data.augment import AUGMENTATION_FIELDS, Augmentation, CropSampler
 from seglib.data.shapes import voc_palette
 from seglib.data.store import Split, Store, open_store
 from seglib.losses import build_loss, class_weights, loss_spec
-from seglib.metrics import class_counts, iou, mean_iou, pixel_accuracy
+from seglib.metrics import VOID, class_counts, iou, mean_iou, pixel_accuracy
 from seglib.models import MULTIPLE, build_model
 from seglib.models.weights import load_encoder
 from seglib.predict import Stopped, evaluate, predict
@@ -42,7 +42,7 @@ def build_network(config: RunConfig, n_classes: int) -> nn.Module:
     """The network of a run, its weights from torch's global generator."""
     return build_model(
         config.model,
-        n_classes=n_classes,
+        n_classes=config.n_outputs(n_classes),
         width=config.width or 64,
         encoder=config.encoder or "resnet18",
     )
@@ -64,16 +64,18 @@ def initial_model(config: RunConfig, n_classes: int) -> nn.Module:
 
 def training_parts(config: RunConfig, fit_split: Split) -> tuple:
     """The loss, the sampler and the recipe of a run."""
-    weights = None
+    weights, pixels = None, fit_split.class_pixels
+    n_real = pixels.shape[1]
+    if config.train_void == "class":
+        pixels = np.column_stack([pixels, fit_split.void_pixels])
     if loss_spec(config.loss).cross_entropy:
         weights = class_weights(
-            fit_split.pixel_share,
+            pixels.sum(0) / max(1, pixels.sum()),
             exponent=config.class_weight_exponent,
             background_multiplier=config.background_multiplier,
         )
-    n_classes = fit_split.class_pixels.shape[1]
     loss = build_loss(
-        config.loss, n_classes=n_classes, class_weights=weights, **config.loss_params
+        config.loss, n_classes=pixels.shape[1], class_weights=weights, **config.loss_params
     )
     sampler = CropSampler(
         fit_split,
@@ -82,6 +84,7 @@ def training_parts(config: RunConfig, fit_split: Split) -> tuple:
         seed=config.seed,
         device=config.device,
         n_threads=config.loader_threads,
+        void_label=n_real if config.train_void == "class" else VOID,
     )
     recipe = Recipe(
         n_epochs=config.epochs,
@@ -144,10 +147,10 @@ class _Run:
     def duration_s(self) -> float:
         return self.elapsed_s + time.monotonic() - self._began
 
-    def evaluate(self, model: nn.Module, split: Split) -> np.ndarray:
+    def evaluate(self, model: nn.Module, split: Split, score_void: bool = False) -> np.ndarray:
         return evaluate(
             model, split, multiple=MULTIPLE[self.config.model], precision=self.config.precision,
-            should_stop=self.should_stop,
+            should_stop=self.should_stop, score_void=score_void,
         )
 
     def log(self, event: str, **values: object) -> None:
@@ -227,6 +230,9 @@ class _Run:
             test = self.store.test()
             confusions = self.evaluate(model, test)
             metrics |= scores(confusions, classes, "test")
+            if self.config.train_void == "class":
+                counts = class_counts(self.evaluate(model, test, score_void=True))
+                metrics["test/miou_void_scored"] = mean_iou(counts)
             arrays |= {"test": confusions.astype(np.int32), "test_names": np.array(test.names)}
             self._draw_panel(model, test)
         write_npz(self.dir.path / "confusion.npz", arrays)
@@ -243,8 +249,9 @@ class _Run:
         maps, rows = {}, []
         for number, index in enumerate(panel_indices(test)):
             image, mask = test[index]
-            prediction = predict(model, image[None], multiple=MULTIPLE[self.config.model],
-                                 precision=self.config.precision)[0]
+            prediction = predict(
+                model, image[None], n_classes=len(self.store.classes),
+                multiple=MULTIPLE[self.config.model], precision=self.config.precision)[0]
             maps[f"prediction_{number}"] = prediction
             rows.append([image, colours(mask), colours(prediction)])
         write_npz(self.dir.path / "panel.npz", maps)

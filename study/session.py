@@ -13,6 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from seglib.data.store import Store
+from seglib.data.voc import Folder
 from seglib.losses import loss_spec
 from study import preflight
 from study.config import (
@@ -27,7 +29,7 @@ from study.config import (
 from study.console import step
 from study.declaration import Study, StudyError, declare, open_or_create, split_settings
 from study.matrix import Matrix
-from study.presets import data_name, open_data
+from study.presets import Preset, data_name, open_data
 
 DEFAULT_TRIALS = 12
 
@@ -175,6 +177,30 @@ def tuning_settings(args: argparse.Namespace, settings: dict[str, str]) -> tuple
     return tuning == "tuned", int(trials or DEFAULT_TRIALS)
 
 
+def _open_data(
+    args: argparse.Namespace, given: dict, loss_params: dict, device: str, console
+) -> tuple[Folder, Preset, dict[str, object], Store]:
+    """The data set called for, its preset, the whole recipe, the decoded images."""
+    with step(console, f"preparing {args.data}") as progress:
+        folder, preset = open_data(args.data, Path(args.out), device, progress)
+    recipe = preflight.resolve_recipe(preset, given, device)
+    preflight.check_background(folder, recipe, loss_params)
+    with step(console, f"decoding {folder.name}") as progress:
+        store = preflight.prepare_store(folder, Path(args.out), recipe["max_side"], progress)
+    return folder, preset, recipe, store
+
+
+def look_at_data(args: argparse.Namespace, console) -> tuple[dict, list]:
+    """The facts and the sample images of `--check`; see `preflight.inspect_data`."""
+    recipe_text, others, _ = split_settings(pairs_of(args.settings, "--set"))
+    if others:
+        raise ConfigError(f"--check takes settings of the data only, got {', '.join(others)}")
+    given = {name: parse_value(name, text) for name, text in recipe_text.items()}
+    device = preflight.resolve_device(args.device)
+    folder, _, recipe, store = _open_data(args, given, {}, device, console)
+    return preflight.inspect_data(store, folder, recipe)
+
+
 def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     """Read the arguments, the data and the study; nothing is written but data caches.
 
@@ -193,12 +219,7 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
             raise ConfigError(f"--{name} must be at least 1 and at most {most}, got {value}")
     path = Path(args.out) / study_name(args)
     device = preflight.resolve_device(args.device)
-    with step(console, f"preparing {args.data}") as progress:
-        folder, preset = open_data(args.data, Path(args.out), device, progress)
-    recipe = preflight.resolve_recipe(preset, recipe_given, device)
-    preflight.check_background(folder, recipe, loss_params)
-    with step(console, f"decoding {folder.name}") as progress:
-        store = preflight.prepare_store(folder, Path(args.out), recipe["max_side"], progress)
+    folder, preset, recipe, store = _open_data(args, recipe_given, loss_params, device, console)
     fresh = declare(
         path, matrix_name=args.matrix, matrix=matrix,
         data=preflight.describe_data(store, folder, recipe), recipe=recipe,
@@ -226,9 +247,7 @@ def resolve_weights(session: Session, console) -> None:
     study = session.study
     if any(cell["values"]["init"] == "pretrained" for cell in session.default_cells()):
         source = study.declaration["pretrained"]
-        with step(console, f"preparing {source} weights") as progress:
-            encoder = study.declaration["recipe"]["encoder"]
-            weights = preflight.prepare_weights(source, encoder, progress)
+        weights = preflight.prepare_weights(source, study.declaration["recipe"]["encoder"])
         session.weights_path = str(weights.path)
         study.set_weights(weights.source, weights.sha256)
 

@@ -211,6 +211,21 @@ def test_labels_and_varied_values_tell_arms_apart(tmp_path):
     assert tables.settings(study)["settings"].tolist()[2] == "lr_multiplier = 2.0"
 
 
+def test_scores_with_void_scored_stand_beside_the_comparable_ones(tmp_path):
+    root = write_study(tmp_path / "s", [BCE, DICE])
+    write_run(root, DICE, 0)
+    for seed, value in ((0, 0.7), (1, 0.9)):
+        journal = write_run(root, BCE, seed) / "journal.jsonl"
+        extra = f'"test/miou_void_scored": {value}, "test/miou":'
+        journal.write_text(journal.read_text().replace('"test/miou":', extra))
+    study = read_study(root)
+    assert tables.void_scored(study).to_dict("records") == [{
+        "arm": BCE["arm"], "n": 2, "test/miou mean": pytest.approx(0.6),
+        "test/miou_void_scored mean": pytest.approx(0.8)}]
+    text = write_report(study, tmp_path / "report").read_text()
+    assert "the same runs with void scored as class 5" in text
+
+
 def test_per_class_means_order_and_absent_class(study):
     table = tables.per_class(study)
     assert table["class"].tolist() == ["background", "disc", "ring", "bar"]  # by fit pixels

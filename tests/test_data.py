@@ -1,14 +1,17 @@
 """The folder reader, the store, the splits and the augmentation."""
 
+import shutil
+
 import numpy as np
-import pytest
 from conftest import write_folder
 from PIL import Image
 
 from seglib.data.augment import Augmentation, CropSampler, colour_matrix, crop, warp_matrix
+from seglib.data.findings import copies, suspicious
+from seglib.data.shapes import voc_palette
 from seglib.data.splits import draw_dev
 from seglib.data.store import build_store
-from seglib.data.voc import DataError, open_folder
+from seglib.data.voc import jump_share, open_folder
 
 PLAIN = Augmentation(crop_px=24, scale_min=1, scale_max=1, rotation_deg=0, flip=False,
                      brightness=0, contrast=0, saturation=0, hue_deg=0)
@@ -138,51 +141,64 @@ def test_batches_are_paired_by_seed_and_whole(folder, tmp_path):
     assert len(CropSampler(fit, wild, batch_size=99, seed=0)) == 1
 
 
-def rgb_mask(root):
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(root / "SegmentationClass/train_00.png")
+def test_void_learnt_as_a_class_is_not_what_lies_outside():
+    image = np.full((10, 10, 3), 200, np.uint8)
+    mask = np.zeros((10, 10), np.uint8)
+    mask[:5] = 255
+    wild = Augmentation(crop_px=32, scale_min=1, scale_max=1.5, rotation_deg=45)
+    for seed in range(10):
+        ignored = crop(image, mask, wild, np.random.default_rng(seed))[1]
+        learnt = crop(image, mask, wild, np.random.default_rng(seed), 3)[1]
+        everywhere = crop(image, np.zeros_like(mask), wild, np.random.default_rng(seed))[1]
+        assert set(np.unique(learnt)) == {0, 3, 255}
+        assert np.array_equal(learnt == 255, everywhere == 255)
+        assert np.array_equal((learnt == 255) | (learnt == 3), ignored == 255)
 
 
-def small_mask(root):
-    Image.fromarray(np.zeros((8, 8), np.uint8)).save(root / "SegmentationClass/train_00.png")
+def test_copies_and_suspicious_masks_are_found(folder, tmp_path):
+    images, masks = folder / "JPEGImages", folder / "SegmentationClass"
+    for source, target in (("train_00", "test_01"), ("train_01", "train_02")):
+        shutil.copy(images / f"{source}.jpg", images / f"{target}.jpg")
+        shutil.copy(masks / f"{source}.png", masks / f"{target}.png")
+
+    def change(name, new, palette=None):
+        with Image.open(masks / name) as label:
+            result = Image.fromarray(new(np.array(label)))
+            result.putpalette(palette or label.getpalette())
+        result.save(masks / name)
+
+    palette = voc_palette()
+    palette[3:6] = 1, 2, 3
+    change("train_03.png", lambda m: m, palette)
+    change("train_05.png", np.zeros_like)
+    change("val_00.png", lambda m: np.full_like(m, 255))
+
+    def interpolated(mask):  # 0 -> 1 -> 2 at every edge
+        mask[:, :] = 0
+        mask[:, 9], mask[:, 10:20], mask[:, 20] = 1, 2, 1
+        return mask
+
+    change("test_00.png", interpolated)
+    store = build_store(open_folder(folder), tmp_path / "store", max_side=None)
+    fit, dev = store.development(split_seed=0, dev_share=0.2)
+    splits = {"fit": fit, "dev": dev, "test": store.test()}
+    assert copies(splits) == [
+        {"images": ["fit/train_00", "test/test_01"], "across": True},
+        {"images": ["fit/train_01", "fit/train_02"], "across": False},
+    ]
+    assert suspicious(splits) == [
+        {"split": "fit", "name": "train_03",
+         "what": "label 1 (square) has colour #010203, in most masks #800000"},
+        {"split": "fit", "name": "train_05", "what": "only background"},
+        {"split": "dev", "name": "val_00", "what": "all void"},
+        {"split": "test", "name": "test_00", "what": "100% of the edges pass through a value "
+         "between, as after resizing with interpolation"},
+    ]
 
 
-def high_label(root):
-    with Image.open(root / "SegmentationClass/train_00.png") as label:
-        Image.fromarray(np.full(label.size[::-1], 3, np.uint8)).save(
-            root / "SegmentationClass/train_00.png")
-
-
-def truncated(root):
-    path = root / "JPEGImages/train_00.jpg"
-    path.write_bytes(path.read_bytes()[:200])
-
-
-def listing(text):
-    return lambda root: (root / "ImageSets/Segmentation/train.txt").write_text(text)
-
-
-@pytest.mark.parametrize("harm, message", [
-    (lambda root: (root / "JPEGImages/train_03.jpg").unlink(), "1 missing: train_03.jpg"),
-    (lambda root: (root / "SegmentationClass/val_00.png").unlink(), "1 missing: val_00.png"),
-    (lambda root: (root / "ImageSets/Segmentation/train.txt").unlink(), "must hold train.txt"),
-    (listing(""), "train.txt must name at least one image"),
-    (listing("train_00\ntrain_00\n"), "train.txt names train_00 twice"),
-    (listing("../secret\n"), "plain image names without folders, got '../secret'"),
-    (listing("train_00\nval_00\n"), "must not share images, got 1 in both: val_00"),
-    (lambda root: (root / "classes.txt").write_text("a\na\n"), "names a twice"),
-    (lambda root: (root / "groups.txt").write_text("train_00 g\n"), "15 have none"),
-    (rgb_mask, "train_00.png must hold class ids .* got mode RGB"),
-    (small_mask, "train_00.png must have the size of its image, got 8x8 against"),
-    (high_label, "train_00.png must hold labels below 3 or 255, got 3"),
-    (truncated, "train_00.jpg must be a readable image"),
-])
-def test_bad_folders(folder, tmp_path, harm, message):
-    harm(folder)
-    with pytest.raises(DataError, match=message):
-        build_store(open_folder(folder), tmp_path / "store", max_side=None)
-    assert not list(tmp_path.glob("store/*"))
-
-
-def test_no_folder(tmp_path):
-    with pytest.raises(DataError, match="data must be an existing folder in the VOC layout, got"):
-        open_folder(tmp_path / "nowhere")
+def test_jump_share_counts_one_pixel_steps_only():
+    row = np.array([[0, 0, 1, 2, 2, 2, 255, 1, 1, 1, 0, 0]], np.uint8)
+    # edges 0-1-2, 2-void, void-1, 1-0; the first passes through a value between
+    assert jump_share(row) == 1 / 4
+    assert jump_share(np.zeros((5, 5), np.uint8)) == 0
+    assert jump_share(np.zeros((5, 1), np.uint8)) == 0

@@ -4,10 +4,13 @@ import hashlib
 import shutil
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
+import torchvision
 
-from seglib.models import MULTIPLE, build_model
+from seglib.data import shapes
+from seglib.models import MULTIPLE, build_model, pretext, weights
 from seglib.models.weights import WeightsError, load_encoder, resolve_weights
 
 
@@ -85,23 +88,69 @@ def test_other_weights_are_refused(tmp_path, encoder_state):
         resolve_weights(str(tmp_path / "none.pt"))
 
 
-def test_pretext_is_made_once_and_loads(tmp_path, monkeypatch):
-    from seglib.models import pretext
-
-    monkeypatch.setattr(pretext, "N_SCENES", 4)
-    monkeypatch.setattr(pretext, "N_STEPS", 2)
-    monkeypatch.setattr(pretext, "BATCH", 2)
-    steps = []
-    found = resolve_weights("pretext", cache=tmp_path, progress=lambda done, n: steps.append(done))
-    assert steps[-1] == 3 and found.source.startswith("pretext")
-    again = resolve_weights("pretext", cache=tmp_path, progress=lambda done, n: steps.append(0))
-    assert again == found and steps[-1] == 3
+def test_the_shipped_pretext_encoder_loads():
+    found = resolve_weights("pretext")
+    assert found.source == "pretext (drawn scenes)" and found.path.stat().st_size < 25e6
     model = build_model("resnetunet", n_classes=2)
-    before = model.encoder.conv1.weight.clone()
+    before = model.encoder.layer4[1].conv2.weight.clone()
     load_encoder(model, found.path, sha256=found.sha256)
-    assert not torch.equal(model.encoder.conv1.weight, before)
+    assert not torch.equal(model.encoder.layer4[1].conv2.weight, before)
+    assert all(torch.isfinite(v).all() for v in model.encoder.state_dict().values())
     with pytest.raises(WeightsError, match="for resnet18 only, got encoder resnet50"):
-        resolve_weights("pretext", encoder="resnet50", cache=tmp_path)
+        resolve_weights("pretext", encoder="resnet50")
+
+
+def test_pretext_scenes_share_nothing_with_the_embedded_data():
+    textures = {kind.texture for kind in shapes._KINDS}
+    outlines = {kind.outline for kind in shapes._KINDS} | {"bar", "blob"}
+    assert not textures & set(pretext.TEXTURES) and not outlines & set(pretext.OUTLINES)
+    assert not set(shapes.CLASSES[1:]) & {*pretext.TEXTURES, *pretext.OUTLINES}
+    scenes = [pretext.draw_pretext_scene(np.random.default_rng([0, i])) for i in range(60)]
+    again = pretext.draw_pretext_scene(np.random.default_rng([0, 7]))
+    assert np.array_equal(scenes[7][0], again[0]) and np.array_equal(scenes[7][1], again[1])
+    labels = np.stack([label for _, label in scenes])
+    assert set(np.unique(labels[:, 0])) == set(range(len(pretext.OUTLINES)))
+    assert set(np.unique(labels[:, 1])) == set(range(len(pretext.TEXTURES)))
+
+
+def test_pretext_training_changes_the_encoder_and_fits(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(pretext, "N_SCENES", 8)
+    monkeypatch.setattr(pretext, "BATCH", 4)
+    path = tmp_path / "encoder.pt"
+    assert pretext.main([str(path)]) == 0
+    assert "step 6 of 6" in (text := capsys.readouterr().out)
+    found = resolve_weights(str(path))
+    assert f"sha256 {found.sha256}: 24 crops of 64 px" in text
+    load_encoder(build_model("resnetunet", n_classes=2), path, sha256=found.sha256)
+    state = torch.load(path, weights_only=True)
+    assert state["conv1.weight"].dtype == torch.float16 and "fc.weight" not in state
+    assert pretext.main([]) == 2
+
+
+@pytest.mark.parametrize("encoder, name", [
+    ("resnet18", "resnet18-f37072fd.pth"), ("resnet34", "resnet34-b627a593.pth"),
+    ("resnet50", "resnet50-0676ba61.pth"),
+])
+def test_imagenet_weights_of_each_encoder(tmp_path, monkeypatch, encoder, name):
+    """A stand-in for the download, its hash taken for the right one, loads into the network."""
+    torch.manual_seed(2)
+    whole = torchvision.models.get_model(encoder, weights=None).state_dict()
+    digits = name.removesuffix(".pth").rpartition("-")[2]
+    monkeypatch.setattr(weights, "file_sha256", lambda path: digits + "0" * 56)
+    urls = []
+
+    def download(url, path):
+        urls.append(url)
+        torch.save(whole, path)
+
+    found = resolve_weights("imagenet", encoder=encoder, cache=tmp_path, download=download)
+    assert resolve_weights("imagenet", encoder=encoder, cache=tmp_path, download=download) == found
+    assert len(urls) == 1 and urls[0].endswith(f"/{name}") and found.path.name == name
+    model = build_model("resnetunet", n_classes=2, encoder=encoder)
+    load_encoder(model, found.path, sha256=found.sha256)
+    assert torch.equal(model.encoder.conv1.weight, whole["conv1.weight"])
+    with torch.no_grad():
+        assert model.eval()(torch.zeros(1, 3, 32, 64)).shape == (1, 2, 32, 64)
 
 
 def test_imagenet_download_is_hash_checked(tmp_path, encoder_state):

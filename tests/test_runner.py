@@ -108,6 +108,23 @@ def test_a_trial_never_opens_test(store, tmp_path):
     assert state == "failed" and "test.bin" in rows[-1]["error"]
 
 
+def test_void_learnt_as_a_class_is_never_predicted_nor_scored(store, tmp_path):
+    values = {"train_void": "class", "epochs": 6, "lr": 1e-2}
+    fit_split, _ = store.development(split_seed=0, dev_share=0.2)
+    sampler = training_parts(config(store, **values), fit_split)[1]
+    labels = {int(v) for epoch in range(9) for _, masks in sampler(epoch) for v in masks.unique()}
+    assert labels == {0, 1, 2, 3, 255}  # the border as one more class; outside stays void
+    state, rows = do(store, tmp_path / "1", **values)
+    assert state == "finished"
+    assert torch.load(tmp_path / "1/best.pt", weights_only=True)["head.weight"].shape[0] == 4
+    with np.load(tmp_path / "1/confusion.npz") as file:
+        assert file["test"].shape == (4, 3, 3)
+        assert np.array_equal(file["test"].sum(2), store.test().class_pixels)
+    metrics = rows[-1]["metrics"]
+    assert metrics["test/miou_void_scored"] != metrics["test/miou"]
+    assert "test/miou_void_scored" not in do(store, tmp_path / "2")[1][-1]["metrics"]
+
+
 def test_a_failed_run_says_why(store, tmp_path):
     state, rows = do(store, tmp_path / "1", weight_decay=1e38)
     run_id = config(store, weight_decay=1e38).run_id

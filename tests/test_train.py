@@ -101,6 +101,10 @@ def test_prediction_keeps_the_size_and_does_not_depend_on_padding_neighbours():
     maps = predict(model, images, multiple=8)
     assert maps.shape == (3, 21, 35) and maps.dtype == np.uint8
     assert np.array_equal(maps[1], predict(model, images[1:2], multiple=8)[0])
+    with torch.no_grad():
+        model.head.bias[2] += 100
+    assert (predict(model, images, multiple=8) == 2).all()
+    assert np.array_equal(predict(model, images, multiple=8, n_classes=2), maps)  # 2 cannot win
 
 
 def test_evaluation_stops_when_told(parts):

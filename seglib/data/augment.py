@@ -87,17 +87,24 @@ def colour_matrix(
 
 
 def crop(
-    image: np.ndarray, mask: np.ndarray, augmentation: Augmentation, rng: np.random.Generator
+    image: np.ndarray,
+    mask: np.ndarray,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    void_label: int = VOID,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One training sample.
 
-    Args: image (H, W, 3) uint8, mask (H, W) uint8.
+    Args: image (H, W, 3) uint8, mask (H, W) uint8; `void_label` is what the mask's void becomes
+    (what lies outside the image is VOID in any case).
     Returns: image (crop, crop, 3) uint8, mask (crop, crop) uint8, colour matrix (3, 4) float.
     """
     size = (augmentation.crop_px, augmentation.crop_px)
     matrix = warp_matrix(*mask.shape, augmentation, rng)
     fill = tuple(int(round(float(v))) for v in MEAN)
     affine = Image.Transform.AFFINE
+    if void_label != VOID:
+        mask = np.where(mask == VOID, np.uint8(void_label), mask)
     picture = Image.fromarray(image).transform(
         size, affine, matrix, Image.Resampling.BILINEAR, fillcolor=fill
     )
@@ -132,8 +139,10 @@ class CropSampler:
         seed: int,
         device: torch.device | str = "cpu",
         n_threads: int = 1,
+        void_label: int = VOID,
     ) -> None:
         self.split, self.augmentation, self.seed = split, augmentation, seed
+        self.void_label = void_label
         self.batch_size = min(batch_size, len(split))
         self.device, self.n_threads = torch.device(device), n_threads
 
@@ -145,7 +154,8 @@ class CropSampler:
         order = generator(self.seed, epoch, ORDER).permutation(len(self.split))
         start = batch * self.batch_size
         return [
-            crop(*self.split[order[i]], self.augmentation, generator(self.seed, epoch, CROPS, i))
+            crop(*self.split[order[i]], self.augmentation,
+                 generator(self.seed, epoch, CROPS, i), self.void_label)
             for i in range(start, start + self.batch_size)
         ]
 

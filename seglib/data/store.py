@@ -10,15 +10,23 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from seglib.data.splits import draw_dev
 from seglib.data.voc import DEVELOPMENT, TEST, Folder, decode
 from seglib.metrics import VOID
+
+VERSION = 2  # of the files below
+CHUNK = 64  # images decoded side by side
+JUMP_SHARE = 0.2  # of a mask's edges: more is suspicious (NOTES.md)
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Split:
     sizes: np.ndarray  # (n, 2) height, width in pixels
     class_pixels: np.ndarray  # (n, C) valid pixels of each class
     void_pixels: np.ndarray  # (n,)
+    suspicious: tuple[str, ...]  # what looks wrong with each mask, "" for most
+    copies: tuple[str, ...]  # hash of each image's pixels
     groups: tuple[str, ...] | None
     _data: np.ndarray
     _offsets: np.ndarray
@@ -50,6 +60,8 @@ class Split:
             self.sizes[index],
             self.class_pixels[index],
             self.void_pixels[index],
+            tuple(self.suspicious[i] for i in index),
+            tuple(self.copies[i] for i in index),
             self.groups and tuple(self.groups[i] for i in index),
             self._data,
             self._offsets[index],
@@ -102,6 +114,8 @@ class Store:
             sizes,
             pixels[:, :-1],
             pixels[:, -1],
+            tuple(entry["suspicious"]),
+            tuple(entry["copies"]),
             groups and tuple(groups),
             np.memmap(self.path / f"{pool}.bin", dtype=np.uint8, mode="r"),
             np.concatenate([[0], lengths.cumsum()[:-1]]),
@@ -131,7 +145,7 @@ def open_store(path: Path) -> Store:
 
 def store_path(folder: Folder, root: Path, *, max_side: int | None) -> Path:
     """Where the store of these files, as they are now, lies or will lie."""
-    key = hashlib.sha256(f"{folder.stat_key()} {max_side} 1".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{folder.stat_key()} {max_side} {VERSION}".encode()).hexdigest()[:16]
     return root / f"{folder.name}-{key}"
 
 
@@ -168,27 +182,43 @@ def build_store(
 def _write_pools(
     folder: Folder, work: Path, max_side: int | None, progress: Callable[[int, int], None] | None
 ) -> dict:
-    n_classes = len(folder.classes)
     fingerprint = hashlib.sha256(repr((folder.classes, max_side, folder.dev)).encode())
     pools, done = {}, 0
     n_total = len(folder.development) + len(folder.test)
-    for pool, names in ((DEVELOPMENT, folder.development), (TEST, folder.test)):
-        sizes, pixels = [], []
-        with (work / f"{pool}.bin").open("wb") as file:
-            for name in names:
-                image, mask, digest = decode(folder, name, max_side=max_side)
-                file.write(image.tobytes())
-                file.write(mask.tobytes())
-                counts = np.bincount(mask.ravel(), minlength=VOID + 1)
-                sizes.append(mask.shape)
-                pixels.append([*counts[:n_classes].tolist(), int(counts[VOID])])
-                group = folder.groups and folder.groups[name]
-                fingerprint.update(f"{pool} {name} {group} {digest}\n".encode())
-                done += 1
-                if progress:
-                    progress(done, n_total)
-        groups = folder.groups and [folder.groups[name] for name in names]
-        pools[pool] = {"names": names, "sizes": sizes, "pixels": pixels, "groups": groups}
+    with ThreadPoolExecutor() as threads, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for pool, names in ((DEVELOPMENT, folder.development), (TEST, folder.test)):
+            entry: dict[str, list] = {key: [] for key in (
+                "sizes", "pixels", "palettes", "jumps", "copies")}
+            with (work / f"{pool}.bin").open("wb") as file:
+                for start in range(0, len(names), CHUNK):  # bounds what waits in memory
+                    chunk = names[start : start + CHUNK]
+                    samples = threads.map(lambda n: decode(folder, n, max_side=max_side), chunk)
+                    for name, sample in zip(chunk, samples, strict=True):
+                        file.write(sample.image.tobytes())
+                        file.write(sample.mask.tobytes())
+                        counts = np.bincount(sample.mask.ravel(), minlength=VOID + 1)
+                        entry["sizes"].append(sample.mask.shape)
+                        entry["pixels"].append(
+                            [*counts[: len(folder.classes)].tolist(), int(counts[VOID])])
+                        entry["palettes"].append(sample.palette)
+                        entry["jumps"].append(sample.jump_share)
+                        entry["copies"].append(sample.pixels)
+                        group = folder.groups and folder.groups[name]
+                        fingerprint.update(f"{pool} {name} {group} {sample.files}\n".encode())
+                        done += 1
+                        if progress:
+                            progress(done, n_total)
+            groups = folder.groups and [folder.groups[name] for name in names]
+            pools[pool] = entry | {"names": names, "groups": groups}
+    palettes = [palette for entry in pools.values() for palette in entry.pop("palettes")]
+    usual = _usual_colours(palettes)
+    for entry in pools.values():
+        own, palettes = palettes[: len(entry["names"])], palettes[len(entry["names"]) :]
+        entry["suspicious"] = [
+            _suspicion(folder.classes, *facts, usual)
+            for facts in zip(entry["pixels"], own, entry.pop("jumps"), strict=True)
+        ]
     return {
         "name": folder.name,
         "root": str(folder.root),
@@ -198,3 +228,35 @@ def _write_pools(
         "fingerprint": fingerprint.hexdigest(),
         "pools": pools,
     }
+
+
+def _usual_colours(palettes: list[dict[int, str]]) -> dict[int, str]:
+    """The colour that most palette masks give each label."""
+    votes: dict[int, Counter] = {}
+    for palette in palettes:
+        for label, colour in palette.items():
+            votes.setdefault(label, Counter())[colour] += 1
+    return {label: counter.most_common(1)[0][0] for label, counter in votes.items()}
+
+
+def _suspicion(
+    classes: Sequence[str], pixels: list[int], palette: dict[int, str], jumps: float,
+    usual: dict[int, str],
+) -> str:
+    """What looks wrong with a mask, or ""."""
+    found = []
+    present = [label for label, n in enumerate(pixels[:-1]) if n]
+    if not present:
+        found.append("all void")
+    elif len(present) == 1:
+        found.append(f"only {classes[present[0]]}")
+    for label, colour in palette.items():
+        if colour != usual[label]:
+            name = "void" if label == VOID else classes[label]
+            found.append(f"label {label} ({name}) has colour #{colour}, in most masks "
+                         f"#{usual[label]}")
+            break
+    if jumps > JUMP_SHARE:
+        found.append(f"{jumps:.0%} of the edges pass through a value between, as after "
+                     "resizing with interpolation")
+    return "; ".join(found)

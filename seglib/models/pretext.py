@@ -1,127 +1,174 @@
 """The pretext encoder: a ResNet-18 that learnt to label drawn scenes, for offline use.
 
-Stands in for ImageNet weights where none can be had. Its scenes share no class, texture or palette
-with the embedded data set: gratings of four frequencies, white noise at three scales and plain
-fills, on polygons, with random colours; the task is to name the texture of every pixel. Trained
-once on the CPU and cached; `python -m seglib.models.pretext` does it by hand.
+Stands in for ImageNet weights where none can be had, and ships with the library as a half-precision
+state dict. Each pixel is labelled twice, with the outline and with the texture of what is drawn
+there; the two are drawn independently of each other and of colour, which is uniform. No outline,
+texture or palette is one of the embedded data set's.
+
+    python -m seglib.models.pretext FILE      trains it again and prints what that cost
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+import torch.nn.functional as F
+from PIL import Image
 
 from seglib.data.augment import normalise
-from seglib.losses import build_loss
 from seglib.models.resnetunet import ResNetUNet
+from seglib.models.weights import file_sha256
 from seglib.predict import autocast, fast_precision
 from seglib.train import lr_factor
 
-VERSION = 1
-SIDE = 64
-N_TEXTURES = 8
-N_SCENES = 600
-N_STEPS = 120
-BATCH = 32
+SEED = 2
+SIDE, CROP = 80, 64  # pixels
+N_SCENES, N_PASSES, BATCH, LR = 16_000, 3, 32, 2e-3
+OUTLINES = ("ground", "crescent", "ellipse", "hexagon", "chevron", "ell", "hourglass", "hook",
+            "trapezoid")
+TEXTURES = ("plain", "waves", "bricks", "zigzag", "mesh", "cells", "clouds", "blotches", "ramp",
+            "dashes")
 
 
-def _texture(kind: int, rng: np.random.Generator, side: int) -> np.ndarray:
-    """A (side, side) pattern in [0, 1]: 0-3 gratings, 4-6 noise of growing scale, 7 plain."""
-    if kind < 4:
-        period = (3.0, 5.0, 8.0, 13.0)[kind] * rng.uniform(0.9, 1.1)
-        angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
-        y, x = np.mgrid[:side, :side]
-        wave = (x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period + phase
-        return (np.sin(wave) + 1) / 2
-    if kind < 7:
-        cells = (side, side // 3, side // 6)[kind - 4]
-        noise = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
-        return np.asarray(noise.resize((side, side), Image.Resampling.BICUBIC)) / 255
-    return np.full((side, side), rng.uniform())
+def _inside(name: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Where the outline covers the plane; u and v in units of its radius."""
+    a, r = np.abs(u), np.hypot(u, v)
+    if name == "crescent":
+        return (r < 1) & (np.hypot(u - 0.5, v) > 0.8)
+    if name == "ellipse":
+        return u**2 + (v / 0.5) ** 2 < 1
+    if name == "hexagon":
+        return np.maximum(np.abs(v), 0.5 * np.abs(v) + 0.866 * a) < 0.8
+    if name == "chevron":
+        return (np.abs(v + 0.8 - 1.1 * a) < 0.45) & (a < 0.9)
+    if name == "ell":
+        return (np.maximum(a, np.abs(v)) < 0.85) & ((u < -0.2) | (v > 0.2))
+    if name == "hourglass":
+        return (a < 0.15 + 0.75 * np.abs(v)) & (np.abs(v) < 0.85)
+    if name == "hook":
+        return (np.abs(r - 0.7) < 0.25) & ((u < 0) | (v > 0))
+    assert name == "trapezoid", name
+    return (np.abs(v) < 0.55) & (a < 0.7 + 0.4 * v)
+
+
+def _texture(name: str, u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Weight in [0, 1] of the second tone; u and v in pixels."""
+    period = rng.uniform(4.0, 9.0)
+    x, y = u / period, v / period
+    if name == "plain":
+        return np.zeros_like(u)
+    if name == "ramp":
+        return np.clip(0.5 + u / 30, 0, 1)
+    if name == "waves":
+        return 0.5 + 0.5 * np.sin(2 * np.pi * (x + 0.35 * np.sin(np.pi * y)))
+    if name == "zigzag":
+        return (x + np.abs(y % 1 - 0.5) * 1.4) % 1 < 0.5
+    if name == "bricks":
+        row = np.floor(2 * y)
+        return ((2 * y) % 1 < 0.25) | ((x + 0.5 * (row % 2)) % 1 < 0.15)
+    if name == "mesh":
+        return (np.minimum(x % 1, y % 1) * period) < 1.5
+    if name == "dashes":
+        return ((2 * y) % 1 < 0.45) & ((x + 0.31 * np.floor(2 * y)) % 1 < 0.6)
+    if name == "cells":
+        points = rng.uniform(-40, 40, (int(4000 / period**2), 2))
+        distance = np.hypot(u[..., None] - points[:, 0], v[..., None] - points[:, 1])
+        nearest = np.partition(distance, 1, axis=-1)
+        return nearest[..., 1] - nearest[..., 0] < 1.2
+    cell = {"clouds": 8, "blotches": 2.5}[name]
+    height, width = u.shape
+    grid = rng.uniform(0, 1, (int(height / cell) + 2, int(width / cell) + 2)).astype(np.float32)
+    noise = np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC))
+    return np.clip(noise, 0, 1) if name == "clouds" else noise > 0.5
 
 
 def draw_pretext_scene(
-    rng: np.random.Generator, side: int = 2 * SIDE
+    rng: np.random.Generator, side: int = SIDE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One scene: image (side, side, 3) uint8, labels (side, side) uint8 in [0, 8)."""
+    """One scene: image (side, side, 3) uint8, labels (2, side, side) uint8, outline and texture."""
     image = np.zeros((side, side, 3))
-    labels = np.zeros((side, side), np.uint8)
-    for layer in range(int(rng.integers(8, 16))):
-        where = Image.new("1", (side, side), 0 if layer else 1)
+    labels = np.zeros((2, side, side), np.uint8)
+    rows, columns = np.mgrid[:side, :side].astype(float)
+    for layer in range(int(rng.integers(4, 9))):
+        outline = int(rng.integers(1, len(OUTLINES))) if layer else 0
+        texture = int(rng.integers(len(TEXTURES)))
+        radius, turn = rng.uniform(9, 24), rng.uniform(0, 2 * np.pi)
+        x0, y0 = rng.uniform(0, side, 2)
+        window = np.s_[:, :]
         if layer:
-            n_corners = int(rng.integers(3, 9))
-            angles = np.sort(rng.uniform(0, 2 * np.pi, n_corners))
-            radii = rng.uniform(8, 30) * rng.uniform(0.5, 1.0, n_corners)
-            centre = rng.uniform(0, side, 2)
-            corners = centre + np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None]
-            ImageDraw.Draw(where).polygon([tuple(c) for c in corners.tolist()], fill=1)
-        inside = np.asarray(where)
-        kind = int(rng.integers(N_TEXTURES))
-        mix = _texture(kind, rng, side)[..., None]
-        first, second = rng.uniform(0, 255, (2, 3))
-        image[inside] = (first * mix + second * (1 - mix))[inside]
-        labels[inside] = kind
-    image += rng.normal(0, rng.uniform(2, 10), image.shape)
+            left, top = max(0, int(x0 - 1.3 * radius)), max(0, int(y0 - 1.3 * radius))
+            window = np.s_[top : int(y0 + 1.3 * radius) + 1, left : int(x0 + 1.3 * radius) + 1]
+        x, y = columns[window] - x0, rows[window] - y0
+        u, v = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
+        tones = rng.uniform(0, 255, (2, 3))
+        mix = _texture(TEXTURES[texture], u, v, rng)[..., None]
+        where = np.ones(u.shape, bool) if not layer else _inside(
+            OUTLINES[outline], u / radius, v / radius)
+        image[window][where] = (tones[0] + mix * (tones[1] - tones[0]))[where]
+        labels[0][window][where], labels[1][window][where] = outline, texture
+    light = 1 + rng.uniform(-0.3, 0.3) * (columns / side - 0.5)[..., None]
+    image = image * light + rng.normal(0, rng.uniform(2, 12), image.shape)
     return np.clip(image, 0, 255).astype(np.uint8), labels
 
 
-def _train(progress: Callable[[int, int], None] | None) -> dict[str, torch.Tensor]:
-    rng = np.random.default_rng([VERSION, 0x9E7])
-    n_all = N_SCENES // 4 + N_STEPS
-    scenes = []
-    for i in range(N_SCENES):
-        scenes.append(draw_pretext_scene(rng))
-        if progress and i % 4 == 0:
-            progress(i // 4, n_all)
-    images = torch.from_numpy(np.stack([s[0] for s in scenes])).permute(0, 3, 1, 2)
-    labels = torch.from_numpy(np.stack([s[1] for s in scenes])).long()
+def train_encoder(progress: Callable[[int, int], None] | None = None) -> dict[str, torch.Tensor]:
+    """The encoder's state dict in half precision, after N_PASSES over N_SCENES scenes."""
+    rng = np.random.default_rng(SEED)
+    n_steps = N_SCENES // BATCH * N_PASSES
+    scenes = [draw_pretext_scene(rng) for _ in range(N_SCENES)]
+    images = torch.from_numpy(np.stack([image for image, _ in scenes])).permute(0, 3, 1, 2)
+    labels = torch.from_numpy(np.stack([label for _, label in scenes]))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(VERSION)
-        model = ResNetUNet(n_classes=N_TEXTURES).to(memory_format=torch.channels_last)
-    loss = build_loss("dice_bce", n_classes=N_TEXTURES)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01, fused=True)
+        torch.manual_seed(SEED)
+        model = ResNetUNet(n_classes=len(OUTLINES) + len(TEXTURES))
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.05, fused=True)
     device = torch.device("cpu")
-    for step in range(N_STEPS):
+    for step in range(n_steps):
         for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * lr_factor("onecycle", step / N_STEPS, 0.2)
+            group["lr"] = LR * lr_factor("onecycle", step / n_steps, 0.2)
         chosen = torch.from_numpy(rng.integers(N_SCENES, size=BATCH))
-        top, left = rng.integers(0, SIDE + 1, 2)
-        window = (slice(None), ..., slice(top, top + SIDE), slice(left, left + SIDE))
-        crops = normalise(images[chosen][window].float())
+        top, left = rng.integers(0, SIDE - CROP + 1, 2)
+        window = (slice(None), ..., slice(top, top + CROP), slice(left, left + CROP))
+        crops, targets = images[chosen][window], labels[chosen][window].long()
+        if rng.random() < 0.5:
+            crops, targets = crops.flip(-1), targets.flip(-1)
+        crops = normalise(crops.float()).contiguous(memory_format=torch.channels_last)
         with autocast(device, fast_precision(device)):
-            logits = model(crops.contiguous(memory_format=torch.channels_last))
-        total = loss(logits, labels[chosen][window])
+            logits = model(crops)
+        outlines, textures = logits.float().split([len(OUTLINES), len(TEXTURES)], dim=1)
+        loss = F.cross_entropy(outlines, targets[:, 0]) + F.cross_entropy(textures, targets[:, 1])
         optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        loss.backward()
         optimizer.step()
         if progress:
-            progress(N_SCENES // 4 + step + 1, n_all)
+            progress(step + 1, n_steps)
     encoder = model.encoder.state_dict()
     return {k: v.half() if v.is_floating_point() else v for k, v in encoder.items()}
 
 
-def pretext_encoder(cache: Path, progress: Callable[[int, int], None] | None = None) -> Path:
-    """The cached encoder file, trained now if it is not there (under a minute on two cores)."""
-    path = cache / f"pretext-resnet18-v{VERSION}.pt"
-    if not path.exists():
-        state = _train(progress)
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cache, suffix=".part", delete=False) as part:
-            torch.save(state, part)
-        os.replace(part.name, path)
-    return path
+def main(argv: list[str]) -> int:
+    if len(argv) != 1:
+        print("usage: python -m seglib.models.pretext FILE", file=sys.stderr)
+        return 2
+    began = time.perf_counter()
+
+    def show(step: int, n_steps: int) -> None:
+        if step % 100 == 0 or step == n_steps:
+            minutes = (time.perf_counter() - began) / 60
+            print(f"step {step} of {n_steps}, {minutes:.1f} min", flush=True)
+
+    torch.save(train_encoder(show), argv[0])
+    seconds = time.perf_counter() - began
+    print(f"{argv[0]} sha256 {file_sha256(Path(argv[0]))}: {N_SCENES * N_PASSES} crops of "
+          f"{CROP} px in {seconds / 60:.1f} min on {torch.get_num_threads()} threads")
+    return 0
 
 
 if __name__ == "__main__":
-    from seglib.models.weights import cache_dir, file_sha256
-
-    began = time.perf_counter()
-    made = pretext_encoder(cache_dir(), lambda done, n: print(f"\r{done}/{n}", end="", flush=True))
-    print(f"\n{made} sha256 {file_sha256(made)} in {time.perf_counter() - began:.0f} s")
+    sys.exit(main(sys.argv[1:]))

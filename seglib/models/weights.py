@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torchvision.models import get_model_weights
 
-Progress = Callable[[int, int], None]
+PRETEXT = Path(__file__).with_name("pretext-resnet18.pt")  # shipped; seglib/models/pretext.py
 
 
 class WeightsError(ValueError):
@@ -50,26 +50,20 @@ def resolve_weights(
     encoder: str = "resnet18",
     cache: Path | None = None,
     download: Callable[[str, str], None] = torch.hub.download_url_to_file,
-    progress: Progress | None = None,
 ) -> Weights:
-    """Find, make or download the weights that `source` names; see the module.
+    """Find or download the weights that `source` names; see the module.
 
     Args:
         source: "imagenet", "pretext" or the path of a state dict.
         download: called with (url, destination); injected in tests.
-        progress: called with (steps done, all steps) while the pretext encoder is trained.
     Raises: WeightsError saying what was expected, what was got and what to do.
     """
-    cache = cache or cache_dir()
     if source == "pretext":
-        from seglib.models.pretext import pretext_encoder
-
         if encoder != "resnet18":
             raise WeightsError(f"pretext weights exist for resnet18 only, got encoder {encoder}")
-        path = pretext_encoder(cache, progress=progress)
-        return Weights("pretext (drawn scenes)", path, file_sha256(path))
+        return Weights("pretext (drawn scenes)", PRETEXT, file_sha256(PRETEXT))
     if source == "imagenet":
-        return _imagenet(encoder, cache, download)
+        return _imagenet(encoder, cache or cache_dir(), download)
     path = Path(source)
     if not path.is_file():
         raise WeightsError(
