@@ -201,7 +201,7 @@ def drive_study(args: argparse.Namespace, console) -> int:
     if args.plan:
         return drive.plan(session, console)
     with study_lock(session.study):
-        resolve_weights(session, console)
+        resolve_weights(session)
         if not args.tune:
             add_tuned_cells(session)
             for cell, seed in session.runs():

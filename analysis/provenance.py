@@ -17,6 +17,8 @@ def provenance(study: Study) -> dict[str, str]:
     """Where data, weights and code came from, as label and value."""
     declaration, data = study.declaration, study.data
     weights = declaration.get("weights") or {}
+    if "source" in weights:  # a study from before weights were kept per encoder
+        weights = {"encoder": weights}
     void = data.get("void_share", {})
     return {
         "study created": declaration.get("created", "not recorded"),
@@ -27,9 +29,9 @@ def provenance(study: Study) -> dict[str, str]:
         if data.get("max_side")
         else "no limit, all stored at full size",
         "void share of pixels": ", ".join(f"{k} {percent(v)}" for k, v in void.items()),
-        "pretrained weights": weights.get("source", "none"),
-        "weights sha256": weights.get("sha256", "none"),
-        "weights note": weights.get("note", ""),
+        "pretrained weights": "; ".join(
+            f"{encoder}: {file['source']}, sha256 {file['sha256']}"
+            for encoder, file in weights.items()) or "none",
         "commits of the finished runs": ", ".join(_commits(study)) or "none",
         "tables as CSV": "in tables/ beside this report",
     }
@@ -52,8 +54,7 @@ def commands(study: Study) -> list[Block]:
     named = data["name"] if known else data.get("path", data["name"])
     grid = ["--data", str(given.get("data", named))]
     grid += ["--matrix", str(declaration["matrix"])] if "matrix" in declaration else []
-    weights = declaration.get("weights") or {}
-    if pretrained := declaration.get("pretrained") or weights.get("source"):
+    if pretrained := declaration.get("pretrained"):
         grid += ["--pretrained", str(pretrained)]
     if study.seeds:
         grid += ["--seeds", str(max(study.seeds) + 1)]  # a count: seeds 0, 1, ...

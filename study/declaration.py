@@ -59,8 +59,8 @@ class Study:
                   if name != "label" and not name.startswith("loss.")}
         if not spec.cross_entropy:
             recipe |= {k: v for k, v in CROSS_ENTROPY_FIELDS.items() if k not in values}
-        weights = self.declaration["weights"] if values["init"] == "pretrained" else None
-        if weights:
+        weights = self.declaration["weights"].get(self.encoder(cell))
+        if weights and values["init"] == "pretrained":
             values |= {"weights": weights["sha256"], "weights_source": weights["source"]}
         config = {"data": self.declaration["data"]["fingerprint"], "seed": seed, "role": role,
                   "loss_params": params, **recipe, **values, **more}
@@ -76,7 +76,12 @@ class Study:
 
     def resolvable(self, cell: Mapping) -> bool:
         """Whether the cell's run ids are known (a pretrained one needs its weights' hash)."""
-        return cell["values"]["init"] != "pretrained" or bool(self.declaration["weights"])
+        return cell["values"]["init"] != "pretrained" or (
+            self.encoder(cell) in self.declaration["weights"])
+
+    def encoder(self, cell: Mapping) -> str:
+        """The encoder whose pretrained weights a cell would use."""
+        return cell["values"].get("encoder", self.declaration["recipe"]["encoder"])
 
     def stand_in(self, cell: Mapping) -> dict[str, str]:
         """Weights for a configuration that is looked at before the real ones are known."""
@@ -85,15 +90,15 @@ class Study:
     def run_dir(self, config: RunConfig) -> RunDir:
         return RunDir(self.path / "runs" / config.run_id)
 
-    def set_weights(self, source: str, sha256: str) -> None:
-        """Record the pretrained weights; another file than before is another recipe."""
-        old, new = self.declaration["weights"], {"source": source, "sha256": sha256}
+    def set_weights(self, encoder: str, source: str, sha256: str) -> None:
+        """Record an encoder's pretrained weights; another file than before is another recipe."""
+        old, new = self.declaration["weights"].get(encoder), {"source": source, "sha256": sha256}
         if old and old != new:
             raise StudyError(
                 f"study {self.name} was run with weights {old['source']} {old['sha256'][:12]}, "
                 f"got {source} {sha256[:12]}; use --study NEWNAME for a new study"
             )
-        self.declaration["weights"] = new
+        self.declaration["weights"][encoder] = new
         self.fill_ids()
 
     def fill_ids(self) -> None:
@@ -154,7 +159,7 @@ def declare(
         "format": FORMAT, "name": path.name, "uuid": uuid.uuid4().hex,
         "created": datetime.now(UTC).isoformat("T", "seconds"),
         "matrix": matrix_name, "data": data, "recipe": dict(recipe),
-        "loss_params": dict(loss_params), "pretrained": pretrained, "weights": None,
+        "loss_params": dict(loss_params), "pretrained": pretrained, "weights": {},
         "given": dict(given),
         "cells": [{"values": cell} for cell in cells],
         "excluded": [{"where": where, "reason": why} for where, why in matrix.excluded()],
@@ -190,6 +195,9 @@ def load(path: Path) -> Study:
         raise StudyError(f"{file} must be readable JSON: {error}") from None
     if declaration.get("format") != FORMAT:
         raise StudyError(f"{file} must have format {FORMAT}, got {declaration.get('format')}")
+    declaration["weights"] = weights = declaration["weights"] or {}
+    if "source" in weights:  # written before a study could have several encoders
+        declaration["weights"] = {declaration["recipe"]["encoder"]: weights}
     return Study(path, declaration)
 
 

@@ -75,6 +75,25 @@ class Matrix:
         return found
 
 
+def ladder(base: Cell, *rungs: tuple[str, Cell]) -> Matrix:
+    """An ordered matrix: each rung is the cell before it with some fields changed.
+
+    The planned contrasts are the consecutive rungs; the first rung is the baseline.
+    Args:
+        base: what the first rung starts from.
+        rungs: (label, changed fields) each; a `loss.<param>` stays set as long as the loss has it.
+    """
+    cells, cell = [], dict(base)
+    for label, changes in rungs:
+        cell = {**cell, **changes, "label": label}
+        cells.append(cell)
+    contrasts = [
+        Contrast("rung", {"label": after["label"]}, {"label": before["label"]})
+        for before, after in itertools.pairwise(cells)
+    ]
+    return Matrix(cells=cells, baseline={"label": cells[0]["label"]}, contrasts=contrasts)
+
+
 def matches(cell: Cell, where: Cell) -> bool:
     """Whether the cell has every value that `where` names."""
     return all(cell.get(name) == value for name, value in where.items())

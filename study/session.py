@@ -8,7 +8,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -46,7 +46,7 @@ class Session:
     store_path: str = ""
     tuned: bool = False  # --set tuning=tuned
     n_trials: int = DEFAULT_TRIALS
-    weights_path: str = ""
+    weights_paths: dict[str, str] = field(default_factory=dict)  # encoder -> file
     commit: str = ""
 
     @property
@@ -82,7 +82,7 @@ class Session:
     def place(self, config: RunConfig) -> RunConfig:
         """The same run, told where it works."""
         threads = max(1, n_cores() // self.n_workers)
-        weights = self.weights_path if config.weights else ""
+        weights = self.weights_paths[config.encoder] if config.weights else ""
         return replace(config, **{
             "device": self.device, "threads": threads, "store": self.store_path,
             "weights_path": weights, **self.environment,
@@ -242,14 +242,15 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     return session
 
 
-def resolve_weights(session: Session, console) -> None:
-    """Find, make or download the pretrained weights if a chosen run needs them."""
+def resolve_weights(session: Session) -> None:
+    """Find or download the pretrained weights that the chosen runs need, one file an encoder."""
     study = session.study
-    if any(cell["values"]["init"] == "pretrained" for cell in session.default_cells()):
-        source = study.declaration["pretrained"]
-        weights = preflight.prepare_weights(source, study.declaration["recipe"]["encoder"])
-        session.weights_path = str(weights.path)
-        study.set_weights(weights.source, weights.sha256)
+    wanted = {study.encoder(cell): None for cell in session.default_cells()
+              if cell["values"]["init"] == "pretrained"}
+    for encoder in wanted:
+        weights = preflight.prepare_weights(study.declaration["pretrained"], encoder)
+        session.weights_paths[encoder] = str(weights.path)
+        study.set_weights(encoder, weights.source, weights.sha256)
 
 
 def add_tuned_cells(session: Session) -> None:

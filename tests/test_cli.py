@@ -238,13 +238,13 @@ def test_the_nine_arms_on_the_embedded_data(tmp_path, monkeypatch, capsys):
     assert "9 of 9 chosen runs to do" in text and "floor: predicting background" in text
     declared = json.loads((tmp_path / "out/default-shapes/study.json").read_text())
     assert len(declared["cells"]) == 9 and len(declared["contrasts"]) == 12
-    assert declared["weights"]["source"] == "file encoder.pt"
+    assert declared["weights"]["resnet18"]["source"] == "file encoder.pt"
     _, all_runs = mlflow_runs(tmp_path / "out", "default-shapes")
     finals = [r for r in all_runs if r.data.tags.get("role") == "final"]
     assert len({r.data.tags["arm"] for r in finals}) == 9
     pretrained = [r for r in finals if r.data.params["init"] == "pretrained"]
     assert {r.data.tags["weights_sha256"] for r in pretrained} == {
-        declared["weights"]["sha256"][:12]}
+        declared["weights"]["resnet18"]["sha256"][:12]}
     # other weights are another recipe
     torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), weights)
     assert runs.main(words) == 2

@@ -1,6 +1,7 @@
 """Identity, the matrix, the declaration, settings, the run directory."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_every_identity_field_changes_the_id_and_no_environment_field_does():
         "data": "e" * 64, "model": "resnetunet", "loss": "dice_bce", "seed": 1,
         "tuning": "tuned", "max_side": 99, "schedule": "cosine", "precision": "bf16",
         "flip": False, "width": 8, "crop_px": 96, "scale_min": 0.7, "scale_max": 3.0,
-        "checkpoint_s": 5.0,
+        "checkpoint_s": 5.0, "train_void": "class",
     }
     special = {"role", "init", "weights", "weights_source", "loss_params", "encoder"}
     for name, spec in FIELDS.items():
@@ -134,6 +135,23 @@ def test_default_matrix_has_nine_arms_and_its_contrasts():
         assert same_loss == (family != "loss") and i != j
 
 
+def test_a_ladder_changes_one_factor_a_rung(tmp_path):
+    matrix = runs.MATRICES["focal-tversky"]
+    cells = matrix.expand()
+    assert len(cells) == 10 and matrix.pairs(cells) == [("rung", i + 1, i) for i in range(9)]
+    study = new_study(tmp_path / "s", matrix=matrix)
+    assert study.declaration["baseline"] == "unet-scratch-1-as-first-tried"
+    configs = [study.config(cell, 0) for cell in study.cells]
+    for before, after in itertools.pairwise(configs):
+        old, new = ({**dataclasses.asdict(c), **c.loss_params} for c in (before, after))
+        changed = {k for k in old.keys() & new.keys() if old[k] != new[k]} - {"loss_params"}
+        assert len(changed) == 1, changed
+    first, last = configs[0], configs[-1]
+    assert (first.train_void, first.loss_params["classes"]) == ("class", "all")
+    assert (last.loss, last.loss_params["ramp"]) == ("focal_tversky_bce", 0.2)
+    assert last.loss_params["exponent"] == 4 / 3 and last.loss_params["over"] == "batch"
+
+
 def test_explicit_cells_and_exclusions():
     matrix = Matrix(
         cells=({**BASE, "loss.exponent": 1.0}, {"model": "x"}),
@@ -150,9 +168,8 @@ def test_a_changed_default_renames_nothing(monkeypatch):
 
     before = RunConfig(**BASE | {"loss": "dice_bce"}).run_id
     spec = losses.LOSSES["dice_bce"]
-    changed = dataclasses.replace(spec.params["share"], default=0.7, introduced=0.5)
-    monkeypatch.setitem(losses.LOSSES, "dice_bce", dataclasses.replace(
-        spec, params={**spec.params, "share": changed}))
+    changed = dataclasses.replace(spec.share, default=0.7, introduced=0.5)
+    monkeypatch.setitem(losses.LOSSES, "dice_bce", dataclasses.replace(spec, share=changed))
     old = RunConfig(**BASE | {"loss": "dice_bce", "loss_params": {"share": 0.5}})
     assert old.run_id == before != RunConfig(**BASE | {"loss": "dice_bce"}).run_id
 
@@ -227,11 +244,31 @@ def test_weights_are_part_of_the_study(tmp_path):
     arms = {cell["arm"]: cell for cell in study.cells}
     assert arms["resnetunet-pretrained-bce"]["cell_id"] is None
     assert arms["resnetunet-scratch-bce"]["cell_id"]
-    study.set_weights("pretext", "a" * 64)
+    study.set_weights("resnet18", "pretext", "a" * 64)
     study.save()
     assert all(cell["cell_id"] for cell in load(tmp_path / "s").cells)
     with pytest.raises(StudyError, match="was run with weights pretext aaaaaaaaaaaa, got"):
-        study.set_weights("pretext", "b" * 64)
+        study.set_weights("resnet18", "pretext", "b" * 64)
+    study.save()
+    stored = json.loads((study.path / "study.json").read_text())
+    stored["weights"] = stored["weights"]["resnet18"]  # as it was once written
+    (study.path / "study.json").write_text(json.dumps(stored))
+    assert load(study.path).declaration["weights"] == study.declaration["weights"]
+
+
+def test_each_encoder_of_a_matrix_has_its_own_weights(tmp_path):
+    base = {"model": "resnetunet", "init": "pretrained", "loss": "bce"}
+    matrix = Matrix(axes={k: (v,) for k, v in base.items()} | {
+        "encoder": ("resnet18", "resnet34", "resnet50")}, baseline={"encoder": "resnet18"})
+    study = new_study(tmp_path / "s", matrix=matrix)
+    for number, encoder in enumerate(("resnet18", "resnet34", "resnet50")):
+        assert not study.resolvable(study.cells[number])
+        study.set_weights(encoder, "imagenet (V1)", str(number) * 64)
+    assert [c["arm"] for c in study.cells] == [
+        "resnetunet-pretrained-bce-encoder=resnet18",
+        "resnetunet-resnet34-pretrained-bce-encoder=resnet34",
+        "resnetunet-resnet50-pretrained-bce-encoder=resnet50"]
+    assert [study.config(c, 0).weights for c in study.cells] == ["0" * 64, "1" * 64, "2" * 64]
 
 
 def test_tuned_values_reach_the_run(tmp_path):
@@ -242,7 +279,7 @@ def test_tuned_values_reach_the_run(tmp_path):
     study = new_study(tmp_path / "s")
     for loss in LOSSES:
         space = search_space(loss, has_background=True)
-        cell = next(c for c in study.cells if c["values"]["loss"] == loss)
+        cell = {"values": {**study.cells[0]["values"], "loss": loss}}
         values = {name: (d.low + d.high) / 2 for name, d in space.items()}
         config = study.config({"values": {**cell["values"], **values}}, 0)
         built, _, recipe = training_parts(config, FakeSplit())
@@ -258,7 +295,6 @@ def test_tuned_values_reach_the_run(tmp_path):
 
 class FakeSplit:
     class_pixels = np.array([[80, 20]])
-    pixel_share = np.array([0.8, 0.2])
 
     def __len__(self):
         return 1
