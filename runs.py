@@ -16,7 +16,6 @@ from pathlib import Path
 
 from study.config import ConfigError, unknown_name
 from study.console import make_console, table
-from study.declaration import load
 from study.matrix import Contrast, Exclusion, Matrix, ladder
 from study.session import (
     Session,
@@ -160,12 +159,12 @@ def report(args: argparse.Namespace, console) -> int:
     """Write the report of a study that exists."""
     if args.only or args.settings:
         raise ConfigError("--report takes no --only or --set: it shows the whole study")
-    from analysis.records import read_study
-    from analysis.report import write_report
+    from analysis.__main__ import report as make_report
 
-    path = Path(args.out) / study_name(args)
-    load(path)
-    console.print(f"report: {write_report(read_study(path), path / 'report')}", markup=False)
+    page, notes = make_report(Path(args.out), study_name(args))
+    for note in notes:
+        console.print(f"note: {note}", markup=False)
+    console.print(f"report: {page}", markup=False)
     return 0
 
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 PNG_DPI = 150
@@ -65,6 +66,7 @@ class Picture:
     width_px: int
     alt: str
     caption: str
+    svg: bytes = b""
     kind: ClassVar[str] = "picture"
 
     @property
@@ -93,10 +95,28 @@ class Section:
 
 def picture(name: str, figure: Figure, alt: str, caption: str) -> Picture:
     """Draw a figure; `alt` says what it shows to who cannot see it."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PNG_DPI, metadata={"Software": None})
+    png, svg = io.BytesIO(), io.BytesIO()
+    figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
+    with rc_context({"svg.hashsalt": name}):  # the same figure gives the same file
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     width_px = round(figure.get_figwidth() * CSS_PX_PER_INCH)
-    return Picture(name, buffer.getvalue(), width_px, alt, caption)
+    return Picture(name, png.getvalue(), width_px, alt, caption, svg.getvalue())
+
+
+def latex(table: pd.DataFrame) -> str:
+    """A table as a LaTeX tabular, every string escaped."""
+    plain = table.rename(columns=lambda name: tex(str(name)))
+    return plain.to_latex(index=False, escape=False, na_rep="--", float_format="%.4f", formatters={
+        tex(str(name)): (lambda value: tex(str(value))) for name in table.columns
+        if not pd.api.types.is_numeric_dtype(table[name])})
+
+
+def tex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
+    special |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "\n": " "}
+    return "".join(special.get(letter, letter) for letter in text)
 
 
 Columns = Mapping[str, tuple[str, Callable[[Any], str]]]  # column -> header, how a value is shown

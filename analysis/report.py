@@ -1,48 +1,60 @@
 """Owns what a report says and in which order; writes it as Markdown, HTML, CSV and PNG.
 
-Says nothing about which arm is better: there are no intervals yet, and it says so.
 Must not know: how tables are computed, how pages are marked up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from analysis import figures, render, tables
+from analysis import answer_sections, figures, render, tables
+from analysis.answer import Answer, answer
 from analysis.declaration import SPLITS, extra_axes
 from analysis.panel import prediction_panel
 from analysis.provenance import commands, provenance
 from analysis.records import Study
-from analysis.render import Block, Bullets, Picture, Section, Text, grid, grid_or_none, pairs
-
-NO_INTERVALS = "No intervals in this report: differences between arms are not tested."
+from analysis.render import Block, Picture, Section, Text, grid, grid_or_none, pairs
 
 
-def write_report(study: Study, out_dir: Path) -> Path:
-    """Write `report.md`, `index.html`, `tables/*.csv` and `figures/*.png` into `out_dir`.
+def write_report(study: Study, out_dir: Path, notes: Sequence[str] = ()) -> Path:
+    """Write `report.md`, `index.html`, `tables/*.csv` and `.tex`, `figures/*.png` and `.svg`.
 
+    Args: notes: what the reader of the records noticed, shown under the answer.
     Returns: the path of `index.html`, which needs none of the other files.
     """
     title = f"Study {study.name}"
-    lead, sections = _lead(study), _sections(study)
+    found = answer(study)
+    lead = [*answer_sections.lead(study, found, notes), *_lead(study)]
+    sections = _sections(study, found)
     out_dir = Path(out_dir)
     files: dict[str, bytes] = {
-        f"tables/{name}.csv": table.to_csv(index=False).encode() for name, table in _csv(study)
+        f"tables/{name}.{suffix}": text.encode()
+        for name, table in (*_csv(study), *answer_sections.csv(study, found))
+        for suffix, text in _written(name, table)
     }
     for block in (block for section in sections for block in section.blocks):
         if isinstance(block, Picture):
             files[f"figures/{block.name}.png"] = block.png
+            files[f"figures/{block.name}.svg"] = block.svg
     files["report.md"] = render.markdown(title, lead, sections).encode()
     files["index.html"] = render.html(title, lead, sections).encode()
     for folder in ("tables", "figures"):
         (out_dir / folder).mkdir(parents=True, exist_ok=True)
-    (out_dir / "figures" / "predictions.png").unlink(missing_ok=True)  # the one that may be absent
+    for old in (*out_dir.glob("figures/*.png"), *out_dir.glob("figures/*.svg")):
+        old.unlink()  # some figures may be absent this time
     for name, content in files.items():
         (out_dir / name).write_bytes(content)
     return out_dir / "index.html"
+
+
+def _written(name: str, table: pd.DataFrame) -> Iterable[tuple[str, str]]:
+    """A table as CSV, and as LaTeX unless it is raw material."""
+    yield "csv", table.to_csv(index=False)
+    if name not in ("history", "runs"):
+        yield "tex", render.latex(table)
 
 
 def _csv(study: Study) -> Iterable[tuple[str, pd.DataFrame]]:
@@ -52,12 +64,14 @@ def _csv(study: Study) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "runs", tables.runs(study)
     yield "missing", tables.missing(study)
     yield "history", tables.history(study)
+    yield "cost", tables.cost(study)
+    yield "disagreement", tables.disagreement(study)
     yield "class_frequencies", tables.class_frequencies(study)
     yield "superseded", tables.superseded(study)
     yield "environment_mixtures", tables.environment_mixtures(study)
 
 
-def _sections(study: Study) -> list[Section]:
+def _sections(study: Study, found: Answer) -> list[Section]:
     """The report's order; each section stands also when it has nothing to list."""
     per_class, dots = _per_class(study), _summary(study)
     frequencies = render.picture(
@@ -69,9 +83,11 @@ def _sections(study: Study) -> list[Section]:
     return [
         Section("Results per arm", dots),
         Section("Results per class", per_class),
+        *answer_sections.sections(study, found),
         Section("Learning curves", [_curves(study)]),
         Section("Class frequencies", [frequencies]),
         Section("Predictions", _predictions(study)),
+        Section("Cost", _cost(study)),
         Section("Missing and failed runs", _missing(study)),
         Section("Excluded cells", _excluded(study)),
         Section("Superseded runs", _superseded(study)),
@@ -94,11 +110,8 @@ def _lead(study: Study) -> list[Block]:
             f"{len(study.finished())} of {len(study.runs)} runs of declared arms finished "
             f"(seeds {seeds}); {len(arms)} of {len(study.cells)} declared arms have a finished run."
         ),
-        Text(NO_INTERVALS, strong=True),
     ]
-    return blocks + (
-        [Bullets([f"Note: {note}" for note in data["notes"]])] if data.get("notes") else []
-    )
+    return blocks
 
 
 def _summary(study: Study) -> list[Block]:
@@ -121,7 +134,8 @@ def _summary(study: Study) -> list[Block]:
     }
     caption = (
         "Means, s.d. (n - 1 in the denominator), min and max are over the n finished seeds of the "
-        "arm; each run is taken at its epoch of best dev mIoU. " + NO_INTERVALS
+        "arm; each run is taken at its epoch of best dev mIoU. Differences between arms are under "
+        "Planned contrasts."
     )
     seeds = {tuple(run.seed for run in study.finished(cell.arm)) for cell in study.cells}
     if len(seeds - {()}) > 1:
@@ -191,6 +205,19 @@ def _per_class(study: Study) -> list[Block]:
         "valid fit pixels. A class that is not in test has no IoU and is left out of the mIoU."
     )
     return [grid(shown, columns, caption), heat]
+
+
+def _cost(study: Study) -> list[Block]:
+    columns = {
+        "arm": ("arm", str), "n": ("n", str), "minutes": ("minutes a run", render.one_decimal),
+        "peak memory, MB": ("peak memory, MB", lambda v: f"{v:.0f}"),
+        "parameters, M": ("parameters, M", render.two_decimals),
+        "images/s": ("training images/s", render.one_decimal),
+    }
+    caption = (
+        "Means over the finished seeds. Minutes and images/s hold for the machine and the number "
+        "of runs at once they were measured with.")
+    return [grid(tables.cost(study), columns, caption)]
 
 
 def _curves(study: Study) -> Picture:

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from analysis.declaration import SPLITS, extra_axes
 from analysis.records import Record, Study
+from seglib.metrics import class_counts, iou
 
 RUN_COLUMNS = (
     "arm network loss seed state error best_epoch test_miou dev_miou minutes peak_memory_mb device"
@@ -174,6 +176,56 @@ def runs(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RUN_COLUMNS).astype({"best_epoch": "Int64"})
 
 
+def disagreement(study: Study) -> pd.DataFrame:
+    """Per class, the panel image on which the arms' IoU of it differs most.
+
+    Arms by their first finished seed; only images whose truth shows the class. Ties: first image.
+    Returns: class, image, lowest, highest ("0.123 by <arm>"), spread; a row per class that has one.
+    """
+    panel = study.panel()
+    firsts = [done[0] for cell in study.cells if (done := study.finished(cell.arm))]
+    if panel is None or len(firsts) < 2:
+        return pd.DataFrame(columns=["class", "image", "lowest", "highest", "spread"])
+    values = {}
+    for run in firsts:
+        names, confusions = run.confusion("test")
+        where = [names.index(name) for name in panel.names if name in names]
+        values[run.arm] = np.array([iou(class_counts(confusions[i : i + 1])) for i in where])
+        truth = np.array([confusions[i].sum(1) for i in where])
+    stacked = np.where(truth > 0, np.stack(list(values.values())), np.nan)  # (arms, images, C)
+    rows = []
+    for label, name in enumerate(study.classes):
+        shown = np.flatnonzero(truth[:, label] > 0)
+        if not len(shown):
+            continue
+        scores = stacked[:, shown, label]
+        spread = scores.max(0) - scores.min(0)
+        best = int(spread.argmax())
+        low, high = int(scores[:, best].argmin()), int(scores[:, best].argmax())
+        rows.append((name, panel.names[shown[best]],
+                     f"{scores[low, best]:.3f} by {firsts[low].arm}",
+                     f"{scores[high, best]:.3f} by {firsts[high].arm}", float(spread[best])))
+    return pd.DataFrame(rows, columns=["class", "image", "lowest", "highest", "spread"])
+
+
+def cost(study: Study) -> pd.DataFrame:
+    """What an arm costs: means over its finished seeds.
+
+    Returns: arm, n, "minutes", "peak memory, MB", "parameters, M", "images/s" (training).
+    """
+    rows = []
+    for cell in study.cells:
+        done = study.finished(cell.arm)
+        speed = [run.history["train/images_per_s"].mean() for run in done
+                 if "train/images_per_s" in run.history]
+        sizes = [run.n_parameters for run in done if run.n_parameters is not None]
+        rows.append((cell.arm, len(done), mean_sd([run.duration_s / 60 for run in done])[0],
+                     mean_sd([run.peak_memory_mb for run in done])[0],
+                     sizes[0] / 1e6 if sizes else math.nan, mean_sd(speed)[0]))
+    return pd.DataFrame(rows, columns=[
+        "arm", "n", "minutes", "peak memory, MB", "parameters, M", "images/s"])
+
+
 def missing(study: Study) -> pd.DataFrame:
     """What a complete study would have and this one has not, by name with the reason.
 
@@ -263,8 +315,9 @@ def environment_mixtures(study: Study) -> pd.DataFrame:
 def aggregate_arm(study: Study, arm: str) -> dict[str, float]:
     """An arm's test metrics over its finished seeds, flat, to fill a tracker's parent run.
 
-    Returns: "n", and for each test metric that every run has a finite value of "<metric>/mean" and,
-        from two runs on, "<metric>/sd" (ddof 1). Never NaN: what does not exist is left out, as are
+    Returns: "n", and for each test metric that every run has a finite value of "<metric>/mean"
+        and, from two runs on, "<metric>/sd" (ddof 1) and "<metric>/low", "<metric>/high": the 95 %
+        t interval of the mean over seeds, on these test images. Never NaN: what does not exist is left out, as are
         classes absent from the test truth (an IoU of 0 there says only that a run predicted them).
     """
     done = study.finished(arm)
@@ -280,6 +333,8 @@ def aggregate_arm(study: Study, arm: str) -> dict[str, float]:
         aggregate[f"{metric}/mean"] = mean
         if len(done) > 1:
             aggregate[f"{metric}/sd"] = sd
+            half = float(special.stdtrit(len(done) - 1, 0.975)) * sd / math.sqrt(len(done))
+            aggregate[f"{metric}/low"], aggregate[f"{metric}/high"] = mean - half, mean + half
     return aggregate
 
 

@@ -137,6 +137,7 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
                 elif event.kind == "finished":
                     summarise([event.job.arm])
         summarise([cell["arm"] for cell in session.cells()])
+        tracking.tracker.study([study.path / "study.json", study.path / "panel.npz"])
     finally:
         if behind := tracking.tracker.close():
             console.print(f"MLflow is behind ({behind}); the next --grid sends what is missing",

@@ -133,6 +133,7 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
         "pixel_share": {name: split.pixel_share.tolist() for name, split in splits.items()},
         "image_share": {name: split.image_share.tolist() for name, split in splits.items()},
         "void_share": {name: split.void_share for name, split in splits.items()},
+        "test_groups": dict(zip(test.names, test.groups, strict=True)) if test.groups else None,
         "constant_floor": {"class": store.classes[best], "test_miou": float(ious[best])},
         "notes": notes,
     }

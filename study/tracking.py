@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -27,7 +27,8 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 PROBE_S = 10
-ARTIFACTS = ("config.json", "history.json", "confusion.npz", "panel.png", "best.pt")
+ARTIFACTS = ("config.json", "journal.jsonl", "history.json", "confusion.npz", "panel.npz",
+             "panel.png", "best.pt")
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED", "stopped": "KILLED",
           "died": "KILLED"}
 
@@ -41,7 +42,7 @@ def tracking_uri(out: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out / 'mlflow.db').resolve()}"
 
 
-def _connect(uri: str):
+def connect(uri: str):
     """An MlflowClient whose database has its schema; MLflow's start-up lines are kept quiet."""
     warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy|pydantic)(\.|$)")
     for name in ("alembic", "mlflow", "sqlalchemy"):
@@ -99,7 +100,7 @@ def probe(uri: str) -> None:
     def ask() -> None:
         try:
             with _quick_failures():
-                _connect(uri)
+                connect(uri)
         except Exception as error:  # any failure to answer means the same here
             silent = "Max retries" in str(error) or "onnection" in str(error)
             failure.append("no answer" if silent else one_line(error))
@@ -135,9 +136,9 @@ class Tracker:
     """
 
     def __init__(self, uri: str, experiment: str, study_uuid: str, artifacts: Path,
-                 description: str, dataset: Mapping[str, str]) -> None:
+                 description: str = "", dataset: Mapping[str, str] | None = None) -> None:
         self.uri, self.experiment, self._uuid = uri, experiment, study_uuid
-        self._artifacts, self._description, self._dataset = artifacts, description, dataset
+        self._artifacts, self._description, self._dataset = artifacts, description, dataset or {}
         self._queue: queue.Queue = queue.Queue()
         self._client = None
         self._runs: dict[str, str] = {}  # key -> MLflow run id
@@ -149,13 +150,17 @@ class Tracker:
 
     def update(self, run_dir: RunDir, tags: Mapping[str, str], parent: str, child: str) -> None:
         """Bring a run up to date. `parent` names the run it is nested under, `child` itself."""
-        self._queue.put(("run", run_dir.run_id, (run_dir, dict(tags), parent, child)))
+        self._queue.put((self._project, run_dir.run_id, (run_dir, dict(tags), parent, child)))
 
     def summarise(self, parent: str, tags: Mapping[str, str], params: Mapping[str, object],
                   metrics: Mapping[str, float | None], step: int) -> None:
         """Write a parent run's own values, e.g. n, mean and s.d. over the seeds of an arm."""
-        self._queue.put(("parent", f"parent:{parent}", (parent, dict(tags), dict(params),
-                                                        dict(metrics), step)))
+        self._queue.put((self._parent, f"parent:{parent}",
+                         (parent, dict(tags), dict(params), dict(metrics), step)))
+
+    def study(self, paths: Sequence[Path]) -> None:
+        """Store files and folders as artifacts of the study's own run."""
+        self._queue.put((self._study, f"study:{paths}", (list(paths),)))
 
     def close(self, timeout_s: float = 60.0) -> str:
         """Write what is left; "" or why something is still missing in MLflow."""
@@ -178,7 +183,7 @@ class Tracker:
             for key, item in work.items():
                 try:
                     self._ensure_client()
-                    self._project(*item[2]) if item[0] == "run" else self._parent(*item[2])
+                    item[0](*item[2])
                 except Exception as error:  # tracking must never stop the study; kept for later
                     self.error = f"{type(error).__name__}: {one_line(error)}"
                     self._behind[key] = item
@@ -189,7 +194,7 @@ class Tracker:
             return
         if self.uri.startswith("sqlite:///"):
             Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        client = _connect(self.uri)
+        client = connect(self.uri)
         found = client.get_experiment_by_name(self.experiment)
         if found is not None and found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
@@ -201,7 +206,8 @@ class Tracker:
             self._experiment_id = found.experiment_id
         for name, value in (("mlflow.note.content", self._description),
                             ("mlflow.experimentKind", "custom_model_development")):
-            client.set_experiment_tag(self._experiment_id, name, value)
+            if value:
+                client.set_experiment_tag(self._experiment_id, name, value)
         token = None
         while True:
             page = client.search_runs([self._experiment_id], max_results=1000, page_token=token)
@@ -268,6 +274,9 @@ class Tracker:
             return
         if state == "finished":
             self._send_results(run_id, known.info.artifact_uri, run_dir, last)
+        else:
+            for name in ("config.json", "journal.jsonl"):
+                self._put(run_id, known.info.artifact_uri, run_dir.path / name)
         if "error" in last:
             client.set_tag(run_id, "error", last["error"])
         elif "error" in known.data.tags:
@@ -349,6 +358,17 @@ class Tracker:
             except OSError:  # another file system: copy
                 pass
         self._client.log_artifact(run_id, str(path))
+
+    def _study(self, paths: list[Path]) -> None:
+        run_id, new = self._run("study", f"study {self.experiment}", {
+            "kind": "study", "study": self.experiment, "study_uuid": self._uuid}, time.time())
+        if new:
+            self._client.set_terminated(run_id, "FINISHED")
+        for path in paths:
+            if path.is_dir():
+                self._client.log_artifacts(run_id, str(path), path.name)
+            elif path.exists():
+                self._client.log_artifact(run_id, str(path))
 
     def _parent(self, parent: str, tags: dict, params: dict, metrics: dict, step: int) -> None:
         from mlflow.entities import Metric, Param, RunTag

@@ -8,113 +8,19 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from studies import BCE, CELLS, CLASSES, DICE, FAILING, NEVER, TUNED, cell, write_run, write_study
 
 from analysis import figures, tables
 from analysis.__main__ import main
 from analysis.panel import colourize, prediction_panel, voc_palette
 from analysis.records import read_study
-from analysis.render import escape
+from analysis.render import escape, latex
 from analysis.report import write_report
 
-CLASSES = ("background", "disc", "bar", "ring")  # ring: in fit, not in test
 HOSTILE = "<script>alert(1)</script>|x"
-ENVIRONMENT = {"device": "cpu", "threads": 1, "commit": "abc123"}
-
-
-def cell(network: str, loss: str, tuning: str = "default", cell_id: str | None = "") -> dict:
-    """A declared cell; its id is its arm unless given."""
-    arm = f"{network}-{loss}" + ("" if tuning == "default" else f"-{tuning}")
-    model, init = network.split("-", 1)
-    values = {"model": model, "init": init, "loss": loss, "tuning": tuning}
-    cell_id = f"id-{arm}" if cell_id == "" else cell_id
-    return {"arm": arm, "network": network, "cell_id": cell_id, "values": values}
-
-
-def write_study(root: Path, cells: list[dict], classes=CLASSES, **changes) -> Path:
-    """A study directory with a declaration, a panel of two images and no run."""
-    pixels = {"fit": [0.8, 0.15, 0.002, 0.048], "test": [0.8, 0.15, 0.05, 0.0]}
-    images = {"fit": [1.0, 0.5, 0.1, 0.2], "test": [1.0, 0.5, 0.1, 0.0]}
-    declaration = {
-        "format": 1,
-        "name": root.name,
-        "created": "2026-11-22T13:00:00+00:00",
-        "matrix": "default",
-        "data": {
-            "name": "shapes",
-            "path": "data/shapes",
-            "fingerprint": "f00d",
-            "classes": list(classes),
-            "background": True,
-            "max_side": None,
-            "n_images": {"fit": 24, "dev": 6, "test": 10},
-            "pixel_share": pixels | {"dev": pixels["fit"]},
-            "image_share": images | {"dev": images["fit"]},
-            "void_share": {"fit": 0.03, "dev": 0.02, "test": 0.03},
-            "constant_floor": {"class": classes[0], "test_miou": 0.267},
-            "notes": ["dev is small"],
-        },
-        "recipe": {"epochs": 3, "lr": 0.003},
-        "cells": cells,
-        "excluded": [{"where": {"model": "unet", "init": "pretrained"}, "reason": "no encoder"}],
-        "baseline": cells[0]["arm"],
-        "contrasts": [],
-        "smallest_difference": 0.005,
-        "weights": {"source": "pretext", "sha256": "beef", "note": "drawn scenes"},
-        "contract": {"void": "never scored"},
-    }
-    (root / "runs").mkdir(parents=True)
-    (root / "study.json").write_text(json.dumps(declaration | changes))
-    rng = np.random.default_rng(0)
-    masks = rng.integers(0, 3, (2, 12, 16), dtype=np.uint8)
-    masks[:, :2] = 255
-    arrays = {f"image_{i}": rng.integers(0, 255, (12, 16, 3), dtype=np.uint8) for i in (0, 1)}
-    arrays |= {f"mask_{i}": masks[i] for i in (0, 1)}
-    np.savez(root / "panel.npz", names=np.array(["a", "b"]), **arrays)
-    return root
-
-
-def write_run(root: Path, cell: dict, seed: int, ious=(0.9, 0.6, 0.3), end="finished", **changes):
-    """One run of three epochs; `ious` of the classes in test. Returns its folder."""
-    path = root / "runs" / changes.get("run_id", f"{len(list((root / 'runs').iterdir())):04d}")
-    path.mkdir()
-    config = {"seed": seed, "role": "final", "epochs": 3, "lr": 0.003, "loss_params": {}}
-    stored = {"run_id": path.name, **{key: cell[key] for key in ("cell_id", "arm", "network")}}
-    stored["config"] = config | changes.get("config", {})
-    (path / "config.json").write_text(json.dumps(stored))
-    classes = json.loads((root / "study.json").read_text())["data"]["classes"]
-    environment = ENVIRONMENT | changes.get("environment", {})
-    events = [{"event": "start", "environment": environment, "n_parameters": 1_500_000}]
-    for epoch in (1, 2, 3):
-        metrics = {"train/loss": 1 / epoch}
-        metrics |= {"dev/miou": 0.1 * epoch} if epoch != 2 else {}
-        events.append({"event": "epoch", "epoch": epoch, "metrics": metrics})
-    miou = sum(ious) / len(ious)
-    result = {"dev/miou": 0.3, "test/miou": miou, "test/pixel_accuracy": 0.75}
-    result |= {f"test/iou/{name}": x for name, x in zip(classes, (*ious, 0.0), strict=True)}
-    last = {"event": end, "best_epoch": 3, "duration_s": 120, "peak_memory_mb": 9.5}
-    last |= {"metrics": result} if end == "finished" else {"error": changes.get("error", "boom")}
-    events += [last] if end else []
-    lines = [json.dumps(event | {"time": 1.0}) for event in events]
-    (path / "journal.jsonl").write_text("\n".join(lines) + "\n")
-    if end == "finished":
-        rng = np.random.default_rng(seed)
-        arrays = {"test": rng.integers(0, 9, (2, 4, 4)), "dev": rng.integers(0, 9, (1, 4, 4))}
-        names = {"test_names": np.array(["a", "b"]), "dev_names": np.array(["c"])}
-        np.savez(path / "confusion.npz", **arrays, **names)
-        maps = {f"prediction_{i}": np.full((12, 16), i + seed % 2, np.uint8) for i in (0, 1)}
-        np.savez(path / "panel.npz", **maps)
-    return path
-
-
-BCE, DICE, TUNED, NEVER, FAILING = CELLS = [
-    cell("unet-scratch", "bce"),
-    cell("unet-scratch", "dice_bce"),
-    cell("unet-scratch", "bce", "tuned"),
-    cell("resnetunet-pretrained", "bce", cell_id=None),
-    cell("resnetunet-pretrained", "dice_bce"),
-]
 OTHER = cell("resnetunet-scratch", "bce")  # never declared
 
 
@@ -166,7 +72,8 @@ def test_records_hold_what_the_files_say(study):
     assert run.history["epoch"].tolist() == [1, 2, 3]
     assert np.isnan(run.history["dev/miou"][1])
     names, counts = run.confusion("test")
-    assert names == ("a", "b") and counts.shape == (2, 4, 4) and counts.dtype == np.int64
+    assert names == tuple("abcdefghij") and counts.shape == (10, 4, 4)
+    assert counts.dtype == np.int64
     assert [m.shape for m in run.panel()] == [(12, 16)] * 2
     assert study.panel().names == ("a", "b")
     assert [r.seed for r in study.finished(DICE["arm"])] == [0, 1]
@@ -354,7 +261,6 @@ def test_report_shows_n_failures_and_absences(report):
         text = (report / name).read_text()
         assert "6 of 8 runs of declared arms finished (seeds 0, 1, 2)" in text
         assert "3 of 5 declared arms have a finished run" in text
-        assert "No intervals in this report" in text
         assert "unet-scratch-dice_bce seed 2" in text and "loss is nan in epoch 2" in text
         assert "ring (not in test)" in text
         assert "unet-scratch-bce (n=3)" in text and "unet-scratch-dice_bce (n=2)" in text
@@ -373,7 +279,7 @@ def test_report_is_one_file_that_fetches_nothing(report):
     page = (report / "index.html").read_text()
     assert not re.search(r"https?://|@import|<script|<link(?! rel=\"icon\" href=\"data:,\")", page)
     assert set(re.findall(r'src="(.{5})', page)) == {"data:"} and "url(" not in page
-    assert page.count("<img") == 5 == len(list((report / "figures").glob("*.png")))
+    assert page.count("<img") == 6 == len(list((report / "figures").glob("*.png")))
     for link in re.findall(r"\]\((.*?)\)", (report / "report.md").read_text()):
         assert (report / link).is_file()
     header = (report / "tables" / "per_class.csv").read_text().splitlines()[0]
@@ -402,7 +308,8 @@ def test_study_without_runs_or_panel_still_reports(tmp_path):
     (root / "panel.npz").unlink()
     text = (write_report(read_study(root), tmp_path / "o").parent / "report.md").read_text()
     assert "0 of 0 runs" in text and "| not run |" in text and "no example images" in text
-    assert text.count("None.") == 2  # superseded, mixtures
+    assert text.count("None.") == 4  # noise, convergence, superseded, mixtures
+    assert "there is nothing to compare" in text and "declared no contrasts" in text
 
 
 def test_command_line(tmp_path, capsys):
@@ -428,6 +335,13 @@ def test_figures_are_figures_and_check_sizes(study):
     panel = study.panel()
     with pytest.raises(ValueError, match="predictions of x must have the masks' sizes"):
         prediction_panel(panel.images, panel.masks, {"x": panel.masks[:1]}, CLASSES)
+
+
+def test_latex_prints_names_as_they_are():
+    table = pd.DataFrame({"a_b": ["50 % & <x>", "$^\\{~"], "n": [1.0, math.nan]})
+    text = latex(table)
+    assert r"a\_b & n" in text and r"50 \% \& \textless{}x\textgreater{} & 1.0000" in text
+    assert r"\$\textasciicircum{}\textbackslash{}\{\textasciitilde{} & --" in text
 
 
 def test_voc_colours():

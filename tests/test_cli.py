@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 import runs
+from analysis.__main__ import main as analysis_main
 from seglib.models import build_model
 from study import presets
 from study.matrix import Matrix
@@ -69,6 +70,7 @@ def test_grid_leaves_everything(grid, out):
     client, all_runs = mlflow_runs(out, "s")
     children = [r for r in all_runs if "mlflow.parentRunId" in r.data.tags]
     parents = {r.info.run_id: r for r in all_runs if r not in children}
+    parents = {k: r for k, r in parents.items() if r.data.tags["kind"] == "parent"}
     assert len(children) == 6 and len(parents) == 3
     for run in children:
         assert run.info.status == "FINISHED" and run.data.tags["state"] == "finished"
@@ -85,7 +87,9 @@ def test_grid_leaves_everything(grid, out):
     focal = next(r for r in children if r.data.params["loss"] == "focal_tversky")
     assert focal.data.params["loss.fn_weight"] == "0.7"
     parent = parents[focal.data.tags["mlflow.parentRunId"]]
-    assert parent.data.metrics["n"] == 2 and "test/miou/mean" in parent.data.metrics
+    assert parent.data.metrics["n"] == 2
+    assert (parent.data.metrics["test/miou/low"] < parent.data.metrics["test/miou/mean"]
+            < parent.data.metrics["test/miou/high"])
 
 
 def test_again_trains_nothing(grid, out, data, capsys):
@@ -97,7 +101,7 @@ def test_again_trains_nothing(grid, out, data, capsys):
     assert {p: p.stat().st_mtime_ns for p in grid.glob("runs/*/journal.jsonl")} == before
     assert "0 of 6 chosen runs to do" in capsys.readouterr().out
     client, all_runs = mlflow_runs(out, "s")
-    assert len(all_runs) == 9
+    assert len(all_runs) == 10  # 6 runs, 3 arms, the study
     assert len(client.get_metric_history(all_runs[0].info.run_id, "train/loss")) in (0, 2)
 
 
@@ -114,6 +118,36 @@ def test_report(grid, out, capsys):
     assert "unet-w4-scratch-focal_tversky" in page and "http://" not in page
     assert "--set epochs=2 --set width=4" in page  # the commands to reproduce are exact
     assert "unet-w4-scratch-focal_tversky" in (grid / "report/report.md").read_text()
+
+
+def test_report_from_mlflow_alone_says_the_same(grid, out, tmp_path, capsys, monkeypatch):
+    """Another machine: no run directories, the same tracking store."""
+    assert main("--report", "--study", "s", out=out) == 0
+    here = (grid / "report/report.md").read_text()
+    client, all_runs = mlflow_runs(out, "s")
+    study_run = next(r for r in all_runs if r.data.tags.get("kind") == "study")
+    names = {a.path for a in client.list_artifacts(study_run.info.run_id)}
+    assert {"study.json", "panel.npz", "report"} <= names
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{out}/mlflow.db")
+    capsys.readouterr()
+    assert analysis_main(["--study", "s", "--out", str(tmp_path)]) == 0
+    assert "note: read from MLflow at" in capsys.readouterr().out
+    there = (tmp_path / "s/report/report.md").read_text()
+
+    def numbers(text):  # all but the note, and where the study lies
+        lines = [x for x in text.splitlines() if not x.startswith(("- Note:", "python "))]
+        return [line for line in lines if "code had uncommitted" not in line]
+
+    assert numbers(there) == numbers(here)
+    assert analysis_main(["--study", "none", "--out", str(tmp_path)]) == 2
+    assert "study none is not in" in capsys.readouterr().err
+    child = next(r for r in all_runs if r.data.tags.get("role") == "final")
+    client.delete_run(child.info.run_id)
+    assert main("--report", "--study", "s", out=out) == 0
+    client.restore_run(child.info.run_id)
+    name = f"{child.data.tags['arm']} seed {child.data.tags['seed']}"
+    assert f"deleted in MLflow, used here from disk: {name}" in capsys.readouterr().out
+    assert f"used here from disk: {name}" in (grid / "report/report.md").read_text()
 
 
 def test_tuning_end_to_end(grid, out, data, capsys):

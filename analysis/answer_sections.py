@@ -1,0 +1,199 @@
+"""Owns the sections of a report that compare: the answer, contrasts, classes, noise, confusions.
+
+Must not know: how numbers are computed, how pages are marked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis import comparisons, effect_figures, render, tables
+from analysis.answer import TERCILES, Answer
+from analysis.records import Study
+from analysis.render import Block, Bullets, Section, Text, grid, grid_or_none
+from analysis.sentences import points, sentences
+
+MOST_CLASSES = 40  # a figure per contrast and class is drawn up to here
+
+
+def _points(value: float) -> str:
+    return points(value)
+
+
+def csv(study: Study, answer: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
+    """The tables of comparisons with raw values, under their file names."""
+    yield "contrasts", comparisons.contrasts(answer)
+    yield "class_differences", comparisons.classes(study, answer)
+    yield "frequency_groups", comparisons.terciles(answer)
+    yield "frequency_slopes", comparisons.slopes(study, answer)
+    yield "effects", answer.effects
+    yield "noise", answer.noise
+    yield "convergence", comparisons.convergence(study)
+
+
+def lead(study: Study, answer: Answer, notes: Sequence[str] = ()) -> list[Block]:
+    """The answer in a few sentences, first thing on the page."""
+    noted = [f"Note: {note}" for note in (*study.data.get("notes", ()), *notes)]
+    return [Bullets([*sentences(study, answer), *noted])]
+
+
+def sections(study: Study, answer: Answer) -> list[Section]:
+    """Everything that compares, in the report's order."""
+    return [
+        Section("Planned contrasts", _contrasts(answer)),
+        Section("Differences per class", _classes(study, answer)),
+        Section("Rare and frequent classes", _frequency(study, answer)),
+        Section("Effects of network and loss", _effects(answer)),
+        Section("What these seeds can tell", _noise(answer)),
+        Section("Confusions", _confusions(study, answer)),
+        Section("Convergence", _convergence(study)),
+    ]
+
+
+def _contrasts(answer: Answer) -> list[Block]:
+    table = comparisons.contrasts(answer)
+    if not len(table):
+        return [Text("This study declared no contrasts.")]
+    columns = {
+        "family": ("family", str), "a": ("a", str), "b": ("minus b", str), "n_a": ("n a", str),
+        "n_b": ("n b", str), "estimate": ("points", _points), "low": ("from", _points),
+        "high": ("to", _points), "p": ("p, Holm", render.fraction), "verdict": ("verdict", str),
+    }
+    caption = (
+        "Differences in test mIoU, points (a minus b), declared before the runs. 95 % intervals: "
+        "variance between seeds, pooled over the arms of a network, and between images, from "
+        f"resampling the {answer.n_images} test images; adjusted within each family (Bonferroni's "
+        "bounds, Holm's p). Verdicts are read against the smallest difference of interest, "
+        f"{100 * answer.smallest:.3g} points: equivalent means wholly within it."
+    )
+    if answer.images_fixed:
+        caption += (" The test images form too few groups for a variance between images: the "
+                    "intervals speak of these images only.")
+    drawn = render.picture(
+        "contrasts", effect_figures.intervals(table, answer.smallest),
+        "Intervals of the planned contrasts", "The same numbers; the band is the smallest "
+        "difference of interest; hollow: no interval, as the noise between seeds is unknown.")
+    return [grid(table, columns, caption), drawn]
+
+
+def _classes(study: Study, answer: Answer) -> list[Block]:
+    table = comparisons.classes(study, answer)
+    if not len(table):
+        return [Text("No contrast has runs on both sides.")]
+    drawn = render.picture(
+        "class_differences", effect_figures.class_differences(table),
+        "Heat map of per-class differences",
+        "Points of test IoU, a minus b; classes from frequent to rare. Bold with *: its interval, "
+        "adjusted over the classes of that contrast, excludes 0. The numbers with intervals are in "
+        "tables/class_differences.csv.")
+    told = table[table["verdict"].isin(["better", "worse"])]
+    columns = {
+        "a": ("a", str), "b": ("minus b", str), "class": ("class", str),
+        "fit_pixel_share": ("fit pixels", render.percent), "estimate": ("points", _points),
+        "low": ("from", _points), "high": ("to", _points), "p": ("p, Holm", render.fraction),
+    }
+    caption = "The differences per class that can be told (95 %, adjusted over the classes)."
+    return [drawn, grid_or_none(told, columns, caption)]
+
+
+def _frequency(study: Study, answer: Answer) -> list[Block]:
+    groups, slopes = comparisons.terciles(answer), comparisons.slopes(study, answer)
+    if not len(groups):
+        return [Text("Needs a contrast with runs on both sides, and at least 3 classes.")]
+    named = "; ".join(f"{name}: {', '.join(answer.terciles[name]) or 'none'}" for name in TERCILES)
+    wide = groups.pivot(index=["a", "b"], columns="group", values="estimate").reset_index()
+    low = groups.pivot(index=["a", "b"], columns="group", values="low").reset_index()
+    high = groups.pivot(index=["a", "b"], columns="group", values="high").reset_index()
+    for name in TERCILES:
+        wide[name] = [
+            _points(e) + (f" ({_points(x)} to {_points(y)})" if x == x else "")
+            for e, x, y in zip(wide[name], low[name], high[name], strict=True)]
+    wide = wide.merge(slopes[["a", "b", "slope", "lowest", "highest"]], on=["a", "b"])
+    wide["range"] = [f"{_points(x)} to {_points(y)}" if x == x else "–"
+                     for x, y in zip(wide["lowest"], wide["highest"], strict=True)]
+    columns = {"a": ("a", str), "b": ("minus b", str),
+               **{name: (f"{name} classes", str) for name in TERCILES},
+               "slope": ("slope", _points), "range": ("slope, leaving one class out", str)}
+    caption = (
+        "Points of test IoU, a minus b, 95 % intervals adjusted over the three groups "
+        f"({named}; by their share of fit pixels, background apart). Slope: points per tenfold "
+        "more fit pixels, for these classes: below 0, the rarer a class the more a gains over b.")
+    drawn = render.picture(
+        "against_frequency",
+        effect_figures.against_frequency(comparisons.classes(study, answer), slopes),
+        "Per-class differences against class frequency",
+        "Each dot is a class: its difference over its share of the fit pixels.")
+    return [grid(wide, columns, caption), drawn]
+
+
+def _effects(answer: Answer) -> list[Block]:
+    columns = {
+        "kind": ("kind", str), "effect": ("effect", str), "estimate": ("points", _points),
+        "low": ("from", _points), "high": ("to", _points), "p": ("p, Holm", render.fraction),
+        "verdict": ("verdict", str),
+    }
+    if not len(answer.effects):
+        return [Text("Main effects need every network with every loss, each with a finished run.")]
+    caption = (
+        "Exploratory, not declared before the runs: means over the other factor, and how much the "
+        "effect of a loss differs between networks (interaction). Intervals adjusted within a "
+        "kind. "
+        "Where an interaction is told, the main effects are averages over unlike things.")
+    return [grid(answer.effects, columns, caption)]
+
+
+def _noise(answer: Answer) -> list[Block]:
+    columns = {
+        "network": ("network", str), "arms": ("arms", str), "n": ("seeds", str),
+        "seed sd": ("s.d. between seeds, points", lambda v: f"{100 * v:.1f}"),
+        "detectable": ("smallest difference told, points", lambda v: f"{100 * v:.1f}"),
+        "seeds needed": (f"seeds for {100 * answer.smallest:.3g} points", lambda v: f"{v:.0f}"),
+    }
+    caption = (
+        "Within a network, between two of its arms, one contrast without adjustment, 80 % power "
+        "at two-sided 5 %. The s.d. is of what does not cancel between arms at the same seed. inf: "
+        "the spread over these test images alone is too large, or over 1000 seeds.")
+    return [grid_or_none(answer.noise, columns, caption)]
+
+
+def _convergence(study: Study) -> list[Block]:
+    table = comparisons.convergence(study)
+    columns = {
+        "arm": ("arm", str), "n": ("n", str),
+        **{name: (name, render.one_decimal) for name in table.columns if "epochs to" in name},
+        "reach 90 %": ("seeds that reach 90 %", str), "area": ("mean dev mIoU", render.fraction),
+    }
+    caption = (
+        "First evaluated epoch at or above that share of the best final dev mIoU of the study, "
+        "mean of the seeds that reach it; the mean height of the dev curve over its epochs.")
+    return [grid_or_none(table, columns, caption)]
+
+
+def _confusions(study: Study, answer: Answer) -> list[Block]:
+    if answer.chosen is None:
+        return [Text("No finished run.")]
+    arms = dict.fromkeys([answer.chosen, study.declaration.get("baseline", answer.chosen)])
+    parts = {
+        f"{arm} (sum of {len(done)} seeds)": np.sum(
+            [run.confusion("test")[1].sum(0) for run in done], axis=0)
+        for arm in arms if (done := study.finished(arm))}
+    if len(study.classes) > MOST_CLASSES:
+        return [Text(f"Not drawn for more than {MOST_CLASSES} classes.")]
+    drawn = render.picture(
+        "confusions", effect_figures.confusions(parts, study.classes),
+        "Confusion matrices on test", "The arm chosen on dev and the baseline: where the pixels of "
+        "each class of the truth went, percent of that class.")
+    return [drawn, *_disagreement(study)]
+
+
+def _disagreement(study: Study) -> list[Block]:
+    table = tables.disagreement(study)
+    columns = {"class": ("class", str), "image": ("image", str), "lowest": ("lowest IoU", str),
+               "highest": ("highest IoU", str)}
+    caption = (
+        "By rule: of the example images below, the one on which the IoU of a class differs most "
+        "between arms (first finished seed of each), with the arms at both ends.")
+    return [grid(table, columns, caption)] if len(table) else []
