@@ -23,6 +23,10 @@ def _points(value: float) -> str:
     return points(value)
 
 
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def csv(study: Study, answer: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
     """The tables of comparisons with raw values, under their file names."""
     yield "contrasts", comparisons.contrasts(answer)
@@ -60,7 +64,7 @@ def _contrasts(answer: Answer) -> list[Block]:
     columns = {
         "family": ("family", str), "a": ("a", str), "b": ("minus b", str), "n_a": ("n a", str),
         "n_b": ("n b", str), "estimate": ("points", _points), "low": ("from", _points),
-        "high": ("to", _points), "p": ("p, Holm", render.fraction), "verdict": ("verdict", str),
+        "high": ("to", _points), "p": ("p, Holm", _p), "verdict": ("verdict", str),
     }
     caption = (
         "Differences in test mIoU, points (a minus b), declared before the runs. 95 % intervals: "
@@ -93,7 +97,7 @@ def _classes(study: Study, answer: Answer) -> list[Block]:
     columns = {
         "a": ("a", str), "b": ("minus b", str), "class": ("class", str),
         "fit_pixel_share": ("fit pixels", render.percent), "estimate": ("points", _points),
-        "low": ("from", _points), "high": ("to", _points), "p": ("p, Holm", render.fraction),
+        "low": ("from", _points), "high": ("to", _points), "p": ("p, Holm", _p),
     }
     caption = "The differences per class that can be told (95 %, adjusted over the classes)."
     return [drawn, grid_or_none(told, columns, caption)]
@@ -132,7 +136,7 @@ def _frequency(study: Study, answer: Answer) -> list[Block]:
 def _effects(answer: Answer) -> list[Block]:
     columns = {
         "kind": ("kind", str), "effect": ("effect", str), "estimate": ("points", _points),
-        "low": ("from", _points), "high": ("to", _points), "p": ("p, Holm", render.fraction),
+        "low": ("from", _points), "high": ("to", _points), "p": ("p, Holm", _p),
         "verdict": ("verdict", str),
     }
     if not len(answer.effects):

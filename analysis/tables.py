@@ -317,8 +317,9 @@ def aggregate_arm(study: Study, arm: str) -> dict[str, float]:
 
     Returns: "n", and for each test metric that every run has a finite value of "<metric>/mean"
         and, from two runs on, "<metric>/sd" (ddof 1) and "<metric>/low", "<metric>/high": the 95 %
-        t interval of the mean over seeds, on these test images. Never NaN: what does not exist is left out, as are
-        classes absent from the test truth (an IoU of 0 there says only that a run predicted them).
+        t interval of the mean over seeds, on these test images. Never NaN: what does not exist is
+        left out, as are classes absent from the test truth (an IoU of 0 there says only that a run
+        predicted them).
     """
     done = study.finished(arm)
     in_test = dict(zip(study.classes, study.present("test"), strict=True))

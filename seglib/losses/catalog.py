@@ -133,7 +133,7 @@ class Loss:
             if weights.shape != (n_classes,) or not bool(fine.all()):
                 raise ValueError(
                     f"class_weights must be {n_classes} finite, non-negative numbers, got "
-                    f"{tuple(weights.shape)} {weights.tolist()[:5]}"
+                    f"{tuple(weights.shape)} {weights.flatten().tolist()[:5]}"
                 )
             self._weights = weights
 
@@ -162,6 +162,8 @@ class Loss:
                 f"logits must be (B, {self.n_classes}, H, W) and masks (B, H, W), got "
                 f"{tuple(logits.shape)} and {tuple(masks.shape)}"
             )
+        if masks.is_floating_point():
+            raise ValueError(f"masks must be integers, got {masks.dtype}")
         masks = masks.long()
         valid = masks != VOID
         labels = masks.masked_fill(~valid, 0)

@@ -76,8 +76,9 @@ BALANCED_BCE = Term(
     name="balanced_bce", function=_balanced_bce,
     params={"positive_share": Param(
         default=0.5, high=1.0, search=(0.3, 0.8),
-        help="beta: weight of missed pixels against false ones; 0.5 is bce")},
-    formula="mean over classes of -2 beta g log p - 2 (1 - beta) (1 - g) log(1 - p), sigmoid",
+        help="weight of missed pixels against false ones; 0.5 is bce")},
+    formula="mean over classes of -2 b g log p - 2 (1 - b) (1 - g) log(1 - p), sigmoid; "
+            "b = positive_share",
     source="Taghanaki et al. 2018")
 FOCAL = Term(
     name="focal", function=_focal,

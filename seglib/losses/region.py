@@ -1,7 +1,7 @@
 """Region terms: from the sums of each class over the batch (or an image), a mean over classes.
 
 Two switches decide what is averaged. `over`: sums over the whole batch, or over each image (then
-the mean of the images that have a valid pixel). `classes`: those present in the truth of those
+the mean of the images in which a class counts). `classes`: those present in the truth of those
 sums, all of them, or all flattened into one. An absent class has a constant loss near 1 and next to
 no gradient, so `present` is the default. Void takes no part in any sum.
 """
@@ -144,10 +144,11 @@ def _lovasz(target: Target, params: Params) -> torch.Tensor:
     if params["over"] == "batch":
         probs = probs.transpose(0, 1).flatten(1).unsqueeze(0)  # (1, C, N)
         valid, labels = valid.reshape(1, -1), labels.reshape(1, -1)
+    channels = [row.unbind() for row in probs.unbind()]  # an index would fill zeros like probs each
     values = []
     for row, label in counted.nonzero().tolist():
         here = (labels[row] == label) * valid[row]
-        errors = (here - probs[row, label]).abs() * valid[row]
+        errors = (here - channels[row][label]).abs() * valid[row]
         values.append((errors * _lovasz_slopes(errors.detach(), here)).sum())
     values.append(target.logits[:0].sum())  # 0 with a gradient, for when no class counts
     filled = torch.zeros_like(counted).masked_scatter(counted > 0, torch.stack(values))
@@ -164,8 +165,7 @@ def _lovasz_slopes(errors: torch.Tensor, here: torch.Tensor) -> torch.Tensor:
     bits = errors.view(torch.int64 if errors.dtype == torch.float64 else torch.int32)
     order = (-bits).argsort()
     here = here[order].double()
-    union = (here.sum() + (1 - here).cumsum(0)).clamp(min=1)
-    jaccard = 1 - (here.sum() - here.cumsum(0)) / union
+    jaccard = 1 - (here.sum() - here.cumsum(0)) / (here.sum() + (1 - here).cumsum(0))
     rises = jaccard.diff(prepend=jaccard.new_zeros(1)).to(errors)
     return torch.empty_like(errors).index_copy_(0, order, rises)
 
@@ -221,14 +221,14 @@ GENERALISED_DICE = Term(
 PENALTY_GD = Term(
     name="penalty_gd", function=_penalty_gd,
     params={"penalty": Param(default=2.5, high=100.0, search=(0.0, 5.0),
-                             help="k; 0 is generalised_dice"), **NOT_FLAT},
-    formula="1 - GD / (1 + k (1 - GD))", source="Yang et al. 2019")
+                             help="0 is generalised_dice"), **NOT_FLAT},
+    formula="1 - GD / (1 + penalty (1 - GD))", source="Yang et al. 2019")
 SENSITIVITY_SPECIFICITY = Term(
     name="sensitivity_specificity", function=_sensitivity_specificity,
     params={"sensitivity_share": Param(default=0.05, high=1.0, search=(0.01, 0.5), log=True,
-                                       help="r: share of the error on the class's own pixels"),
+                                       help="share of the error on the class's own pixels"),
             **NOT_FLAT},
-    formula="r sum (1 - p)^2 g / G + (1 - r) sum p^2 (1 - g) / (N - G)",
+    formula="r sum (1 - p)^2 g / G + (1 - r) sum p^2 (1 - g) / (N - G), r = sensitivity_share",
     source="Brosch et al. 2015")
 LOVASZ = Term(
     name="lovasz", function=_lovasz, params=NOT_FLAT,

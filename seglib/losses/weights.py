@@ -17,10 +17,14 @@ def class_weights(
         exponent: 0 = no weights, 0.5 = inverse square root, 1 = inverse frequency.
         background_multiplier: extra factor on class 0, before the scaling.
     Returns: (C,) float64, or None when it would be all ones.
+    Raises: ValueError if the shares are not shares.
     """
     if exponent == 0 and background_multiplier == 1:
         return None
     share = torch.as_tensor(pixel_share, dtype=torch.float64)
+    if share.ndim != 1 or not bool((share >= 0).all() & ((share.sum() - 1).abs() < 1e-6)):
+        raise ValueError("pixel_share must be one non-negative number a class, which add up to 1, "
+                         f"got {share.flatten().tolist()[:5]}")
     weights = torch.where(share > 0, share.clamp(min=1e-12) ** -exponent, 0.0)
     weights[0] *= background_multiplier
     return weights / (share * weights).sum()
