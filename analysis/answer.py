@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -207,6 +208,7 @@ def _effects(study: Study, scores: _Scores | None, smallest: float) -> pd.DataFr
 def _noise(scores: _Scores | None, smallest: float) -> pd.DataFrame:
     """What each network's seeds can tell: within a network, two arms, before any correction.
 
+    The variance over images is the median over the pairs of its arms.
     Returns: network, arms, n (fewest seeds), seed sd, detectable, seeds needed; mIoU fractions.
     """
     columns = ["network", "arms", "n", "seed sd", "detectable", "seeds needed"]
@@ -219,8 +221,9 @@ def _noise(scores: _Scores | None, smallest: float) -> pd.DataFrame:
         weights[arms[0]], weights[arms[1]] = 1, -1
         pooled = scores.pooled(scores.sample, weights)
         n_seeds = min(len(scores.seeds[i]) for i in arms)
-        a, b = (scores.sample.replicates[i].mean(1)[:, 0] for i in arms[:2])
-        images = 0.0 if scores.sample.grouped else float(np.var(a - b, ddof=1))
+        means = [scores.sample.replicates[i].mean(1)[:, 0] for i in arms]
+        spreads = [float(np.var(a - b, ddof=1)) for a, b in combinations(means, 2)]
+        images = 0.0 if scores.sample.grouped else float(np.median(spreads))
         variance = float(pooled.variance[0])
         args = {"n_arms": len(arms), "image_variance": images}
         known = n_seeds > 1 and math.isfinite(variance)

@@ -13,18 +13,14 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from seglib.losses import LOSSES, build_loss  # noqa: E402
-from seglib.metrics import VOID  # noqa: E402
+from seglib.losses import LOSSES, build_loss
+from seglib.metrics import VOID
 
 SHAPE = (8, 21, 224, 224)
 MOST = 3.0

@@ -174,6 +174,15 @@ def test_pixel_terms(term):
         assert float(loss.terms(logits, masks)[term]) / share == pytest.approx(expected), given
 
 
+def test_topk_counts_its_percent_exactly():
+    """100 * 0.07 is a little above 7 in float64."""
+    logits = torch.stack([-torch.arange(100.0).double(), torch.zeros(100).double()])
+    worst = F.softplus(torch.arange(93.0, 100.0).double()).mean()
+    masks = torch.zeros(1, 10, 10).long()
+    found = value("topk", logits.view(1, 2, 10, 10), masks, top_percent=7)
+    assert found == pytest.approx(float(worst), rel=1e-12)
+
+
 def test_every_term_has_an_oracle():
     terms = {term.name for spec in LOSSES.values() for term in (spec.region, spec.pixel) if term}
     assert terms == {*REGION, *PIXEL}
@@ -290,7 +299,7 @@ def test_jdt_losses(fp_weight, fn_weight, exponent, smooth, over, expected):
 
 def test_monai():
     """It has no void and counts all classes; its focal loss also divides by the channels."""
-    monai = pytest.importorskip("monai.losses")
+    import monai.losses as monai
     how = {"to_onehot_y": True, "softmax": True, "batch": True}
     for n_classes in (C, C - 1):  # all there; one absent
         logits, masks = batch(n_classes, void=False)
@@ -313,7 +322,7 @@ def test_monai():
 
 def test_segmentation_models_pytorch():
     """Its Dice and Jaccard count absent classes as 0 in the mean: asked where all are there."""
-    smp = pytest.importorskip("segmentation_models_pytorch.losses")
+    import segmentation_models_pytorch.losses as smp
     logits, masks = batch(C)
     for name, s, theirs in (("dice", 2, smp.DiceLoss), ("jaccard", 1, smp.JaccardLoss)):
         theirs = theirs("multiclass", smooth=1.0, ignore_index=255)  # half of s in its Dice

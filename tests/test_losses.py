@@ -195,13 +195,15 @@ def gradcheck_passes(name):
             lambda x, loss=loss: loss(x, masks), logits, fast_mode=True)
 
 
-def extreme_logits_stay_finite(name):
+def extreme_logits_stay_finite_and_nan_shows(name):
     masks = batch()[1]
     signs = batch(1)[0].sign().float()
     for loss, extreme in itertools.product(variants(name), (
             signs, torch.ones_like(signs), hard(masks, 1.0).float(), -hard(masks, 1.0).float())):
         value, grad = value_and_grad(loss, extreme * HUGE, masks)
         assert math.isfinite(value) and bool(torch.isfinite(grad).all())
+    signs[0, 1, 2, 3] = math.nan  # but what is not finite must show
+    assert math.isnan(float(build_loss(name, n_classes=C)(signs, masks)))
 
 
 LN, MISS = math.log(C), 1 - 1 / C  # -log p_y and 1 - p_y where all logits are 0
@@ -278,7 +280,7 @@ PROPERTIES = {check.__name__: check for check in (
     low_precision_logits_are_read_in_float32, autocast_changes_nothing,
     float32_is_enough_for_many_pixels, an_absent_class_changes_nothing,
     fp_weight_moves_false_positives_only, fn_weight_moves_false_negatives_only, gradcheck_passes,
-    extreme_logits_stay_finite, the_size_at_the_start_is_known,
+    extreme_logits_stay_finite_and_nan_shows, the_size_at_the_start_is_known,
     class_weights_act_on_the_pixel_term_only, over_image_is_the_mean_of_images,
     background_out_leaves_class_0_alone, the_ramp_moves_the_share)}
 # Where a property does not apply: the losses that have no such thing, and why.
