@@ -65,6 +65,7 @@ def _csv(study: Study) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "missing", tables.missing(study)
     yield "history", tables.history(study)
     yield "cost", tables.cost(study)
+    yield "more_metrics", tables.more_metrics(study)
     yield "disagreement", tables.disagreement(study)
     yield "class_frequencies", tables.class_frequencies(study)
     yield "superseded", tables.superseded(study)
@@ -84,6 +85,7 @@ def _sections(study: Study, found: Answer) -> list[Section]:
         Section("Results per arm", dots),
         Section("Results per class", per_class),
         *answer_sections.sections(study, found),
+        Section("Other metrics", _more(study)),
         Section("Learning curves", [_curves(study)]),
         Section("Class frequencies", [frequencies]),
         Section("Predictions", _predictions(study)),
@@ -205,6 +207,17 @@ def _per_class(study: Study) -> list[Block]:
         "valid fit pixels. A class that is not in test has no IoU and is left out of the mIoU."
     )
     return [grid(shown, columns, caption), heat]
+
+
+def _more(study: Study) -> list[Block]:
+    table = tables.more_metrics(study)
+    columns = {n: (n, str if n in ("arm", "n") else render.fraction) for n in table}
+    caption = (
+        "Other readings of the same test confusions, means over the finished seeds. Over images, "
+        "over pairs: Wang et al. 2023. Worst classes: the 3 (5 from 15 classes on) with the lowest "
+        "IoU of the arm on dev. Rare, medium, frequent: thirds of the classes by fit pixels, background "
+        "apart. Differences between arms in this table are not tested.")
+    return [grid_or_none(table, columns, caption)]
 
 
 def _cost(study: Study) -> list[Block]:

@@ -16,7 +16,20 @@ from scipy import special
 
 from analysis.declaration import SPLITS, extra_axes
 from analysis.records import Record, Study
-from seglib.metrics import class_counts, iou
+from seglib.metrics import (
+    class_counts,
+    frequency_weighted_iou,
+    iou,
+    mean_class_accuracy,
+    mean_iou,
+    mean_iou_by_group,
+    mean_iou_images,
+    mean_iou_of,
+    mean_iou_pairs,
+    terciles,
+    worst_classes,
+    worst_images,
+)
 
 RUN_COLUMNS = (
     "arm network loss seed state error best_epoch test_miou dev_miou minutes peak_memory_mb device"
@@ -174,6 +187,42 @@ def runs(study: Study) -> pd.DataFrame:
         for run in study.runs
     ]
     return pd.DataFrame(rows, columns=RUN_COLUMNS).astype({"best_epoch": "Int64"})
+
+
+def more_metrics(study: Study) -> pd.DataFrame:
+    """Other readings of the same test confusions, means over an arm's finished seeds.
+
+    Returns: arm, n, "miou foreground" (where there is a background), "mean class accuracy",
+        "frequency-weighted iou", "miou over images", "miou over pairs" (class and image), "worst
+        classes" (mean IoU of the k worst, chosen on dev by the mean of the seeds; k = 3, or 5 from
+        15 classes on), "lowest 10 % images", "rare", "medium", "frequent" (thirds by fit pixels).
+    """
+    rows, k = [], 5 if len(study.classes) >= 15 else 3
+    background = bool(study.data.get("background"))
+    groups = terciles(study.data["pixel_share"]["fit"], exclude=(0,) if background else ())
+    for cell in study.cells:
+        done = study.finished(cell.arm)
+        if not done:
+            continue
+        dev = sum(class_counts(run.confusion("dev")[1]).sum(0, keepdims=True) for run in done)
+        in_dev = int((dev[0, :, 0] + dev[0, :, 2] > 0).sum())
+        worst = worst_classes(dev, min(k, in_dev))
+        found = []
+        for run in done:
+            counts = class_counts(run.confusion("test")[1])
+            found.append({
+                **({"miou foreground": mean_iou(counts[:, 1:])} if background else {}),
+                "mean class accuracy": mean_class_accuracy(counts),
+                "frequency-weighted iou": frequency_weighted_iou(counts),
+                "miou over images": mean_iou_images(counts),
+                "miou over pairs": mean_iou_pairs(counts),
+                "worst classes": mean_iou_of(counts, worst),
+                "lowest 10 % images": worst_images(counts, 10),
+                **mean_iou_by_group(counts, groups),
+            })
+        rows.append({"arm": cell.arm, "n": len(done),
+                     **{name: float(np.mean([one[name] for one in found])) for name in found[0]}})
+    return pd.DataFrame(rows)
 
 
 def disagreement(study: Study) -> pd.DataFrame:

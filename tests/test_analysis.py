@@ -308,7 +308,7 @@ def test_study_without_runs_or_panel_still_reports(tmp_path):
     (root / "panel.npz").unlink()
     text = (write_report(read_study(root), tmp_path / "o").parent / "report.md").read_text()
     assert "0 of 0 runs" in text and "| not run |" in text and "no example images" in text
-    assert text.count("None.") == 4  # noise, convergence, superseded, mixtures
+    assert text.count("None.") == 5  # noise, convergence, other metrics, superseded, mixtures
     assert "there is nothing to compare" in text and "declared no contrasts" in text
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from studies import BCE, DICE, cell, confusions, write_run, write_study
 
-from analysis import comparisons
+from analysis import comparisons, tables
 from analysis.answer import answer, tercile_classes
 from analysis.records import read_study
 from analysis.report import write_report
@@ -181,6 +181,29 @@ def test_groups_too_few_for_other_images_say_so(tmp_path):
     _, found, lines = said(root)
     assert found.images_fixed and found.contrasts[0].verdict == "better"
     assert "on these 10 images" in about(lines, "unet-scratch-dice_bce scores higher")
+
+
+def test_other_metrics_read_the_same_confusions(tmp_path):
+    root = make(tmp_path / "s", [(BCE, range(2), (1.0, 1.0, 1.0), 0), (DICE, [0], (1, 1, 0), 0)])
+    study = read_study(root)
+    for file in (root / "runs").glob("*/confusion.npz"):  # no noise by image: known answers
+        with np.load(file) as arrays:
+            kept = dict(arrays)
+        dice = DICE["arm"] in (file.parent / "config.json").read_text()
+        for split in ("test", "dev"):
+            truth = kept[split].sum(2)
+            exact = np.zeros_like(kept[split])
+            for label in range(4):
+                exact[:, label, 0 if dice and label == 2 else label] = truth[:, label]
+            kept[split] = exact
+        np.savez(file, **kept)
+    table = tables.more_metrics(study).set_index("arm")
+    right, missed = table.loc[BCE["arm"]], table.loc[DICE["arm"]]
+    assert right["n"] == 2 and (right.drop(["n", "medium"]) == 1).all()
+    assert np.isnan(right["medium"])  # ring, which is not in test
+    assert missed["mean class accuracy"] == pytest.approx(2 / 3)
+    assert missed["miou foreground"] == pytest.approx(1 / 2)
+    assert missed["rare"] == 0 and missed["frequent"] == 1  # bar, disc
 
 
 def test_effects_and_noise_of_a_full_product(tmp_path):
