@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 ALPHA = 0.05  # two-sided: 95 % intervals
-EQUAL_VARIANCE_P = 0.01  # Bartlett's p below which arms do not share a seed variance
+EQUAL_VARIANCE_P = 0.05  # Bartlett's p below which arms do not share a seed variance
 MAX_SEEDS = 1000  # beyond this many seeds a difference counts as out of reach
 Part = tuple[np.ndarray, float]  # a variance (K,) and its degrees of freedom
 
@@ -23,7 +23,7 @@ class SeedVariance(NamedTuple):
 
     variance: np.ndarray  # (K,); the contrast's is this times sum of w_a^2 / S_a
     df: np.ndarray  # (K,); 0: unknown
-    p_equal: np.ndarray  # (K,) Bartlett's p of equal variances; not pooled where below 1 %
+    p_equal: np.ndarray  # (K,) Bartlett's p of equal variances; not pooled where below 5 %
 
 
 def seed_variance(
@@ -42,7 +42,7 @@ def seed_variance(
     seeds as independent would win a few (3 for 2 with S = 2, L = 3), and covers too much as soon as
     seeds share variance (benchmarks/coverage.py). It is done where the seeds differ.
     Equal variances are checked by Bartlett's test over the arms of a network (Brown-Forsythe cannot
-    work with two seeds: both are equally far from their median). Where it says no at 1 %, and with
+    work with two seeds: both are equally far from their median). Where it says no at 5 %, and with
     `networks` None, arms stand alone: S - 1 for blocks, else Welch. With 2 seeds it sees next to
     nothing.
 

@@ -216,9 +216,9 @@ def contrast(
             rows = _sum(weights, sample.replicates)  # (n_boot, S, K)
             distances = variance_over(rows - rows.mean(1, keepdims=True))
             images = np.maximum(images - distances.sum(0) / (n * (n - 1)), 0)
-        image_df = sample.n_units - 1.0
+        image_df = np.maximum(sample.n_units - 1.0, 0)
         images = images * (image_df + 1) / np.maximum(image_df, 1)
-    columns = _t_interval(estimate, seeds, df, images, image_df)
+    columns = t_interval(estimate, seeds, df, images, image_df)
     return _difference(columns, sample.n_units, images_fixed=bool(fixed))
 
 
@@ -245,7 +245,7 @@ def adjust(family: Interval | Sequence[Interval]) -> Interval:
     if not isinstance(family, Interval):
         family = Interval(*map(np.array, zip(*(vars(one).values() for one in family), strict=True)))
     n_tested = max(np.isfinite(family.p).sum(), 1)
-    wide = _t_interval(
+    wide = t_interval(
         family.estimate, family.seed_variance, family.seed_df, family.image_variance,
         family.image_df, ALPHA / n_tested)
     p = holm(family.p)
@@ -293,7 +293,7 @@ def _sum(weights: np.ndarray, arrays: Sequence[np.ndarray]) -> np.ndarray:
     return sum(w * array for w, array in zip(weights, arrays, strict=True) if w)
 
 
-def _t_interval(estimate, seeds, seed_df, images, image_df, alpha: float = ALPHA) -> Interval:
+def t_interval(estimate, seeds, seed_df, images, image_df, alpha: float = ALPHA) -> Interval:
     """Bounds at level 1 - alpha, and p, from two variances and their df, (K,) each.
 
     Satterthwaite's df with one change: in its formula a part counts v (t / z)^1.5, t and z the
@@ -313,8 +313,9 @@ def _t_interval(estimate, seeds, seed_df, images, image_df, alpha: float = ALPHA
     sure = np.where(np.abs(estimate) > 0, np.inf, 0.0)  # without any variance p is 0 or 1
     t = np.divide(np.abs(estimate), se, out=sure, where=se != 0)
     p = np.full(se.shape, ALPHA)
-    for _ in range(10):  # p sets the df that it is read from; settles to 3 digits
-        p = np.sqrt(p * 2 * special.stdtr(df_at(np.clip(p, 1e-12, 0.5)), -t))
+    for half_step in (*[True] * 8, False):  # p sets the df that it is read from: settle
+        read = 2 * special.stdtr(df_at(np.clip(p, 1e-12, 0.5)), -t)
+        p = np.sqrt(p * read) if half_step else read
     return Interval(estimate, estimate - half, estimate + half, se, df, p,
                     seeds, seed_df, images, image_df)
 
