@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analysis.records import Study, read_study
 from analysis.report import write_report
-from study.tracking import TrackingError, tracking_uri
+from study.tracking import TrackingError, one_line, shown, tracking_uri
 from study.tracking_read import deleted, fetch, publish
 
 
@@ -22,31 +22,34 @@ def report(out: Path, name: str) -> tuple[Path, list[str]]:
     Raises: ValueError in one line.
     """
     folder, uri = out / name, tracking_uri(out)
-    reachable = not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
-    if (folder / "study.json").exists():
-        study, notes = read_study(folder), []
-        if reachable:
+    there = not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+    if (folder / "study.json").exists() or not there:
+        study, notes = read_study(folder), []  # or says which studies there are
+        uuid = study.declaration.get("uuid", "")
+        if there and uuid:
             try:
-                gone = set(deleted(uri, name)) & {run.run_id for run in study.runs}
+                gone = set(deleted(uri, name, uuid)) & {run.run_id for run in study.runs}
             except Exception as error:  # the report needs no tracker
-                gone, notes = set(), [f"MLflow could not be asked for deleted runs: {error}"]
+                gone, there = set(), False
+                notes.append("MLflow could not be asked for deleted runs: "
+                             f"{shown(one_line(error))}")
             names = [run.name for run in study.runs if run.run_id in gone]
             notes += [f"deleted in MLflow, used here from disk: {', '.join(names)}"] * bool(names)
-        return _write(study, folder, uri if reachable else "", notes)
-    if not reachable:
-        read_study(folder)  # says which studies there are
+        return _write(study, folder, uri if there and uuid else "", notes)
     with tempfile.TemporaryDirectory() as scratch:
         fetched = Path(scratch) / name
         try:
-            fetch(uri, name, fetched)
+            notes = fetch(uri, name, fetched)
         except TrackingError as error:
             raise ValueError(f"study {name} is not in {out}, and {error}") from None
-        notes = [f"read from MLflow at {uri}: the run directories are not here"]
+        notes.insert(0, f"read from MLflow at {shown(uri)}: the run directories are not here")
         return _write(read_study(fetched), folder, uri, notes)
 
 
 def _write(study: Study, folder: Path, uri: str, notes: list[str]) -> tuple[Path, list[str]]:
-    page = write_report(study, folder / "report", notes)
+    if study.name != folder.name:
+        notes.append(f"the folder is called {folder.name}, the study was declared as {study.name}")
+    page = write_report(study, folder / "report", notes, folder)
     behind = publish(uri, study.name, study.declaration["uuid"], folder / "report") if uri else ""
     return page, notes + [f"the report is not in MLflow: {behind}"] * bool(behind)
 
@@ -59,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         page, notes = report(options.out, options.study)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2
     for note in notes:

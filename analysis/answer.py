@@ -16,12 +16,14 @@ import pandas as pd
 from analysis import stats
 from analysis.effects import add_group_means, factorial_weights
 from analysis.records import Record, Study
-from analysis.seeds import detectable_difference, seed_variance, seeds_needed
+from analysis.seeds import SeedVariance, detectable_difference, seed_variance, seeds_needed
 from analysis.stats import Difference, Interval, Resampled
-from seglib.metrics import class_counts, terciles
+from analysis.tables import frequency_groups
+from seglib.metrics import class_counts, mean_iou
 
 N_BOOT = 2000
 TERCILES = ("rare", "medium", "frequent")
+UNKNOWN = "seed noise unknown"  # in place of a verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +58,12 @@ class Answer:
 
     contrasts: tuple[Compared, ...]
     effects: pd.DataFrame  # main effects and interactions of network and loss, exploratory
-    noise: pd.DataFrame  # per network: seed s.d., smallest difference told, seeds needed
+    noise: pd.DataFrame  # per network: what its seeds can tell
     chosen: str | None  # arm with the highest mean dev mIoU; None: no finished run
     terciles: Mapping[str, tuple[str, ...]]  # class names by train frequency
     smallest: float  # smallest difference of interest, a fraction
     n_images: int
+    n_units: int  # images, or groups of them, that were resampled
     images_fixed: bool
 
 
@@ -74,6 +77,7 @@ class _Scores:
         runs = {arm: study.finished(arm) for arm in self.arms}
         self.seeds = [tuple(run.seed for run in runs[arm]) for arm in self.arms]
         names, counts = None, []
+        fingerprint = study.data["fingerprint"]
         for arm in self.arms:
             counts.append([])
             for run in runs[arm]:
@@ -84,18 +88,40 @@ class _Scores:
                                      f"the same order as {first}")
                 names = found
                 counts[-1].append(class_counts(_checked(study, run, confusions)))
+                if run.config.get("data", fingerprint) != fingerprint:
+                    raise ValueError(f"run {run.name} must be of data {fingerprint[:12]}, got "
+                                     f"{run.config['data'][:12]}; move the run's folder away")
+                if abs(mean_iou(counts[-1][-1]) - run.result["test/miou"]) > 1e-6:
+                    raise ValueError(
+                        f"run {run.name} must have confusions that give its test mIoU "
+                        f"{run.result['test/miou']:.6f}, got {mean_iou(counts[-1][-1]):.6f}; move "
+                        "the run's folder away and run it again")
         video = study.data.get("test_groups")
         self.sample = stats.resample(
             [np.stack(part) for part in counts], n_boot=n_boot, rng=np.random.default_rng(seed),
-            groups=[video[name] for name in names] if video else None)
+            groups=[video.get(name, "") for name in names] if video else None)
         lists = [groups[name] for name in TERCILES]
         self.by_tercile = add_group_means(self.sample, lists) if all(lists) else None
 
     def weights(self, shares: Mapping[str, float]) -> list[float]:
         return [shares.get(arm, 0.0) for arm in self.arms]
 
-    def pooled(self, sample: Resampled, weights: Sequence[float]):
-        return seed_variance(sample.observed, weights, networks=self.networks, seeds=self.seeds)
+    def pooled(self, sample: Resampled, weights: Sequence[float]) -> SeedVariance:
+        """Seed variance for a contrast, from its own arms and those of their networks that have two
+        seeds and, where the contrast's arms share their seeds, the same ones.
+
+        An arm of the contrast with one seed: unknown, whatever others could lend.
+        """
+        used = [i for i, weight in enumerate(weights) if weight]
+        if min(len(self.seeds[i]) for i in used) < 2:
+            nothing = np.zeros(len(sample.n_units))
+            return SeedVariance(nothing, nothing, nothing + 1)
+        shared = {self.seeds[i] for i in used}
+        kept = [i for i, seeds in enumerate(self.seeds) if i in used or (
+            len(seeds) > 1 and (len(shared) > 1 or seeds in shared))]
+        return seed_variance(
+            [sample.observed[i] for i in kept], [weights[i] for i in kept],
+            networks=[self.networks[i] for i in kept], seeds=[self.seeds[i] for i in kept])
 
     def contrast(self, shares: Mapping[str, float], sample: Resampled | None = None) -> Difference:
         sample, weights = sample or self.sample, self.weights(shares)
@@ -119,18 +145,12 @@ def _checked(study: Study, run: Record, confusions: np.ndarray) -> np.ndarray:
     return confusions
 
 
-def tercile_classes(study: Study) -> dict[str, list[int]]:
-    """Class indices by their share of the fit pixels, background apart: rare, medium, frequent."""
-    return terciles(study.data["pixel_share"]["fit"],
-                    exclude=(0,) if study.data.get("background") else ())
-
-
 def answer(study: Study, *, n_boot: int = N_BOOT, seed: int = 0) -> Answer:
     """Compare the declared arms of a study; `seed` drives the resampling of images.
 
     Raises: ValueError when runs were scored on different images or classes.
     """
-    groups = tercile_classes(study)
+    groups = frequency_groups(study)
     smallest = float(study.declaration.get("smallest_difference", 0.005))
     scores = _Scores(study, groups, n_boot, seed) if study.finished() else None
     contrasts = [_compare(study, scores, pair) for pair in study.declaration.get("contrasts", ())]
@@ -151,10 +171,11 @@ def answer(study: Study, *, n_boot: int = N_BOOT, seed: int = 0) -> Answer:
            for cell in study.cells if (done := study.finished(cell.arm))}
     fixed = [c.difference.images_fixed for c in contrasts if c.difference is not None]
     return Answer(
-        tuple(contrasts), _effects(study, scores, smallest), _noise(scores, smallest),
+        tuple(contrasts), _effects(study, scores, smallest), _noise(scores, study, smallest),
         max(dev, key=dev.get) if dev else None,
         {name: tuple(study.classes[i] for i in labels) for name, labels in groups.items()},
-        smallest, study.data["n_images"]["test"], any(fixed),
+        smallest, study.data["n_images"]["test"],
+        int(scores.sample.n_units[0]) if scores else 0, any(fixed),
     )
 
 
@@ -189,6 +210,8 @@ def _effects(study: Study, scores: _Scores | None, smallest: float) -> pd.DataFr
         effects = factorial_weights([c.network for c in cells], [c.loss for c in cells])
     except ValueError:  # no full grid
         return pd.DataFrame(columns=columns)
+    if len({c.network for c in cells}) < 2 or len({c.loss for c in cells}) < 2:
+        return pd.DataFrame(columns=columns)  # the planned contrasts say it all
     rows = []
     for kind in ("network", "loss", "interaction"):
         named = {name: dict(zip((c.arm for c in cells), weights.tolist(), strict=True))
@@ -201,34 +224,44 @@ def _effects(study: Study, scores: _Scores | None, smallest: float) -> pd.DataFr
             one = _entry(family, index)
             text = (f"{a} minus {b}" if kind != "interaction"
                     else f"{a[0]} minus {a[1]}: under {b[0]} minus under {b[1]}")
-            rows.append((kind, text, one.estimate, one.low, one.high, one.p, str(verdicts[index])))
+            word = str(verdicts[index]) if math.isfinite(one.low) else UNKNOWN
+            rows.append((kind, text, one.estimate, one.low, one.high, one.p, word))
     return pd.DataFrame(rows, columns=columns)
 
 
-def _noise(scores: _Scores | None, smallest: float) -> pd.DataFrame:
-    """What each network's seeds can tell: within a network, two arms, before any correction.
+def _noise(scores: _Scores | None, study: Study, smallest: float) -> pd.DataFrame:
+    """What each network's seeds can tell, for one contrast of two of its arms, not adjusted.
 
-    The variance over images is the median over the pairs of its arms.
-    Returns: network, arms, n (fewest seeds), seed sd, detectable, seeds needed; mIoU fractions.
+    By the planned contrast within the network (else any pair of its arms) whose standard error is
+    the median. Returns: network, a, b, n (seeds per arm, the fewer), "seed sd" (of one arm, what
+    does not cancel), "image sd" (of the difference), "detectable" (told with 80 % power), "seeds
+    needed" for the smallest difference of interest; mIoU fractions. NaN where no pair has two
+    seeds.
     """
-    columns = ["network", "arms", "n", "seed sd", "detectable", "seeds needed"]
+    columns = ["network", "a", "b", "n", "seed sd", "image sd", "detectable", "seeds needed"]
     rows = []
     for network in dict.fromkeys(scores.networks if scores else ()):
-        arms = [i for i, name in enumerate(scores.networks) if name == network]
-        if len(arms) < 2:
+        arms = {a: len(seeds) for a, name, seeds in
+                zip(scores.arms, scores.networks, scores.seeds, strict=True) if name == network}
+        planned = [(c["a"], c["b"]) for c in study.declaration.get("contrasts", ())]
+        pairs = [pair for pair in planned if set(pair) <= set(arms)] or list(combinations(arms, 2))
+        if not pairs:
             continue
-        weights = np.zeros(len(scores.arms))
-        weights[arms[0]], weights[arms[1]] = 1, -1
-        pooled = scores.pooled(scores.sample, weights)
-        n_seeds = min(len(scores.seeds[i]) for i in arms)
-        means = [scores.sample.replicates[i].mean(1)[:, 0] for i in arms]
-        spreads = [float(np.var(a - b, ddof=1)) for a, b in combinations(means, 2)]
-        images = 0.0 if scores.sample.grouped else float(np.median(spreads))
-        variance = float(pooled.variance[0])
-        args = {"n_arms": len(arms), "image_variance": images}
-        known = n_seeds > 1 and math.isfinite(variance)
+        known = []
+        for a, b in pairs:
+            one = scores.contrast({a: 1.0, b: -1.0}).miou
+            if math.isfinite(float(one.low)):
+                known.append((float(one.se), a, b, one))
+        if not known:
+            rows.append((network, *pairs[0], min(arms.values()), *[math.nan] * 4))
+            continue
+        _, a, b, one = sorted(known, key=lambda row: row[0])[len(known) // 2]
+        n = min(arms[a], arms[b])
+        variance = float(one.seed_variance) / (1 / arms[a] + 1 / arms[b])
+        args = {"n_arms": max(2.0, 1 + float(one.seed_df) / (n - 1)),
+                "image_variance": float(one.image_variance)}
         rows.append((
-            network, len(arms), n_seeds, math.sqrt(variance) if known else math.nan,
-            detectable_difference(variance, n_seeds, **args) if known else math.nan,
-            seeds_needed(smallest, variance, **args) if known else math.nan))
+            network, a, b, n, math.sqrt(variance), math.sqrt(args["image_variance"]),
+            detectable_difference(variance, n, **args),
+            seeds_needed(smallest, variance, **args) if smallest > 0 else math.nan))
     return pd.DataFrame(rows, columns=columns)

@@ -15,12 +15,13 @@ from analysis.answer import TERCILES, Answer
 from analysis.records import Study
 from analysis.render import Block, Bullets, Section, Text, grid, grid_or_none
 from analysis.sentences import points, sentences
+from analysis.stats import MIN_GROUPS
 
 MOST_CLASSES = 40  # a figure per contrast and class is drawn up to here
 
 
 def _points(value: float) -> str:
-    return points(value)
+    return points(value) if value == value else "–"
 
 
 def _p(value: float) -> str:
@@ -68,19 +69,27 @@ def _contrasts(answer: Answer) -> list[Block]:
     }
     caption = (
         "Differences in test mIoU, points (a minus b), declared before the runs. 95 % intervals: "
-        "variance between seeds, pooled over the arms of a network, and between images, from "
-        f"resampling the {answer.n_images} test images; adjusted within each family (Bonferroni's "
-        "bounds, Holm's p). Verdicts are read against the smallest difference of interest, "
-        f"{100 * answer.smallest:.3g} points: equivalent means wholly within it."
+        "variance between seeds, pooled over the arms of a network where their variances agree, "
+        f"{_images(answer)}; adjusted within each family (Bonferroni's bounds, Holm's p). Verdicts "
+        "are read against the smallest difference of interest, "
+        f"{100 * answer.smallest:.3g} points: equivalent means wholly within it. No adjustment "
+        "covers several families, nor tuned arms, which are in no planned contrast."
     )
-    if answer.images_fixed:
-        caption += (" The test images form too few groups for a variance between images: the "
-                    "intervals speak of these images only.")
     drawn = render.picture(
         "contrasts", effect_figures.intervals(table, answer.smallest),
         "Intervals of the planned contrasts", "The same numbers; the band is the smallest "
-        "difference of interest; hollow: no interval, as the noise between seeds is unknown.")
+        "difference of interest; hollow: no interval, the noise between seeds being unknown.")
     return [grid(table, columns, caption), drawn]
+
+
+def _images(answer: Answer) -> str:
+    """What the intervals say of the variance between images."""
+    if answer.images_fixed:
+        return (f"not between images: the {answer.n_images} test images form fewer than "
+                f"{MIN_GROUPS} groups, so the intervals speak of these images only")
+    grouped = answer.n_units < answer.n_images
+    units = f"{answer.n_units} groups of the " if grouped else ""
+    return f"and between images, from resampling the {units}{answer.n_images} test images"
 
 
 def _classes(study: Study, answer: Answer) -> list[Block]:
@@ -90,9 +99,9 @@ def _classes(study: Study, answer: Answer) -> list[Block]:
     drawn = render.picture(
         "class_differences", effect_figures.class_differences(table),
         "Heat map of per-class differences",
-        "Points of test IoU, a minus b; classes from frequent to rare. Bold with *: its interval, "
-        "adjusted over the classes of that contrast, excludes 0. The numbers with intervals are in "
-        "tables/class_differences.csv.")
+        "Points of test IoU, a minus b; classes from frequent to rare. Bold with *: its verdict, "
+        "adjusted over the classes of that contrast, is better or worse. The numbers with "
+        "intervals are in tables/class_differences.csv.")
     told = table[table["verdict"].isin(["better", "worse"])]
     columns = {
         "a": ("a", str), "b": ("minus b", str), "class": ("class", str),
@@ -105,8 +114,16 @@ def _classes(study: Study, answer: Answer) -> list[Block]:
 
 def _frequency(study: Study, answer: Answer) -> list[Block]:
     groups, slopes = comparisons.terciles(answer), comparisons.slopes(study, answer)
+    if not len(slopes):
+        return [Text("No contrast has runs on both sides.")]
+    drawn = render.picture(
+        "against_frequency",
+        effect_figures.against_frequency(comparisons.classes(study, answer), slopes),
+        "Per-class differences against class frequency",
+        "Each dot is a class: its difference over its share of the fit pixels.")
     if not len(groups):
-        return [Text("Needs a contrast with runs on both sides, and at least 3 classes.")]
+        return [Text("Groups need at least 3 classes that are in fit and in test, background "
+                     "apart."), drawn]
     named = "; ".join(f"{name}: {', '.join(answer.terciles[name]) or 'none'}" for name in TERCILES)
     wide = groups.pivot(index=["a", "b"], columns="group", values="estimate").reset_index()
     low = groups.pivot(index=["a", "b"], columns="group", values="low").reset_index()
@@ -125,11 +142,6 @@ def _frequency(study: Study, answer: Answer) -> list[Block]:
         "Points of test IoU, a minus b, 95 % intervals adjusted over the three groups "
         f"({named}; by their share of fit pixels, background apart). Slope: points per tenfold "
         "more fit pixels, for these classes: below 0, the rarer a class the more a gains over b.")
-    drawn = render.picture(
-        "against_frequency",
-        effect_figures.against_frequency(comparisons.classes(study, answer), slopes),
-        "Per-class differences against class frequency",
-        "Each dot is a class: its difference over its share of the fit pixels.")
     return [grid(wide, columns, caption), drawn]
 
 
@@ -151,15 +163,19 @@ def _effects(answer: Answer) -> list[Block]:
 
 def _noise(answer: Answer) -> list[Block]:
     columns = {
-        "network": ("network", str), "arms": ("arms", str), "n": ("seeds", str),
+        "network": ("network", str), "a": ("between a", str), "b": ("and b", str),
+        "n": ("seeds", str),
         "seed sd": ("s.d. between seeds, points", lambda v: f"{100 * v:.1f}"),
-        "detectable": ("smallest difference told, points", lambda v: f"{100 * v:.1f}"),
+        "image sd": ("s.d. over images, points", lambda v: f"{100 * v:.1f}"),
+        "detectable": ("told 4 times in 5, points", lambda v: f"{100 * v:.1f}"),
         "seeds needed": (f"seeds for {100 * answer.smallest:.3g} points", lambda v: f"{v:.0f}"),
     }
     caption = (
-        "Within a network, between two of its arms, one contrast without adjustment, 80 % power "
-        "at two-sided 5 %. The s.d. is of what does not cancel between arms at the same seed. inf: "
-        "the spread over these test images alone is too large, or over 1000 seeds.")
+        "One contrast within each network (the one of median precision), without adjustment: the "
+        "true difference that would be told 4 times in 5 at two-sided 5 %, and the seeds per arm "
+        "for the smallest difference of interest. The s.d. between seeds is of one arm, as far as "
+        "it does not cancel in the contrast; over images, of the difference. inf: the images alone "
+        "spread too much, or over 1000 seeds.")
     return [grid_or_none(answer.noise, columns, caption)]
 
 
@@ -185,11 +201,12 @@ def _confusions(study: Study, answer: Answer) -> list[Block]:
             [run.confusion("test")[1].sum(0) for run in done], axis=0)
         for arm in arms if (done := study.finished(arm))}
     if len(study.classes) > MOST_CLASSES:
-        return [Text(f"Not drawn for more than {MOST_CLASSES} classes.")]
+        return [Text(f"Not drawn for more than {MOST_CLASSES} classes."), *_disagreement(study)]
     drawn = render.picture(
         "confusions", effect_figures.confusions(parts, study.classes),
-        "Confusion matrices on test", "The arm chosen on dev and the baseline: where the pixels of "
-        "each class of the truth went, percent of that class.")
+        "Confusion matrices on test", "The arm chosen on dev (and the baseline, where it is "
+        "another and has a finished run): where the pixels of each class of the truth went, "
+        "percent of that class.")
     return [drawn, *_disagreement(study)]
 
 

@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 
 from analysis import effects
-from analysis.answer import TERCILES, Answer, Compared
+from analysis.answer import TERCILES, UNKNOWN, Answer, Compared
 from analysis.effects import FRACTIONS, imbalance_slope
 from analysis.records import Study
 
 
 def compared(answer: Answer) -> list[Compared]:
-    """The planned contrasts that have runs on both sides."""
-    return [one for one in answer.contrasts if one.difference is not None]
+    """The planned contrasts that have runs on both sides; a pair in two families counts once."""
+    done = [one for one in answer.contrasts if one.difference is not None]
+    return list({(one.a, one.b): one for one in reversed(done)}.values())[::-1]
 
 
 def contrasts(answer: Answer) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def contrasts(answer: Answer) -> pd.DataFrame:
             rows.append((*head, *[math.nan] * 5, "not compared", math.nan, math.nan))
             continue
         single = one.difference.miou
-        word = one.verdict if one.seeds_known else "seed noise unknown"
+        word = one.verdict if one.seeds_known else UNKNOWN
         rows.append((*head, single.estimate, one.miou.low, one.miou.high, one.miou.p, single.df,
                      word, single.low, single.high))
     return pd.DataFrame(rows, columns=columns)
@@ -56,7 +57,7 @@ def classes(study: Study, answer: Answer) -> pd.DataFrame:
                 part = one.classes
                 rows.append((one.family, one.a, one.b, name, shares[i], float(part.estimate[i]),
                              float(part.low[i]), float(part.high[i]), float(part.p[i]),
-                             one.class_verdicts[i] if one.seeds_known else "seed noise unknown"))
+                             one.class_verdicts[i] if one.seeds_known else UNKNOWN))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -101,7 +102,8 @@ def convergence(study: Study) -> pd.DataFrame:
     Returns: arm, n, "epochs to 50 %", "... 75 %", "... 90 %" (means over the seeds that reach it),
         "reach 90 %" (how many do), "area" (mean height of the curve), mIoU fractions.
     """
-    runs = [run for run in study.finished() if run.history["dev/miou"].notna().any()]
+    runs = [run for run in study.finished()
+            if "dev/miou" in run.history and run.history["dev/miou"].notna().any()]
     columns = ["arm", "n", *(f"epochs to {100 * f:.0f} %" for f in FRACTIONS), "reach 90 %", "area"]
     if not runs:
         return pd.DataFrame(columns=columns)

@@ -106,7 +106,7 @@ def against_frequency(classes: pd.DataFrame, slopes: pd.DataFrame) -> Figure:
         for row in rows.to_dict("records"):
             axes.annotate(plain(row["class"]), (row["fit_pixel_share"], 100 * row["estimate"]),
                           fontsize=5.5, xytext=(3, 2), textcoords="offset points", color=GREY)
-        slope = slopes.loc[(slopes["a"] == a) & (slopes["b"] == b), "slope"].item()
+        slope = slopes.loc[(slopes["a"] == a) & (slopes["b"] == b), "slope"].iloc[0]
         title = f"{a}\nminus {b}" + (f"\n{100 * slope:+.1f} points per tenfold pixels"
                                      if np.isfinite(slope) else "")
         axes.set_title(plain(title), fontsize=6.5)

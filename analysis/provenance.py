@@ -6,6 +6,7 @@ Must not know: metrics, tables, pages.
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from analysis.records import Study
 from analysis.render import Block, Code, Text, percent
@@ -43,12 +44,12 @@ def _commits(study: Study) -> list[str]:
     return sorted({str(attempt.get("commit") or "not recorded") for attempt in attempts})
 
 
-def commands(study: Study) -> list[Block]:
-    """What to type to get these runs and this report again."""
+def commands(study: Study, place: Path) -> list[Block]:
+    """What to type to get these runs and this report again; `place` is the study's folder."""
     declaration, data = study.declaration, study.data
-    where = ["--study", study.name]
-    if study.root.parent.name != "outputs":
-        where += ["--out", str(study.root.parent)]
+    where = ["--study", place.name]
+    if place.parent.name != "outputs":
+        where += ["--out", str(place.parent)]
     given = declaration.get("given", {})
     known = data["name"] in KNOWN_DATA
     named = data["name"] if known else data.get("path", data["name"])

@@ -7,6 +7,7 @@ Must not know: tables, figures, trackers, models.
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +63,13 @@ class Record:
         path = self.path / "confusion.npz"
         if not path.is_file():
             raise ValueError(f"run {self.name} must have {path}, got none; is it finished?")
-        with np.load(path, allow_pickle=False) as arrays:
-            names = tuple(str(name) for name in arrays[f"{split}_names"])
-            counts = arrays[split].astype(np.int64)
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                names = tuple(str(name) for name in arrays[f"{split}_names"])
+                counts = arrays[split].astype(np.int64)
+        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} must hold {split} and {split}_names, got {error}; move the "
+                             "run's folder away and run it again") from None
         if counts.ndim != 3 or counts.shape[0] != len(names) or counts.shape[1] != counts.shape[2]:
             raise ValueError(
                 f"{path}: {split} must be ({len(names)}, C, C) for {len(names)} names, "

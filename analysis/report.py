@@ -19,16 +19,20 @@ from analysis.records import Study
 from analysis.render import Block, Picture, Section, Text, grid, grid_or_none, pairs
 
 
-def write_report(study: Study, out_dir: Path, notes: Sequence[str] = ()) -> Path:
+def write_report(
+    study: Study, out_dir: Path, notes: Sequence[str] = (), place: Path | None = None
+) -> Path:
     """Write `report.md`, `index.html`, `tables/*.csv` and `.tex`, `figures/*.png` and `.svg`.
 
-    Args: notes: what the reader of the records noticed, shown under the answer.
+    Args:
+        notes: what the reader of the records noticed, shown under the answer.
+        place: the study's folder as the commands to reproduce name it; where it was read if None.
     Returns: the path of `index.html`, which needs none of the other files.
     """
     title = f"Study {study.name}"
     found = answer(study)
     lead = [*answer_sections.lead(study, found, notes), *_lead(study)]
-    sections = _sections(study, found)
+    sections = _sections(study, found, place or study.root)
     out_dir = Path(out_dir)
     files: dict[str, bytes] = {
         f"tables/{name}.{suffix}": text.encode()
@@ -72,7 +76,7 @@ def _csv(study: Study) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "environment_mixtures", tables.environment_mixtures(study)
 
 
-def _sections(study: Study, found: Answer) -> list[Section]:
+def _sections(study: Study, found: Answer, place: Path) -> list[Section]:
     """The report's order; each section stands also when it has nothing to list."""
     per_class, dots = _per_class(study), _summary(study)
     frequencies = render.picture(
@@ -97,7 +101,7 @@ def _sections(study: Study, found: Answer) -> list[Section]:
         Section("Metric contract", [pairs(study.declaration.get("contract", {}), "rule")]),
         Section("Recipe", _recipe(study)),
         Section("Data, weights and code", [pairs(provenance(study), "what")]),
-        Section("Commands to reproduce", commands(study)),
+        Section("Commands to reproduce", commands(study, place)),
     ]
 
 

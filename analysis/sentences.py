@@ -35,8 +35,9 @@ def sentences(study: Study, answer: Answer) -> list[str]:
     lines += [contrast_sentence(study, answer, one) for one in answer.contrasts
               if not _never_run(study, one)]
     if skipped := sum(_never_run(study, one) for one in answer.contrasts):
+        arms = [cell.arm for cell in study.cells if not study.runs_of(cell.arm)]
         lines.append(f"Planned contrasts not compared because an arm was not run: {skipped} of "
-                     f"{len(answer.contrasts)}.")
+                     f"{len(answer.contrasts)} (not run: {', '.join(arms)}).")
     lines += [text for one in answer.contrasts if (text := trade_sentence(one))]
     lines += _noise(answer)
     lines += _gaps(study)
@@ -76,9 +77,11 @@ def _seeds(n: int) -> str:
 
 
 def _n(compared: Compared) -> str:
-    a, b = len(compared.seeds_a), len(compared.seeds_b)
-    same = compared.seeds_a == compared.seeds_b
-    return f"{_seeds(a)} each" if same else f"{_seeds(a)} against {_seeds(b)}, not the same ones"
+    a, b = compared.seeds_a, compared.seeds_b
+    if a == b:
+        return f"{_seeds(len(a))} each"
+    lists = " against ".join(", ".join(map(str, seeds)) for seeds in (a, b))
+    return f"{_seeds(len(a))} against {_seeds(len(b))}: {lists}"
 
 
 def contrast_sentence(study: Study, answer: Answer, compared: Compared) -> str:
@@ -91,16 +94,17 @@ def contrast_sentence(study: Study, answer: Answer, compared: Compared) -> str:
         return f"{a} against {b}: no comparison, without a finished run: {states}."
     estimate = points(float(compared.difference.miou.estimate))
     if not compared.seeds_known:
-        few = ("one seed" if min(len(compared.seeds_a), len(compared.seeds_b)) == 1
-               else "these seeds")
-        return (f"{a} against {b}: {estimate} points of test mIoU with {few} ({_n(compared)}); "
-                "seed noise is unknown, so nothing is claimed.")
+        return (f"{a} against {b}: {estimate} points of test mIoU ({_n(compared)}); with one seed "
+                "on a side seed noise is unknown, so nothing is claimed.")
     family = sum(one.family == compared.family and one.seeds_known for one in answer.contrasts)
     level = "95 % interval" + (
         f", adjusted for the {family} contrasts of {compared.family}" if family > 1 else "")
     weights = _weights(study, compared)
-    where = (f"on these {answer.n_images} images" if compared.difference.images_fixed
-             else f"{answer.n_images} test images")
+    where = f"{answer.n_images} test images"
+    if compared.difference.images_fixed:
+        where = f"on these {answer.n_images} images"
+    elif answer.n_units < answer.n_images:
+        where += f" in {answer.n_units} groups"
     facts = (f"{estimate} points of test mIoU ({level}: {between(compared.miou)}; {_n(compared)}, "
              f"{where}{weights})")
     d = f"{POINTS * answer.smallest:.3g}"
@@ -124,11 +128,14 @@ def _class_claims(study: Study, compared: Compared) -> str:
     parts = []
     for word, wanted in (("higher", "better"), ("lower", "worse")):
         found = [
-            f"{name} {points(float(compared.classes.estimate[i]))}"
+            f"{name} {points(float(compared.classes.estimate[i]))} ("
+            f"{points(float(compared.classes.low[i]))} to "
+            f"{points(float(compared.classes.high[i]))})"
             for i, (name, what) in enumerate(zip(study.classes, compared.class_verdicts,
                                                  strict=True)) if what == wanted]
         parts += [f"{word} on {', '.join(found)}"] if found else []
-    return f" Per class, adjusted over the classes: {'; '.join(parts)}." if parts else ""
+    return (f" Per class (95 %, adjusted over the classes), {compared.a} is {'; '.join(parts)}."
+            if parts else "")
 
 
 def trade_sentence(compared: Compared) -> str:
@@ -143,27 +150,29 @@ def trade_sentence(compared: Compared) -> str:
         for i, name in enumerate(TERCILES)]
     if (rare, frequent) == ("worse", "better"):
         return (f"{compared.a} against {compared.b} buys frequent classes with rare ones: "
-                f"{moves[2]}, {moves[0]}.")
+                f"{moves[2]}, {moves[0]} (95 %, adjusted over the three groups; {_n(compared)}).")
     if (rare, frequent) == ("better", "worse"):
         return (f"{compared.a} against {compared.b} buys rare classes with frequent ones: "
-                f"{moves[0]}, {moves[2]}.")
+                f"{moves[0]}, {moves[2]} (95 %, adjusted over the three groups; {_n(compared)}).")
     return ""
 
 
 def _noise(answer: Answer) -> list[str]:
-    lines = []
+    lines, d = [], f"{POINTS * answer.smallest:.3g}"
     for row in answer.noise.to_dict("records"):
         if math.isnan(row["detectable"]):
-            lines.append(f"{row['network']}: with {_seeds(row['n'])} the noise between seeds is "
-                         "unknown.")
+            lines.append(f"{row['network']}: no two of its arms have two seeds, so the noise "
+                         "between seeds is unknown.")
             continue
+        text = (f"{row['network']}, {_seeds(row['n'])} per arm: a true difference of "
+                f"{POINTS * row['detectable']:.1f} points between {row['a']} and {row['b']} would "
+                "be told 4 times in 5 (not adjusted), a smaller one less often")
         need = row["seeds needed"]
-        more = (f"{need:.0f} seeds per arm would be needed" if math.isfinite(need)
-                else "no number of seeds on these images would be enough")
-        lines.append(
-            f"{row['network']}: with {_seeds(row['n'])} per arm, differences between its arms "
-            f"below about {POINTS * row['detectable']:.1f} points can mostly not be told (80 % "
-            f"power, before adjustment); for {POINTS * answer.smallest:.3g} points, {more}.")
+        if math.isfinite(need):
+            text += f"; for {d} points, {need:.0f} seeds per arm"
+        elif not math.isnan(need):
+            text += f"; for {d} points no number of seeds up to 1000 would do on these images"
+        lines.append(text + ".")
     return lines
 
 
@@ -173,9 +182,9 @@ def _gaps(study: Study) -> list[str]:
         runs = study.runs_of(cell.arm)
         failed: Sequence = [run for run in runs if run.state == "failed"]
         if failed:
-            seeds = ", ".join(str(run.seed) for run in failed)
+            seeds = ", ".join(f"{run.seed} ({run.error})" for run in failed)
             left = len(study.finished(cell.arm))
-            lines.append(f"{cell.arm} failed at seed {seeds} ({failed[0].error}); n left: {left}.")
+            lines.append(f"{cell.arm} failed at seed {seeds}; n left: {left}.")
     counts = {arm: n for arm, n in tables.n_finished(study).items() if n}
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{arm} {n}" for arm, n in counts.items())

@@ -18,7 +18,7 @@ from scipy import special
 
 from analysis.seeds import ALPHA, SeedVariance, satterthwaite, seed_variance, variance_over
 
-MIN_GROUPS = 5  # with fewer groups nothing is said about other images
+MIN_GROUPS = 5  # with fewer groups, or images, nothing is said about other images
 CHUNK = 4_000_000  # numbers held at once while resampling
 
 
@@ -208,7 +208,7 @@ def contrast(
     estimate = _sum(weights, [scores.mean(0) for scores in sample.observed])
     seeds = variance * (weights[used] ** 2 / n_seeds).sum()
     images, image_df = np.zeros(n_columns), np.full(n_columns, np.inf)
-    fixed = sample.grouped and sample.n_units[0] < MIN_GROUPS
+    fixed = sample.n_units[0] < MIN_GROUPS
     if not fixed:
         images = variance_over(_sum(weights, [arm.mean(1) for arm in sample.replicates]))
         n = n_seeds[0]

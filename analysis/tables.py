@@ -189,17 +189,28 @@ def runs(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RUN_COLUMNS).astype({"best_epoch": "Int64"})
 
 
+def frequency_groups(study: Study) -> dict[str, list[int]]:
+    """Classes that are in fit and in test, by their share of the fit pixels: thirds, rare first.
+
+    Without background. Returns: rare, medium, frequent -> class indices.
+    """
+    shares = [share if there else 0.0 for share, there in
+              zip(study.data["pixel_share"]["fit"], study.present("test"), strict=True)]
+    return terciles(shares, exclude=(0,) if study.data.get("background") else ())
+
+
 def more_metrics(study: Study) -> pd.DataFrame:
     """Other readings of the same test confusions, means over an arm's finished seeds.
 
     Returns: arm, n, "miou foreground" (where there is a background), "mean class accuracy",
         "frequency-weighted iou", "miou over images", "miou over pairs" (class and image), "worst
-        classes" (mean IoU of the k worst, chosen on dev by the mean of the seeds; k = 3, or 5 from
-        15 classes on), "lowest 10 % images", "rare", "medium", "frequent" (thirds by fit pixels).
+        classes" (mean IoU of the k worst on dev, the seeds' pixels taken together; k = 3, or 5 from
+        15 classes on, or all that dev shows), "lowest 10 % images", "rare", "medium", "frequent"
+        (`frequency_groups`).
     """
     rows, k = [], 5 if len(study.classes) >= 15 else 3
     background = bool(study.data.get("background"))
-    groups = terciles(study.data["pixel_share"]["fit"], exclude=(0,) if background else ())
+    groups = frequency_groups(study)
     for cell in study.cells:
         done = study.finished(cell.arm)
         if not done:
@@ -228,7 +239,8 @@ def more_metrics(study: Study) -> pd.DataFrame:
 def disagreement(study: Study) -> pd.DataFrame:
     """Per class, the panel image on which the arms' IoU of it differs most.
 
-    Arms by their first finished seed; only images whose truth shows the class. Ties: first image.
+    Arms by their first finished seed; only images whose truth shows the class. Ties: first image;
+    classes on which the arms do not differ are left out.
     Returns: class, image, lowest, highest ("0.123 by <arm>"), spread; a row per class that has one.
     """
     panel = study.panel()
@@ -251,6 +263,8 @@ def disagreement(study: Study) -> pd.DataFrame:
         spread = scores.max(0) - scores.min(0)
         best = int(spread.argmax())
         low, high = int(scores[:, best].argmin()), int(scores[:, best].argmax())
+        if not spread[best] > 0:
+            continue
         rows.append((name, panel.names[shown[best]],
                      f"{scores[low, best]:.3f} by {firsts[low].arm}",
                      f"{scores[high, best]:.3f} by {firsts[high].arm}", float(spread[best])))

@@ -42,6 +42,11 @@ def tracking_uri(out: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out / 'mlflow.db').resolve()}"
 
 
+def shown(text: str) -> str:
+    """A text with the user and password of any address in it left out."""
+    return re.sub(r"://[^/@\s]+@", "://***@", text)
+
+
 def connect(uri: str):
     """An MlflowClient whose database has its schema; MLflow's start-up lines are kept quiet."""
     warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy|pydantic)(\.|$)")
@@ -112,8 +117,8 @@ def probe(uri: str) -> None:
         failure.append(f"no answer within {PROBE_S + 5} s")
     if failure:
         raise TrackingError(
-            f"tracking server {uri} must answer, got: {failure[0]}; start it or unset "
-            "MLFLOW_TRACKING_URI"
+            f"tracking server {shown(uri)} must answer, got: {shown(failure[0])}; start it or "
+            "unset MLFLOW_TRACKING_URI"
         )
 
 
@@ -167,8 +172,8 @@ class Tracker:
         self._queue.put(None)
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            return f"{self.uri} is slow or does not answer"
-        return self.error if self._behind else ""
+            return f"{shown(self.uri)} is slow or does not answer"
+        return shown(self.error) if self._behind else ""
 
     def _loop(self) -> None:
         closing = False
@@ -350,7 +355,9 @@ class Tracker:
         if url.scheme in ("", "file"):
             target = Path(unquote(url.path)) / path.name
             if target.exists():
-                return
+                if target.samefile(path) or target.stat().st_size == path.stat().st_size:
+                    return
+                target.unlink()  # an earlier state, from a copy
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(path, target)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from study.tracking import Tracker, TrackingError, connect, probe
+from study.tracking import Tracker, TrackingError, connect, probe, shown
 
 RUN_FILES = ("config.json", "journal.jsonl", "confusion.npz", "panel.npz")
 DELETED = 2  # mlflow.entities.ViewType.DELETED_ONLY
@@ -19,9 +19,10 @@ DELETED = 2  # mlflow.entities.ViewType.DELETED_ONLY
 
 def fetch(
     uri: str, name: str, folder: Path, progress: Callable[[int, int], None] | None = None
-) -> None:
+) -> list[str]:
     """Write the files of study `name` into `folder`, as its own directory would hold them.
 
+    Returns: lines on what was left out.
     Raises: TrackingError when MLflow has no such study, or several studies of that name.
     """
     probe(uri)
@@ -30,31 +31,49 @@ def fetch(
     runs = list(_runs(client, experiment.experiment_id)) if experiment else []
     studies = [run for run in runs if run.data.tags.get("kind") == "study"]
     if not studies:
-        raise TrackingError(f"MLflow at {uri} must have a study {name} with its study.json, got "
-                            f"{'none' if experiment is None else 'only its runs'}; run --grid with "
-                            "this tracking server once more")
+        names = sorted(one.name for one in client.search_experiments() if one.name != "Default")
+        raise TrackingError(
+            f"MLflow at {shown(uri)} must have a study {name} with its study.json, got "
+            + (f"the studies {', '.join(names) or 'none'}" if experiment is None
+               else "only its runs; run --grid with this tracking server once more"))
     if len(studies) > 1:
-        raise TrackingError(f"MLflow at {uri} has {len(studies)} studies called {name}; delete the "
-                            "study runs that are not wanted")
+        raise TrackingError(f"MLflow at {shown(uri)} has {len(studies)} studies called {name}; "
+                            "delete the study runs that are not wanted")
     uuid = studies[0].data.tags.get("study_uuid")
     _copy(client, studies[0], ("study.json", "panel.npz"), folder)
-    finals = [run for run in runs if run.data.tags.get("role") == "final"
-              and run.data.tags.get("study_uuid") == uuid]
-    for number, run in enumerate(finals, 1):
-        _copy(client, run, RUN_FILES, folder / "runs" / run.data.tags["run_id"])
+    newest: dict[str, object] = {}
+    twins = 0
+    for run in sorted(runs, key=lambda run: run.info.start_time):
+        if run.data.tags.get("role") == "final" and run.data.tags.get("study_uuid") == uuid:
+            twins += run.data.tags["run_id"] in newest
+            newest[run.data.tags["run_id"]] = run
+    for number, (run_id, run) in enumerate(newest.items(), 1):
+        _copy(client, run, RUN_FILES, folder / "runs" / run_id)
         if progress:
-            progress(number, len(finals))
+            progress(number, len(newest))
+    notes = [f"{twins} runs that were trained again are taken from their last time"] * bool(twins)
+    if gone := deleted(uri, name, uuid):
+        notes.append(f"runs deleted in MLflow are not in this report: {', '.join(gone)}")
+    return notes
 
 
-def deleted(uri: str, name: str) -> list[str]:
-    """Ids of runs of study `name` that somebody deleted in MLflow."""
+def deleted(uri: str, name: str, uuid: str) -> list[str]:
+    """Ids of final runs of the study that were deleted in MLflow and stand there no more.
+
+    Raises: TrackingError, quickly, when MLflow does not answer.
+    """
+    probe(uri)
     client = connect(uri)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         return []
-    return sorted(run.data.tags["run_id"]
-                  for run in _runs(client, experiment.experiment_id, run_view_type=DELETED)
-                  if run.data.tags.get("role") == "final" and "run_id" in run.data.tags)
+
+    def ids(**options) -> set[str]:
+        found = _runs(client, experiment.experiment_id, **options)
+        return {run.data.tags["run_id"] for run in found if run.data.tags.get("role") == "final"
+                and run.data.tags.get("study_uuid") == uuid and "run_id" in run.data.tags}
+
+    return sorted(ids(run_view_type=DELETED) - ids())
 
 
 def publish(uri: str, name: str, uuid: str, report: Path) -> str:
@@ -83,6 +102,10 @@ def _copy(client, run, names: tuple[str, ...], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     url = urlparse(run.info.artifact_uri)
     if url.scheme in ("", "file"):  # beside a local database: much faster than through the client
+        if not Path(unquote(url.path)).is_dir():
+            raise TrackingError(f"artifacts of {run.info.run_name} must be at {url.path}, got no "
+                                "such folder on this machine; copy the artifacts too, or use a "
+                                "tracking server that serves them")
         for name in names:
             source = Path(unquote(url.path)) / name
             if source.is_file():

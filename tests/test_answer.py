@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 import pytest
-from studies import BCE, DICE, cell, confusions, write_run, write_study
+from studies import BCE, DICE, cell, confusions, ious_of, write_run, write_study
 
 from analysis import comparisons, tables
-from analysis.answer import answer, tercile_classes
+from analysis.answer import answer
 from analysis.records import read_study
 from analysis.report import write_report
 from analysis.sentences import sentences
@@ -35,10 +35,8 @@ def make(path, arms, *, contrasts=None, **changes):
         for seed in seeds:
             rng = np.random.default_rng([number, seed])
             shifted = np.clip(np.array(recalls) + noise * rng.standard_normal(), 0, 1)
-            folder = write_run(root, one, seed, tuple(shifted))
-            names = np.array(list("abcdefghij"))
-            np.savez(folder / "confusion.npz", test=confusions(shifted, rng), test_names=names,
-                     dev=confusions(shifted, rng)[:1], dev_names=np.array(["k"]))
+            test = confusions(shifted, rng)
+            write_run(root, one, seed, ious_of(test), test=test)
     return root
 
 
@@ -69,8 +67,8 @@ def test_a_clear_win_names_estimate_interval_seeds_images_and_weights(tmp_path):
         f"+{100 * one.difference.miou.estimate:.1f} points of test mIoU (95 % interval: "
         f"+{low:.1f} to +{high:.1f}; 3 seeds each, 10 test images, weights: imagenet "
         "(IMAGENET1K_V1)).")
-    assert "Per class, adjusted over the classes: higher on background +" in line
-    assert ", disc +" in line and "lower on" not in line
+    assert "Per class (95 %, adjusted over the classes), resnetunet-pretrained-bce is higher on " \
+        "disc +" in line and "bar +" in line and "lower on" not in line
     reverse = make(tmp_path / "r", [(PRETRAINED, range(3), (0.9, 0.8, 0.7), 0.01),
                                     (SCRATCH, range(3), (0.9, 0.5, 0.4), 0.01)])
     assert about(said(reverse)[2], "resnetunet-scratch-bce scores lower than resnetunet-pretrained")
@@ -95,10 +93,10 @@ def test_one_seed_makes_no_claim(tmp_path):
     root = make(tmp_path / "s", [(BCE, [0], (0.9, 0.3, 0.2), 0), (DICE, [0], (0.9, 0.8, 0.9), 0)])
     study, found, lines = said(root)
     line = about(lines, "unet-scratch-dice_bce against")
-    assert line.endswith("points of test mIoU with one seed (1 seed each); seed noise is unknown, "
-                         "so nothing is claimed.")
+    assert line.endswith("points of test mIoU (1 seed each); with one seed on a side seed noise is "
+                         "unknown, so nothing is claimed.")
     assert not any(word in line for word in CLAIMS) and np.isnan(found.contrasts[0].miou.low)
-    assert about(lines, "unet-scratch: with 1 seed the noise between seeds is unknown")
+    assert about(lines, "unet-scratch: no two of its arms have two seeds, so the noise between")
     table = comparisons.contrasts(found)
     assert table["verdict"].tolist() == ["seed noise unknown"] and table["low"].isna().all()
     assert set(comparisons.classes(study, found)["verdict"]) == {"seed noise unknown"}
@@ -113,16 +111,51 @@ def test_failed_missing_and_unequal_are_named(tmp_path):
     write_run(root, DICE, 2, end="failed", error="loss is nan")
     write_run(root, FOCAL, 0, end="failed", error="loss is inf")
     _, _, lines = said(root)
-    assert "3 seeds" not in about(lines, "unet-scratch-dice_bce against").replace(
-        "2 seeds against 3 seeds, not the same ones", "")
+    assert "; 2 seeds against 3 seeds: 0, 1 against 0, 1, 2, 10 test images" in about(
+        lines, "unet-scratch-dice_bce against")
     assert about(lines, "unet-scratch-focal_tversky against unet-scratch-bce") == (
         "unet-scratch-focal_tversky against unet-scratch-bce: no comparison, without a finished "
         "run: unet-scratch-focal_tversky (failed).")
-    assert "Planned contrasts not compared because an arm was not run: 1 of 3." in lines
+    assert ("Planned contrasts not compared because an arm was not run: 1 of 3 (not run: "
+            "resnetunet-scratch-bce).") in lines
     assert "unet-scratch-dice_bce failed at seed 2 (loss is nan); n left: 2." in lines
     assert "unet-scratch-focal_tversky failed at seed 0 (loss is inf); n left: 0." in lines
     assert "Unequal numbers of seeds: unet-scratch-bce 3, unet-scratch-dice_bce 2." in lines
     assert "Not in test, so without a score: ring." in lines
+
+
+def test_one_seed_borrows_no_noise_from_other_arms(tmp_path):
+    arms = [(BCE, range(3), (0.9, 0.3, 0.2), 0.01), (DICE, [0], (0.9, 0.8, 0.9), 0.01),
+            (FOCAL, [0], (0.9, 0.8, 0.9), 0.01)]
+    root = make(tmp_path / "s", arms, contrasts=[contrast(DICE, BCE), contrast(FOCAL, DICE)])
+    _, found, lines = said(root)
+    assert not any(one.seeds_known for one in found.contrasts)
+    assert not any(word in line for line in lines for word in CLAIMS if " against " in line)
+
+
+def test_noise_between_images_counts_with_groups_too(tmp_path):
+    arms = [(BCE, range(3), (0.8, 0.6, 0.5), 0.01), (DICE, range(3), (0.8, 0.6, 0.5), 0.01)]
+    root = make(tmp_path / "s", arms)
+    plain = said(root)[1].noise.iloc[0]
+    declared = json.loads((root / "study.json").read_text())
+    declared["data"]["test_groups"] = {name: name for name in "abcdefghij"}  # each its own
+    (root / "study.json").write_text(json.dumps(declared))
+    _, found, lines = said(root)
+    assert found.noise.iloc[0]["detectable"] == pytest.approx(plain["detectable"])
+    assert found.noise.iloc[0]["image sd"] > 0
+    declared["data"]["test_groups"] |= {"a": "b"}
+    (root / "study.json").write_text(json.dumps(declared))
+    assert "10 test images in 9 groups" in about(said(root)[2], "unet-scratch-dice_bce")
+
+
+def test_a_pair_in_two_families_is_adjusted_in_each(tmp_path):
+    arms = [(BCE, range(3), (0.9, 0.5, 0.4), 0.01), (DICE, range(3), (0.9, 0.8, 0.7), 0.01)]
+    root = make(tmp_path / "s", arms, contrasts=[
+        contrast(DICE, BCE), contrast(DICE, BCE, "again"), contrast(BCE, DICE, "again")])
+    study, found, _ = said(root)
+    one, again, _ = found.contrasts
+    assert again.miou.low < one.miou.low and len(comparisons.terciles(found)) in (0, 6)
+    assert write_report(study, tmp_path / "report").exists()
 
 
 def test_equivalence_needs_the_whole_interval(tmp_path):
@@ -143,7 +176,7 @@ def test_common_bought_with_rare_is_one_sentence(tmp_path):
     arms = [(BCE, range(4), (0.9, 0.5, 0.8), 0.01), (DICE, range(4), (0.9, 0.9, 0.3), 0.01)]
     root = make(tmp_path / "s", arms, data=data)
     study, found, lines = said(root)
-    assert {k: len(v) for k, v in tercile_classes(study).items()} == {
+    assert {k: len(v) for k, v in tables.frequency_groups(study).items()} == {
         "rare": 1, "medium": 0, "frequent": 1}
     assert found.contrasts[0].terciles is None  # too few classes for three groups
     assert write_report(study, tmp_path / "report").exists()
@@ -184,23 +217,14 @@ def test_groups_too_few_for_other_images_say_so(tmp_path):
 
 
 def test_other_metrics_read_the_same_confusions(tmp_path):
-    root = make(tmp_path / "s", [(BCE, range(2), (1.0, 1.0, 1.0), 0), (DICE, [0], (1, 1, 0), 0)])
+    root = write_study(tmp_path / "s", [BCE, DICE])
+    for one, seed, ious in ((BCE, 0, (1, 1, 1)), (BCE, 1, (1, 1, 1)), (DICE, 0, (1, 1, 0))):
+        write_run(root, one, seed, ious)
     study = read_study(root)
-    for file in (root / "runs").glob("*/confusion.npz"):  # no noise by image: known answers
-        with np.load(file) as arrays:
-            kept = dict(arrays)
-        dice = DICE["arm"] in (file.parent / "config.json").read_text()
-        for split in ("test", "dev"):
-            truth = kept[split].sum(2)
-            exact = np.zeros_like(kept[split])
-            for label in range(4):
-                exact[:, label, 0 if dice and label == 2 else label] = truth[:, label]
-            kept[split] = exact
-        np.savez(file, **kept)
     table = tables.more_metrics(study).set_index("arm")
     right, missed = table.loc[BCE["arm"]], table.loc[DICE["arm"]]
     assert right["n"] == 2 and (right.drop(["n", "medium"]) == 1).all()
-    assert np.isnan(right["medium"])  # ring, which is not in test
+    assert np.isnan(right["medium"])  # two classes make no third group
     assert missed["mean class accuracy"] == pytest.approx(2 / 3)
     assert missed["miou foreground"] == pytest.approx(1 / 2)
     assert missed["rare"] == 0 and missed["frequent"] == 1  # bar, disc
@@ -223,7 +247,7 @@ def test_effects_and_noise_of_a_full_product(tmp_path):
     single = found.contrasts[0].difference.miou.estimate
     assert main["estimate"] == pytest.approx(single + inter["estimate"] / 2, abs=1e-9)
     assert found.noise["network"].tolist() == list(base) and (found.noise["detectable"] > 0).all()
-    assert about(lines, "unet-scratch: with 4 seeds per arm, differences between its arms below")
+    assert about(lines, "unet-scratch, 4 seeds per arm: a true difference of ")
 
 
 def test_other_images_or_shapes_are_refused(tmp_path):
@@ -237,6 +261,20 @@ def test_other_images_or_shapes_are_refused(tmp_path):
         answer(read_study(root))
     np.savez(file, **kept | {"test": kept["test"][:, :3, :3]})
     with pytest.raises(ValueError, match=r"must have test confusions \(10, 4, 4\), got"):
+        answer(read_study(root))
+    moved = kept["test"].copy()
+    moved[:, 1, 1], moved[:, 1, 3] = moved[:, 1, 3], moved[:, 1, 1].copy()
+    np.savez(file, **kept | {"test": moved})
+    with pytest.raises(ValueError, match="must have confusions that give its test mIoU"):
+        answer(read_study(root))
+    file.write_bytes(file.read_bytes()[:99])
+    with pytest.raises(ValueError, match="must hold test and test_names, got"):
+        answer(read_study(root))
+    np.savez(file, **kept)
+    stored = json.loads((file.parent / "config.json").read_text())
+    stored["config"]["data"] = "beefbeefbeef"
+    (file.parent / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(ValueError, match="must be of data f00d, got beefbeefbeef"):
         answer(read_study(root))
 
 

@@ -139,6 +139,7 @@ def test_report_from_mlflow_alone_says_the_same(grid, out, tmp_path, capsys, mon
         return [line for line in lines if "code had uncommitted" not in line]
 
     assert numbers(there) == numbers(here)
+    assert f"python runs.py --report --study s --out {tmp_path}" in there
     assert analysis_main(["--study", "none", "--out", str(tmp_path)]) == 2
     assert "study none is not in" in capsys.readouterr().err
     child = next(r for r in all_runs if r.data.tags.get("role") == "final")
@@ -298,7 +299,8 @@ def test_masks_of_0_and_255_are_refused(tmp_path, capsys):
 
 def test_no_study_to_report(out, capsys):
     assert main("--report", "--study", "none", out=out) == 2
-    assert "study none does not exist in" in capsys.readouterr().err
+    assert "study none is not in" in (error := capsys.readouterr().err)
+    assert "got the studies " in error and error.count("\n") == 1
 
 
 def test_silent_tracking_server_is_refused_quickly(tmp_path, data, monkeypatch, capsys):
