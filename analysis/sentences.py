@@ -31,7 +31,7 @@ def between(interval: Interval) -> str:
 
 def sentences(study: Study, answer: Answer) -> list[str]:
     """The answer in a few sentences, each true by itself."""
-    lines = [_setting(study), *_choice(study, answer)]
+    lines = [_setting(study), *_choice(study, answer), *_tally(answer)]
     lines += [contrast_sentence(study, answer, one) for one in answer.contrasts
               if not _never_run(study, one)]
     if skipped := sum(_never_run(study, one) for one in answer.contrasts):
@@ -66,6 +66,17 @@ def _choice(study: Study, answer: Answer) -> list[str]:
     return [f"Chosen on dev alone (highest mean dev mIoU, {dev:.3f}): {answer.chosen}, with test "
             f"mIoU {test:.3f} ({_seeds(len(done))}). Being chosen is no claim that it differs from "
             "the next."]
+
+
+def _tally(answer: Answer) -> list[str]:
+    known = [one for one in answer.contrasts if one.seeds_known]
+    if len(known) < 2:
+        return []
+    counts = {word: sum(one.verdict == word for one in known)
+              for word in ("better", "worse", "equivalent", "cannot be told")}
+    told = counts["better"] + counts["worse"]
+    return [f"Of {len(known)} planned contrasts with an interval, {told} can be told apart, "
+            f"{counts['equivalent']} are equivalent, {counts['cannot be told']} cannot be told."]
 
 
 def _never_run(study: Study, compared: Compared) -> bool:
