@@ -84,8 +84,9 @@ def test_two_arms_alike_are_never_told_apart(tmp_path, number):
         contrast(DICE, BCE), contrast(BCE, DICE, "other")])
     _, found, lines = said(root)
     assert {one.verdict for one in found.contrasts} == {"cannot be told"}
-    assert about(lines, "Of 2 planned") == ("Of 2 planned contrasts with an interval, 0 can be told "
-                                            "apart, 0 are equivalent, 2 cannot be told.")
+    assert about(lines, "Of 2 planned") == (
+        "Of 2 planned contrasts with an interval, 0 can be told apart, 0 are equivalent, 2 cannot "
+        "be told.")
     text = " ".join(line for line in lines if " against " in line)
     assert "the difference cannot be told" in text
     assert not any(word in text for word in CLAIMS)
