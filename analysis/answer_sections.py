@@ -53,6 +53,7 @@ def sections(study: Study, answer: Answer) -> list[Section]:
         Section("Rare and frequent classes", _frequency(study, answer)),
         Section("Effects of network and loss", _effects(answer)),
         Section("What these seeds can tell", _noise(answer)),
+        *([Section("Tuning", _tuning(study))] if study.declaration.get("tunings") else []),
         Section("Confusions", _confusions(study, answer)),
         Section("Convergence", _convergence(study)),
     ]
@@ -73,7 +74,8 @@ def _contrasts(answer: Answer) -> list[Block]:
         f"{_images(answer)}; adjusted within each family (Bonferroni's bounds, Holm's p). Verdicts "
         "are read against the smallest difference of interest, "
         f"{100 * answer.smallest:.3g} points: equivalent means wholly within it. No adjustment "
-        "covers several families, nor tuned arms, which are in no planned contrast."
+        "covers several families. Contrasts of tuned with default arms were declared when the "
+        "tuning was done, before the tuned arms saw the test."
     )
     drawn = render.picture(
         "contrasts", effect_figures.intervals(table, answer.smallest),
@@ -177,6 +179,24 @@ def _noise(answer: Answer) -> list[Block]:
         "it does not cancel in the contrast; over images, of the difference. inf: the images alone "
         "spread too much, or over 1000 seeds.")
     return [grid_or_none(answer.noise, columns, caption)]
+
+
+def _tuning(study: Study) -> list[Block]:
+    columns = {
+        "arm": ("arm", str), "trials": ("trials", str),
+        "default dev": ("default's trial, dev", render.fraction),
+        "dev at selection": ("chosen, dev at selection", render.fraction),
+        "dev again": ("dev, run again", render.fraction), "n": ("n", str),
+        "test": ("test, mean of the seeds", render.fraction),
+        "importances": ("importances", str),
+    }
+    caption = (
+        "Dev mIoU (mean of the last two evaluations) of one trial; of the same settings run again "
+        "with fresh seeds, by which they were chosen among the five best; and test mIoU of the "
+        "arm. The first is the best of many and too high. Test was not used for any choice. "
+        "Importances: share of what the trials' scores vary with (PED-ANOVA), rough for few "
+        "trials.")
+    return [grid(tables.tunings(study), columns, caption)]
 
 
 def _convergence(study: Study) -> list[Block]:

@@ -69,6 +69,7 @@ def _csv(study: Study) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "missing", tables.missing(study)
     yield "history", tables.history(study)
     yield "cost", tables.cost(study)
+    yield "tunings", tables.tunings(study)
     yield "more_metrics", tables.more_metrics(study)
     yield "disagreement", tables.disagreement(study)
     yield "class_frequencies", tables.class_frequencies(study)

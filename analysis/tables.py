@@ -199,6 +199,29 @@ def frequency_groups(study: Study) -> dict[str, list[int]]:
     return terciles(shares, exclude=(0,) if study.data.get("background") else ())
 
 
+def tunings(study: Study) -> pd.DataFrame:
+    """How each tuned arm was chosen, and what became of it.
+
+    Returns: arm, trials (by state), "default dev", "dev at selection", "dev again", n, "test" (mean
+        test mIoU of the finished seeds), importances ("name share, ...").
+    """
+    rows = []
+    for arm, chosen in study.declaration.get("tunings", {}).items():
+        states = chosen.get("states", {})
+        weights = sorted(chosen.get("importances", {}).items(), key=lambda item: -item[1])
+        default = chosen.get("default_dev_miou")
+        again = chosen.get("dev_rerank")
+        done = study.finished(arm)
+        rows.append((
+            arm, ", ".join(f"{n} {state}" for state, n in states.items()),
+            math.nan if default is None else default, chosen["dev_miou"],
+            math.nan if again is None else again, len(done),
+            mean_sd([run.result["test/miou"] for run in done])[0],
+            ", ".join(f"{name.removeprefix('loss.')} {share:.2f}" for name, share in weights)))
+    return pd.DataFrame(rows, columns=["arm", "trials", "default dev", "dev at selection",
+                                       "dev again", "n", "test", "importances"])
+
+
 def more_metrics(study: Study) -> pd.DataFrame:
     """Other readings of the same test confusions, means over an arm's finished seeds.
 

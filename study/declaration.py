@@ -126,9 +126,12 @@ class Study:
         if len(set(arms)) != len(arms):
             raise StudyError(f"arms must have different names, got {', '.join(arms)}")
 
-    def add_cells(self, cells: list[dict]) -> None:
-        """Add tuned cells; one that is there already must be the same."""
-        for values in cells:
+    def add_cells(self, cells: list[tuple[dict, dict]]) -> None:
+        """Add tuned cells with how they were chosen, and their contrasts with the default ones.
+
+        A cell that is there already must be the same.
+        """
+        for values, chosen in cells:
             cell = {"values": values}
             trial = Study(self.path, {**copy.deepcopy(self.declaration), "cells": [cell]})
             trial.fill_ids()
@@ -138,8 +141,14 @@ class Study:
                     f"study {self.name} has {same[0]['arm']} with other tuned values than "
                     "the tuning now holds; use --study NEWNAME for a new study"
                 )
-            if not same:
-                self.cells.append(trial.cells[0])
+            if same:
+                continue
+            self.cells.append(trial.cells[0])
+            tuned = trial.cells[0]["arm"]
+            default = tuned.removesuffix("-tuned")
+            self.declaration.setdefault("tunings", {})[tuned] = chosen
+            self.declaration["contrasts"].append({
+                "name": f"{tuned} minus {default}", "family": "tuning", "a": tuned, "b": default})
 
 
 def declare(

@@ -216,6 +216,15 @@ def tune(session: Session, console) -> int:
                 tuning.take(event, executor)
                 display.show(event)
                 tracking.trial(event.job.path, tuning)
+        again = [job for tuning in tunings if not executor.interrupted
+                 for job in tuning.rerank_jobs(session.place, session.commit)]
+        if again:
+            console.print(f"running the best settings again with fresh seeds: {len(again)} runs")
+            count = Counter(job.config.network for job in again)
+            with Display(console, count, session.n_workers) as display, stop_on_signal(executor):
+                for event in executor.run(again):
+                    display.show(event)
+                    tracking.trial(event.job.path, by_name[event.job.arm.rsplit(" trial ", 1)[0]])
         for tuning in tunings:
             try:
                 result = tuning.finish()
@@ -227,14 +236,18 @@ def tune(session: Session, console) -> int:
                 best = {f"best.{k}": v for k, v in result["params"].items()}
                 tracking.tracker.summarise(
                     tuning.name, {"study": session.study.name, "arm": result["arm"], **best}, {},
-                    {"best/dev_miou": result["dev_miou"]}, result["n_trials"])
+                    {"best/dev_miou": result["dev_miou"],
+                     "best/dev_miou_again": result["dev_rerank"],
+                     **{f"importance/{k}": v for k, v in result["importances"].items()}},
+                    result["n_trials"])
     finally:
         for tuning in tunings:
             tuning.close()
         if behind := tracking.tracker.close():
             console.print(f"MLflow is behind ({behind}); the next --tune sends what is missing",
                           style="yellow")
-    console.print(table(["arm", "trials", "default dev mIoU", "best dev mIoU", "best settings"],
+    console.print(table(["arm", "trials", "default dev mIoU", "chosen: at selection", "run again",
+                         "settings"],
                         rows, "tuning (dev images only)"))
     for line in failed:
         console.print(f"failed: {line}", style="red", markup=False)
@@ -250,4 +263,4 @@ def _tuned_row(result: dict) -> list[str]:
     states = ", ".join(f"{n} {state}" for state, n in result["states"].items())
     default = result["default_dev_miou"]
     return [result["arm"], states, "-" if default is None else f"{default:.3f}",
-            f"{result['dev_miou']:.3f}", params]
+            f"{result['dev_miou']:.3f}", f"{result['dev_rerank']:.3f}", params]

@@ -27,6 +27,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 LAST_EVALUATIONS = 2  # the objective is the mean dev mIoU of this many last evaluations
+N_CANDIDATES, N_RERANK_SEEDS = 5, 2  # the best settings are run again, with seeds of their own
 # Settings from the literature that are tried beside the defaults (science notes: JDT, nnU-Net).
 PUBLISHED: dict[str, list[dict[str, float]]] = {"dice_bce": [{"loss.share": 0.75}]}
 
@@ -61,8 +62,13 @@ def tuning_key(study: Study, cell: Mapping) -> str:
     return study.config(cell, 0).cell_id
 
 
-def tuned_values(out: Path, study: Study, cells: Sequence[Mapping]) -> list[dict[str, object]]:
-    """The values of the tuned cells that belong to default cells.
+KEPT = ("dev_miou", "dev_rerank", "default_dev_miou", "n_trials", "states", "importances")
+
+
+def tuned_values(
+    out: Path, study: Study, cells: Sequence[Mapping]
+) -> list[tuple[dict[str, object], dict[str, object]]]:
+    """The values of the tuned cells that belong to default cells, and how each was chosen.
 
     Raises: TuningError when a tuning is not finished (naming the command) or budgets differ.
     """
@@ -77,7 +83,8 @@ def tuned_values(out: Path, study: Study, cells: Sequence[Mapping]) -> list[dict
             )
         result = json.loads(file.read_text())
         budgets[cell["arm"]] = result["n_trials"]
-        found.append({**values, "tuning": "tuned", **result["params"]})
+        found.append(({**values, "tuning": "tuned", **result["params"]},
+                      {k: result[k] for k in KEPT if k in result}))
     if len(set(budgets.values())) > 1:
         shown = ", ".join(f"{arm} {n}" for arm, n in budgets.items())
         raise TuningError(f"tuned arms must have had equal numbers of trials, got {shown}; "
@@ -167,6 +174,34 @@ class CellTuning:
             self.trials[config.run_id] = trial
             yield Job(config, f"{self.name} trial {trial.number}", run_dir.path, commit)
 
+    def candidates(self) -> list[FrozenTrial]:
+        """The completed trials with the highest objective, each setting once, best first."""
+        done = self.optuna.get_trials(states=(TrialState.COMPLETE,))
+        unique: dict[str, FrozenTrial] = {}
+        for trial in sorted(done, key=lambda trial: -trial.value):  # of equals the first
+            unique.setdefault(json.dumps(trial.params, sort_keys=True), trial)
+        return list(unique.values())[:N_CANDIDATES]
+
+    def rerank_runs(self, trial: FrozenTrial) -> list[tuple[RunConfig, RunDir]]:
+        """The runs that look at a candidate again, with seeds no trial has seen."""
+        cell = {"values": {**self.cell["values"], "tuning": "tuned", **trial.params}}
+        first = SEED_RANGES["rerank"].start
+        configs = [self.study.config(cell, first + i, role="rerank")
+                   for i in range(N_RERANK_SEEDS)]
+        return [(config, RunDir(self.runs / config.run_id)) for config in configs]
+
+    def rerank_jobs(
+        self, prepare: Callable[[RunConfig], RunConfig], commit: str
+    ) -> Iterator[Job]:
+        """The candidates' runs that are missing; nothing before the trials are done."""
+        if self.n_left() or self.trials:
+            return
+        for trial in self.candidates():
+            for config, run_dir in self.rerank_runs(trial):
+                if run_dir.state() != "finished":
+                    name = f"{self.name} trial {trial.number} again"
+                    yield Job(prepare(config), name, run_dir.path, commit)
+
     def take(self, event: Event, executor: LocalExecutor) -> None:
         """Report an epoch to the pruner, or close the trial when its run ended."""
         run_id = event.job.config.run_id
@@ -196,8 +231,10 @@ class CellTuning:
                 trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
 
     def finish(self) -> dict | None:
-        """Write the result when the budget is spent; None when it is not.
+        """Write the result when the budget is spent and the candidates are re-run; else None.
 
+        Chosen is the candidate with the highest mean over its re-runs: the value at selection is
+        the best of many and too high (the winner's curse), that of the re-runs is not.
         Raises: TuningError when no trial was completed.
         """
         if self.n_left() or self.trials:
@@ -207,15 +244,37 @@ class CellTuning:
         done = self.optuna.get_trials(states=(TrialState.COMPLETE,))
         if not done:
             raise TuningError(f"{self.name}: no trial was completed, got {counts}")
-        best = self.optuna.best_trial
+        again = {}
+        for trial in self.candidates():
+            runs = [run_dir for _, run_dir in self.rerank_runs(trial)]
+            if any(run_dir.state() not in TERMINAL for run_dir in runs):
+                return None
+            values = [objective(run_dir) for run_dir in runs if run_dir.state() == "finished"]
+            if len(values) == N_RERANK_SEEDS:
+                again[trial.number] = float(np.mean(values))
+        if not again:
+            raise TuningError(f"{self.name}: no candidate finished its re-runs")
+        best = self.optuna.trials[max(again, key=again.get)]
         default = [t.value for t in done if t.params == self.default]
         result = {
             "key": self.key, "arm": self.cell["arm"], "params": best.params,
-            "dev_miou": best.value, "default_dev_miou": default[0] if default else None,
+            "dev_miou": best.value, "dev_rerank": again[best.number],
+            "candidates": {str(number): value for number, value in again.items()},
+            "importances": self._importances(), "default_dev_miou": default[0] if default else None,
             "trial": best.number, "n_trials": self._spent(), "states": counts,
         }
         write_json(self.result, result)
         return result
+
+
+    def _importances(self) -> dict[str, float]:
+        """PED-ANOVA importances of what was searched; {} where they cannot be had."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that they are rough for few trials is said
+                return optuna.importance.get_param_importances(self.optuna)
+        except (RuntimeError, ValueError):  # too few trials, or all alike
+            return {}
 
 
 def objective(run_dir: RunDir) -> float:

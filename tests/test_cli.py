@@ -161,9 +161,16 @@ def test_tuning_end_to_end(grid, out, data, capsys):
     client, all_runs = mlflow_runs(out, "s")
     trials = [r for r in all_runs if r.data.tags.get("role") == "trial"]
     assert len(trials) == 3 and {r.data.tags["state"] for r in trials} <= {"finished", "pruned"}
-    assert all("test/miou" not in r.data.metrics for r in trials)
+    again = [r for r in all_runs if r.data.tags.get("role") == "rerank"]
+    n_done = sum(r.data.tags["state"] == "finished" for r in trials)
+    assert len(again) == 2 * n_done and len({r.data.params["seed"] for r in again}) == 2
+    assert all("test/miou" not in r.data.metrics for r in trials + again)
     result = json.loads(next((out / "tuning").glob("*.json")).read_text())
     assert result["n_trials"] == 3 and result["default_dev_miou"] is not None
+    assert result["dev_rerank"] == max(result["candidates"].values())
+    parent = next(r for r in all_runs if r.data.tags.get("kind") == "parent"
+                  and "best/dev_miou_again" in r.data.metrics)
+    assert parent.data.metrics["best/dev_miou_again"] == pytest.approx(result["dev_rerank"])
     assert main("--grid", *tuned, out=out, data=data) == 0
     declared = json.loads((grid / "study.json").read_text())["cells"]
     cell = next(c for c in declared if c["arm"] == "unet-w4-scratch-dice_bce-tuned")
@@ -173,6 +180,10 @@ def test_tuning_end_to_end(grid, out, data, capsys):
              and r.data.tags.get("role") == "final"]
     assert len(final) == 1
     assert float(final[0].data.params["loss.share"]) == result["params"]["loss.share"]
+    assert main("--report", "--study", "s", out=out) == 0
+    page = (grid / "report/report.md").read_text()
+    assert "unet-w4-scratch-dice_bce-tuned against unet-w4-scratch-dice_bce: " in page
+    assert f"| {result['dev_miou']:.3f} | {result['dev_rerank']:.3f} | 1 |" in page
 
 
 def test_a_failed_run_shows_and_the_grid_goes_on(out, data, monkeypatch, capsys):
