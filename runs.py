@@ -134,8 +134,8 @@ def print_summary(session: Session, console, failed: dict[str, str]) -> None:
         console.print(f"failed: {name}: {reason}", style="red", markup=False)
     out = "" if session.args.out == "outputs" else f" --out {session.args.out}"
     port = "" if session.args.out == "outputs" else f" OUT={session.args.out}"
-    console.print(f"next: python runs.py --report --study {session.study.name}{out}   "
-                  f"make ui{port}", markup=False)
+    console.print(f"next: python runs.py --report --study {session.study.name}{out}\n"
+                  f"      make ui{port}", markup=False)
 
 
 def check(args: argparse.Namespace, console) -> int:

@@ -180,8 +180,10 @@ def plan(session: Session, console) -> int:
     console.print(f"data {data['name']}: {sizes} images, {len(data['classes'])} classes")
     for note in data["notes"]:
         console.print(f"note: {note}", markup=False)
+    rounds = -(-n_missing // session.n_workers)  # equal runs fill whole rounds
+    forecast_s = total_s / max(1, n_missing) * rounds
     console.print(
-        f"forecast: {n_missing} runs, about {clock(total_s / session.n_workers)} with "
+        f"forecast: {n_missing} run{'' if n_missing == 1 else 's'}, about {clock(forecast_s)} with "
         f"{session.n_workers} at once (from timed steps), {total_mb / 1e3:.1f} GB on disk"
     )
     return 0

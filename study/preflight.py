@@ -124,6 +124,11 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
         how = "whole groups" if folder.groups else "a label-stratified draw"
         notes.append(f"dev is cut from train.txt by {how}, split_seed {recipe['split_seed']}")
     notes += _findings(splits)
+    if not (folder.root / "classes.txt").exists() and folder.name not in ("voc2007", "voc2012"):
+        notes.append("no classes.txt: VOC's 21 class names are used")
+    if folder.groups is None and folder.dev is None and folder.name not in ("voc2007", "voc2012"):
+        notes.append("no groups.txt: if the images are frames of videos, neighbours may be in fit "
+                     "and dev")
     best = int(ious.argmax())
     return {
         "name": folder.name, "path": str(folder.root.resolve()), "fingerprint": store.fingerprint,

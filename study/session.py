@@ -82,7 +82,7 @@ class Session:
     def place(self, config: RunConfig) -> RunConfig:
         """The same run, told where it works."""
         threads = max(1, n_cores() // self.n_workers)
-        weights = self.weights_paths[config.encoder] if config.weights else ""
+        weights = self.weights_paths.get(config.encoder, "")  # none yet while planning
         return replace(config, **{
             "device": self.device, "threads": threads, "store": self.store_path,
             "weights_path": weights, **self.environment,

@@ -109,7 +109,7 @@ BAD_FOLDERS = {
     "folder of images missing": (lambda root: shutil.rmtree(root / "JPEGImages"),
                                  "16 of 16 missing: train_00.jpg, train_01.jpg, train_02.jpg"),
     "list missing": (remove("ImageSets/Segmentation/train.txt"),
-                     "must hold train.txt and val.txt (and test.txt where there is one), got test"),
+                     "must hold train.txt with val.txt, test.txt or both, got test"),
     "a folder instead of an image": (unreadable, "1 of 16 missing: train_01.jpg"),
     "two files of one name": (second_file, "must hold one file a name, got val_00.jpg, val_00.png"),
     "mask of another size": (mask(lambda m: m[:8, :8]),
@@ -229,7 +229,7 @@ def test_the_process_exits_with_2_and_one_line(folder, tmp_path):
 
 def test_no_such_folder(tmp_path, capfd):
     error = refused(["--grid", "--data", tmp_path / "nowhere", "--out", tmp_path / "out"], capfd)
-    assert f"must be an existing folder in the VOC layout, got {tmp_path / 'nowhere'}" in error
+    assert f"or an existing folder in the VOC layout, got {tmp_path / 'nowhere'}" in error
     assert not (tmp_path / "out").exists()
 
 

@@ -240,7 +240,7 @@ def test_stop_and_continue(out, data, number, capfd):
 
 
 @pytest.mark.parametrize("words, message", [
-    (["--data", "nowhere"], "data must be an existing folder"),
+    (["--data", "nowhere"], "or an existing folder"),
     (["--matrix", "defualt"], "'defualt' is unknown; did you mean default?"),
     (["--set", "epoch=3"], "'epoch' is unknown; did you mean epochs?"),
     (["--set", "epochs"], "--set must look like name=value, got 'epochs'"),
@@ -279,8 +279,13 @@ def test_the_nine_arms_on_the_embedded_data(tmp_path, monkeypatch, capsys):
     torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), weights)
     words = ["--grid", "--seeds", "1", "--out", str(tmp_path / "out"), "--pretrained", str(weights),
              *flags(epochs=1)]
-    assert runs.main(words) == 0
+    assert runs.main(["--plan", *words[1:]]) == 0
     text = capsys.readouterr().out
+    assert text.count("new x1") == 9 and "forecast: 9 runs" in text
+    assert runs.main(words) == 0
+    assert runs.main(["--plan", *words[1:]]) == 0
+    text = capsys.readouterr().out
+    assert text.count("finished x1") == 9
     assert "9 of 9 chosen runs to do" in text and "floor: predicting background" in text
     declared = json.loads((tmp_path / "out/default-shapes/study.json").read_text())
     assert len(declared["cells"]) == 9 and len(declared["contrasts"]) == 12

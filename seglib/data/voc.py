@@ -143,13 +143,14 @@ def open_folder(root: Path, *, name: str | None = None) -> Folder:
     """
     root = Path(root)
     if not root.is_dir():
-        raise DataError(f"data must be an existing folder in the VOC layout, got {root}")
+        raise DataError("data must be shapes, voc, voc2007, voc2012 or an existing folder in the "
+                        f"VOC layout, got {root}")
     lists_dir = root / "ImageSets" / "Segmentation"
     found = {path.stem: path for path in lists_dir.glob("*.txt")}
     lists = {key: _read_list(found[key]) for key in ("train", "val", "test") if key in found}
     if "train" not in lists or len(lists) < 2:
         raise DataError(
-            f"{lists_dir} must hold train.txt and val.txt (and test.txt where there is one), "
+            f"{lists_dir} must hold train.txt with val.txt, test.txt or both, "
             f"got {', '.join(sorted(found)) or 'nothing'}"
         )
     test = lists.get("test", lists.get("val", ()))
