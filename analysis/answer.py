@@ -47,10 +47,6 @@ class Compared:
         """Whether the noise between seeds is known, so that there is an interval."""
         return self.miou is not None and math.isfinite(float(self.miou.low))
 
-    @property
-    def name(self) -> str:
-        return f"{self.a} minus {self.b}"
-
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -71,7 +67,6 @@ class _Scores:
     """Counts of all finished runs on the test images, resampled once, the same way for all arms."""
 
     def __init__(self, study: Study, groups: Mapping[str, Sequence[int]], n_boot: int, seed: int):
-        self.study = study
         self.arms = [cell.arm for cell in study.cells if study.finished(cell.arm)]
         self.networks = [cell.network for cell in study.cells if cell.arm in set(self.arms)]
         runs = {arm: study.finished(arm) for arm in self.arms}

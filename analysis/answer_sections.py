@@ -127,14 +127,10 @@ def _frequency(study: Study, answer: Answer) -> list[Block]:
         return [Text("Groups need at least 3 classes that are in fit and in test, background "
                      "apart."), drawn]
     named = "; ".join(f"{name}: {', '.join(answer.terciles[name]) or 'none'}" for name in TERCILES)
-    wide = groups.pivot(index=["a", "b"], columns="group", values="estimate").reset_index()
-    low = groups.pivot(index=["a", "b"], columns="group", values="low").reset_index()
-    high = groups.pivot(index=["a", "b"], columns="group", values="high").reset_index()
-    for name in TERCILES:
-        wide[name] = [
-            _points(e) + (f" ({_points(x)} to {_points(y)})" if x == x else "")
-            for e, x, y in zip(wide[name], low[name], high[name], strict=True)]
-    wide = wide.merge(slopes[["a", "b", "slope", "lowest", "highest"]], on=["a", "b"])
+    text = [_points(e) + (f" ({_points(x)} to {_points(y)})" if x == x else "")
+            for e, x, y in groups[["estimate", "low", "high"]].itertuples(index=False)]
+    wide = groups.assign(text=text).pivot(index=["a", "b"], columns="group", values="text")
+    wide = wide.reset_index().merge(slopes[["a", "b", "slope", "lowest", "highest"]], on=["a", "b"])
     wide["range"] = [f"{_points(x)} to {_points(y)}" if x == x else "–"
                      for x, y in zip(wide["lowest"], wide["highest"], strict=True)]
     columns = {"a": ("a", str), "b": ("minus b", str),

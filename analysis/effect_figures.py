@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures import COLOURS, GREY, PALE, _message, _quiet, legend, plain
+from analysis.figures import COLOURS, GREY, PALE, _message, _quiet, label_map, legend, plain
 
 MARKS = {"better": COLOURS[0], "worse": COLOURS[1], "equivalent": COLOURS[2]}  # else grey
 
@@ -76,14 +76,8 @@ def class_differences(classes: pd.DataFrame) -> Figure:
         axes.text(column, row, f"{value:+.1f}" + ("*" if told[row, column] else ""), ha="center",
                   va="center", fontsize=6.5, color="white" if strong else "black",
                   fontweight="bold" if told[row, column] else "normal")
-    axes.set_xticks(range(len(names)), map(plain, names), rotation=45, ha="right",
-                    rotation_mode="anchor")
-    axes.set_yticks(range(len(pairs)), [plain(f"{a}\nminus {b}") for a, b in pairs])
-    axes.tick_params(labelsize=7, length=0)
-    axes.spines[:].set_visible(False)
-    bar = figure.colorbar(ScalarMappable(scale, image.cmap), ax=axes, pad=0.01, fraction=0.03)
-    bar.set_label("points of test IoU", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    label_map(axes, ScalarMappable(scale, image.cmap), [f"{a}\nminus {b}" for a, b in pairs], names,
+              "points of test IoU", 7)
     return figure
 
 

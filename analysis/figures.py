@@ -152,16 +152,25 @@ def per_class_map(per_class: pd.DataFrame, n_finished: Mapping[str, int]) -> Fig
         name if in_test else f"{name} (not in test)"
         for name, in_test in zip(per_class["class"], per_class["in_test"], strict=True)
     ]
-    axes.set_xticks(
-        range(len(names)), map(plain, names), rotation=45, ha="right", rotation_mode="anchor"
-    )
-    axes.set_yticks(range(len(values)), [plain(f"{arm} (n={n})") for arm, n in n_finished.items()])
-    axes.tick_params(labelsize=8, length=0)
-    axes.spines[:].set_visible(False)
-    bar = figure.colorbar(ScalarMappable(scale, image.cmap), ax=axes, pad=0.01, fraction=0.03)
-    bar.set_label("mean test IoU", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    arms = [f"{arm} (n={n})" for arm, n in n_finished.items()]
+    label_map(axes, ScalarMappable(scale, image.cmap), arms, names, "mean test IoU", 8)
     return figure
+
+
+def label_map(
+    axes: Axes, scale: ScalarMappable, rows: Sequence[str], columns: Sequence[str], meaning: str,
+    size: float,
+) -> None:
+    """Names of rows and columns and the colour bar of a heat map; `size` of the names, points."""
+    axes.set_xticks(
+        range(len(columns)), map(plain, columns), rotation=45, ha="right", rotation_mode="anchor"
+    )
+    axes.set_yticks(range(len(rows)), map(plain, rows))
+    axes.tick_params(labelsize=size, length=0)
+    axes.spines[:].set_visible(False)
+    bar = axes.figure.colorbar(scale, ax=axes, pad=0.01, fraction=0.03)
+    bar.set_label(meaning, fontsize=8)
+    bar.ax.tick_params(labelsize=7)
 
 
 def class_frequencies(table: pd.DataFrame, split: str = "fit") -> Figure:

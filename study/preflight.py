@@ -79,8 +79,9 @@ def inspect_data(store: Store, folder: Folder, recipe: Mapping[str, object]) -> 
     """
     splits = open_splits(store, recipe)
     odd, facts = suspicious(splits), describe_data(store, folder, recipe)
+    shown_whole = _findings(splits)
     facts |= {
-        "notes": [note for note in facts["notes"] if note not in _findings(splits)],
+        "notes": [note for note in facts["notes"] if note not in shown_whole],
         "suspicious": odd, "duplicates": copies(splits),
         "size_px": {name: [*split.sizes.min(0).tolist(), *split.sizes.max(0).tolist()]
                     for name, split in splits.items()},
@@ -124,9 +125,10 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
         how = "whole groups" if folder.groups else "a label-stratified draw"
         notes.append(f"dev is cut from train.txt by {how}, split_seed {recipe['split_seed']}")
     notes += _findings(splits)
-    if not (folder.root / "classes.txt").exists() and folder.name not in ("voc2007", "voc2012"):
+    own = folder.name not in ("voc2007", "voc2012")
+    if own and not (folder.root / "classes.txt").exists():
         notes.append("no classes.txt: VOC's 21 class names are used")
-    if folder.groups is None and folder.dev is None and folder.name not in ("voc2007", "voc2012"):
+    if own and folder.groups is None and folder.dev is None:
         notes.append("no groups.txt: if the images are frames of videos, neighbours may be in fit "
                      "and dev")
     best = int(ious.argmax())

@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -62,6 +62,23 @@ def connect(uri: str):
         with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
     return client
+
+
+def all_runs(client, experiment_id: str, **options) -> Iterator:
+    """Every run of an experiment, page by page."""
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], max_results=1000, page_token=token, **options)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def local_folder(artifact_uri: str) -> Path | None:
+    """Where artifacts lie beside a local database; None where a server has them."""
+    url = urlparse(artifact_uri)
+    return Path(unquote(url.path)) if url.scheme in ("", "file") else None
 
 
 @contextlib.contextmanager
@@ -213,15 +230,9 @@ class Tracker:
                             ("mlflow.experimentKind", "custom_model_development")):
             if value:
                 client.set_experiment_tag(self._experiment_id, name, value)
-        token = None
-        while True:
-            page = client.search_runs([self._experiment_id], max_results=1000, page_token=token)
-            for run in page:
-                if "run_key" in run.data.tags:
-                    self._runs[run.data.tags["run_key"]] = run.info.run_id
-            token = page.token
-            if not token:
-                break
+        for run in all_runs(client, self._experiment_id):
+            if "run_key" in run.data.tags:
+                self._runs[run.data.tags["run_key"]] = run.info.run_id
         self._client = client
 
     def _run(self, key: str, name: str, tags: Mapping[str, str], start: float) -> tuple[str, bool]:
@@ -351,9 +362,9 @@ class Tracker:
         """Store a file as an artifact: a hard link beside a local database, else an upload."""
         if not path.exists():
             return
-        url = urlparse(artifact_uri)
-        if url.scheme in ("", "file"):
-            target = Path(unquote(url.path)) / path.name
+        folder = local_folder(artifact_uri)
+        if folder is not None:
+            target = folder / path.name
             if target.exists():
                 if target.samefile(path) or target.stat().st_size == path.stat().st_size:
                     return

@@ -7,11 +7,18 @@ client comes from `study.tracking`: nothing here imports mlflow.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
-from study.tracking import Tracker, TrackingError, connect, probe, shown
+from study.tracking import (
+    Tracker,
+    TrackingError,
+    all_runs,
+    connect,
+    local_folder,
+    probe,
+    shown,
+)
 
 RUN_FILES = ("config.json", "journal.jsonl", "confusion.npz", "panel.npz")
 DELETED = 2  # mlflow.entities.ViewType.DELETED_ONLY
@@ -28,7 +35,7 @@ def fetch(
     probe(uri)
     client = connect(uri)
     experiment = client.get_experiment_by_name(name)
-    runs = list(_runs(client, experiment.experiment_id)) if experiment else []
+    runs = list(all_runs(client, experiment.experiment_id)) if experiment else []
     studies = [run for run in runs if run.data.tags.get("kind") == "study"]
     if not studies:
         names = sorted(one.name for one in client.search_experiments() if one.name != "Default")
@@ -69,7 +76,7 @@ def deleted(uri: str, name: str, uuid: str) -> list[str]:
         return []
 
     def ids(**options) -> set[str]:
-        found = _runs(client, experiment.experiment_id, **options)
+        found = all_runs(client, experiment.experiment_id, **options)
         return {run.data.tags["run_id"] for run in found if run.data.tags.get("role") == "final"
                 and run.data.tags.get("study_uuid") == uuid and "run_id" in run.data.tags}
 
@@ -87,29 +94,18 @@ def publish(uri: str, name: str, uuid: str, report: Path) -> str:
     return tracker.close()
 
 
-def _runs(client, experiment_id: str, **options) -> Iterator:
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], max_results=1000, page_token=token, **options)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
 def _copy(client, run, names: tuple[str, ...], folder: Path) -> None:
     """A run's artifacts, those that are there."""
     folder.mkdir(parents=True, exist_ok=True)
-    url = urlparse(run.info.artifact_uri)
-    if url.scheme in ("", "file"):  # beside a local database: much faster than through the client
-        if not Path(unquote(url.path)).is_dir():
-            raise TrackingError(f"artifacts of {run.info.run_name} must be at {url.path}, got no "
+    place = local_folder(run.info.artifact_uri)
+    if place is not None:  # much faster than through the client
+        if not place.is_dir():
+            raise TrackingError(f"artifacts of {run.info.run_name} must be at {place}, got no "
                                 "such folder on this machine; copy the artifacts too, or use a "
                                 "tracking server that serves them")
         for name in names:
-            source = Path(unquote(url.path)) / name
-            if source.is_file():
-                shutil.copy(source, folder / name)
+            if (place / name).is_file():
+                shutil.copy(place / name, folder / name)
         return
     there = {item.path for item in client.list_artifacts(run.info.run_id)}
     for name in names:

@@ -266,7 +266,6 @@ class CellTuning:
         write_json(self.result, result)
         return result
 
-
     def _importances(self) -> dict[str, float]:
         """PED-ANOVA importances of what was searched; {} where they cannot be had."""
         try:
