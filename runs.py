@@ -64,6 +64,18 @@ MATRICES = {
             Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}),
         ),
     ),
+    # Is FocalTversky worse, or only untuned? Needs --tune first, with the same flags.
+    "tuned": Matrix(
+        axes={"model": ("unet",), "init": ("scratch",),
+              "loss": ("bce", "dice_bce", "focal_tversky", "focal_tversky_bce"),
+              "tuning": ("default", "tuned")},
+        baseline=BASELINE,
+        contrasts=(
+            Contrast("loss", {"loss": "dice_bce"}, {"loss": "bce"}),
+            Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}),
+            Contrast("loss", {"loss": "focal_tversky_bce"}, {"loss": "bce"}),
+        ),
+    ),
     # Why FocalTversky failed: from how it is commonly written on, one change a rung.
     "focal-tversky": ladder(
         {**UNET, "loss": "focal_tversky"},

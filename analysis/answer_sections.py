@@ -74,8 +74,8 @@ def _contrasts(answer: Answer) -> list[Block]:
         f"{_images(answer)}; adjusted within each family (Bonferroni's bounds, Holm's p). Verdicts "
         "are read against the smallest difference of interest, "
         f"{100 * answer.smallest:.3g} points: equivalent means wholly within it. No adjustment "
-        "covers several families. Contrasts of tuned with default arms were declared when the "
-        "tuning was done, before the tuned arms saw the test."
+        "covers several families. Contrasts with tuned arms were declared when the tuning was "
+        "done, before the tuned arms saw the test."
     )
     drawn = render.picture(
         "contrasts", effect_figures.intervals(table, answer.smallest),
@@ -178,21 +178,36 @@ def _noise(answer: Answer) -> list[Block]:
 
 
 def _tuning(study: Study) -> list[Block]:
+    table = tables.tunings(study)
     columns = {
-        "arm": ("arm", str), "trials": ("trials", str),
+        "arm": ("arm", str), "trials": ("trials", str), "epochs": ("epochs of trials", str),
         "default dev": ("default's trial, dev", render.fraction),
         "dev at selection": ("chosen, dev at selection", render.fraction),
-        "dev again": ("dev, run again", render.fraction), "n": ("n", str),
-        "test": ("test, mean of the seeds", render.fraction),
-        "importances": ("importances", str),
+        "dev again": ("dev, run again", render.fraction),
+        "random again": ("random search, run again", render.fraction), "n": ("n", str),
+        "default test": ("default arm, test", render.fraction),
+        "test": ("tuned arm, test", render.fraction), "importances": ("importances", str),
     }
+    control = ("Random search had the same budget and the same way of choosing: it is what the "
+               "sampler has to beat. ")
+    if table["random again"].isna().all():
+        control = ("No random search of the same budget was run as a control (--tune --set "
+                   "tune.sampler=random). ")
+        del columns["random again"]
+    tunings = list(study.declaration["tunings"].values())
+    what = {"miou": "mIoU", "rare": "mean IoU of the rarest third of the classes"}[
+        tunings[0].get("objective", "miou")]
+    how = ", ".join(dict.fromkeys(
+        f"{one['sampler']} with {one['pruner']} pruning" for one in tunings if "sampler" in one))
     caption = (
-        "Dev mIoU (mean of the last two evaluations) of one trial; of the same settings run again "
-        "with fresh seeds, by which they were chosen among the five best; and test mIoU of the "
-        "arm. The first is the best of many and too high. Test was not used for any choice. "
-        "Importances: share of what the trials' scores vary with (PED-ANOVA), rough for few "
+        f"On dev: {what} (mean of the last two evaluations) of one trial; of the same settings run "
+        "again with fresh seeds, by which they were chosen among the five best; then test mIoU of "
+        "both arms, means of their seeds. The value at selection is the best of many and too high. "
+        f"Test was not used for any choice. {control}"
+        + (f"Searched by {how}; trials as begun, the defaults first. " if how else "")
+        + "Importances: share of what the trials' scores vary with (PED-ANOVA), rough for few "
         "trials.")
-    return [grid(tables.tunings(study), columns, caption)]
+    return [grid(table, columns, caption)]
 
 
 def _convergence(study: Study) -> list[Block]:

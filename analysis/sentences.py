@@ -38,6 +38,7 @@ def sentences(study: Study, answer: Answer) -> list[str]:
         arms = [cell.arm for cell in study.cells if not study.runs_of(cell.arm)]
         lines.append(f"Planned contrasts not compared because an arm was not run: {skipped} of "
                      f"{len(answer.contrasts)} (not run: {', '.join(arms)}).")
+    lines += tuned_sentences(study, answer)
     lines += [text for one in answer.contrasts if (text := trade_sentence(one))]
     lines += _noise(answer)
     lines += _gaps(study)
@@ -125,6 +126,33 @@ def contrast_sentence(study: Study, answer: Answer, compared: Compared) -> str:
         "equivalent": f"{a} and {b} are equivalent within {d} points: {facts}.",
         "cannot be told": f"{a} against {b}: the difference cannot be told, {facts}.",
     }[compared.verdict] + _class_claims(study, compared)
+
+
+def tuned_sentences(study: Study, answer: Answer) -> list[str]:
+    """Worse, or only untuned: a planned contrast beside the same one between the tuned sisters.
+
+    Two verdicts side by side; that they differ is not claimed.
+    """
+    sister = {cell["default"]: cell["arm"] for cell in study.declaration["cells"]
+              if "default" in cell}
+    known = {(one.a, one.b): one for one in answer.contrasts if one.seeds_known}
+    lines = []
+    for (a, b), untuned in known.items():
+        tuned = known.get((sister.get(a), sister.get(b)))
+        if tuned is None:
+            continue
+        epochs = study.declaration["tunings"][tuned.a]["budget_epochs"]
+        parts = []
+        for when, one in (("at the default settings", untuned), ("with both tuned", tuned)):
+            said = {
+                "better": "scores higher", "worse": "scores lower",
+                "equivalent": f"is equivalent within {POINTS * answer.smallest:.3g} points",
+                "cannot be told": "cannot be told apart"}[one.verdict]
+            parts.append(f"{when} it {said} ({points(float(one.difference.miou.estimate))} points, "
+                         f"{between(one.miou)})")
+        lines.append(f"Worse, or only untuned? {a} against {b}: {'; '.join(parts)}. Each was given "
+                     f"{epochs} epochs of trials.")
+    return lines
 
 
 def _weights(study: Study, compared: Compared) -> str:

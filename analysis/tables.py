@@ -202,24 +202,28 @@ def frequency_groups(study: Study) -> dict[str, list[int]]:
 def tunings(study: Study) -> pd.DataFrame:
     """How each tuned arm was chosen, and what became of it.
 
-    Returns: arm, trials (by state), "default dev", "dev at selection", "dev again", n, "test" (mean
-        test mIoU of the finished seeds), importances ("name share, ...").
+    Returns: arm, trials (by state), epochs (trained, of the budget), "default dev", "dev at
+        selection", "dev again", "random again" (the same for random search of the same budget,
+        where it was run), n, "default test" and "test" (mean test mIoU of the finished seeds of
+        the default arm and of this one), importances ("name share, ...").
     """
     rows = []
+    defaults = {cell["arm"]: cell.get("default") for cell in study.declaration["cells"]}
     for arm, chosen in study.declaration.get("tunings", {}).items():
-        states = chosen.get("states", {})
         weights = sorted(chosen.get("importances", {}).items(), key=lambda item: -item[1])
-        default = chosen.get("default_dev_miou")
-        again = chosen.get("dev_rerank")
-        done = study.finished(arm)
+        dev = [math.nan if value is None else value for value in (
+            chosen.get("default_dev"), chosen.get("dev_selected"), chosen.get("dev_rerank"),
+            chosen.get("control", {}).get("dev_rerank"))]
+        tests = [[run.result["test/miou"] for run in runs] for runs in (
+            study.finished(defaults[arm]) if defaults.get(arm) else (), study.finished(arm))]
         rows.append((
-            arm, ", ".join(f"{n} {state}" for state, n in states.items()),
-            math.nan if default is None else default, chosen["dev_miou"],
-            math.nan if again is None else again, len(done),
-            mean_sd([run.result["test/miou"] for run in done])[0],
+            arm, ", ".join(f"{n} {state}" for state, n in chosen.get("trials", {}).items()),
+            f"{chosen.get('epochs', '?')} of {chosen.get('budget_epochs', '?')}", *dev,
+            len(tests[1]), *(mean_sd(values)[0] for values in tests),
             ", ".join(f"{name.removeprefix('loss.')} {share:.2f}" for name, share in weights)))
-    return pd.DataFrame(rows, columns=["arm", "trials", "default dev", "dev at selection",
-                                       "dev again", "n", "test", "importances"])
+    return pd.DataFrame(rows, columns=[
+        "arm", "trials", "epochs", "default dev", "dev at selection", "dev again", "random again",
+        "n", "default test", "test", "importances"])
 
 
 def more_metrics(study: Study) -> pd.DataFrame:

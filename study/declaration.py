@@ -115,40 +115,51 @@ class Study:
             if twin is not cell:
                 raise StudyError(f"cells {twin['values']} and {values} are the same run: what "
                                  "differs does not apply to that model or loss")
-            rest = values.get("label") or values["loss"]
-            extra = [f"{k}={v}" for k, v in values.items() if k not in (*AXES, "label")]
+            usual = f"{config.network}-{values.get('label') or values['loss']}"
             if values["tuning"] == "tuned":
-                rest, extra = f"{rest}-tuned", []
-            elif "label" in values:
-                extra = []
-            cell["arm"] = "-".join([config.network, rest, *extra])
+                cell["arm"] = f"{cell.get('default', usual)}-tuned"
+                continue
+            extra = [f"{k}={v}" for k, v in values.items() if k not in (*AXES, "label")]
+            cell["arm"] = "-".join([usual, *([] if "label" in values else extra)])
         arms = [cell["arm"] for cell in self.cells]
         if len(set(arms)) != len(arms):
             raise StudyError(f"arms must have different names, got {', '.join(arms)}")
 
-    def add_cells(self, cells: list[tuple[dict, dict]]) -> None:
-        """Add tuned cells with how they were chosen, and their contrasts with the default ones.
+    def add_cells(self, cells: Mapping[str, tuple[dict, dict]]) -> None:
+        """Add the tuned sisters of default arms, with how they were chosen.
 
-        A cell that is there already must be the same.
+        Their contrasts: each with its default arm, and those planned between default arms once
+        more between their tuned sisters. A cell that is there already must be the same.
+
+        Args:
+            cells: default arm -> the tuned cell's values, and how they were found.
         """
-        for values, chosen in cells:
-            cell = {"values": values}
+        for default, (values, chosen) in cells.items():
+            cell = {"values": values, "default": default}
             trial = Study(self.path, {**copy.deepcopy(self.declaration), "cells": [cell]})
             trial.fill_ids()
-            same = [c for c in self.cells if c["arm"] == trial.cells[0]["arm"]]
+            tuned = trial.cells[0]["arm"]
+            same = [c for c in self.cells if c["arm"] == tuned]
             if same and same[0]["values"] != values:
                 raise StudyError(
-                    f"study {self.name} has {same[0]['arm']} with other tuned values than "
+                    f"study {self.name} has {tuned} with other tuned values than "
                     "the tuning now holds; use --study NEWNAME for a new study"
                 )
+            self.declaration.setdefault("tunings", {})[tuned] = chosen
             if same:
                 continue
             self.cells.append(trial.cells[0])
-            tuned = trial.cells[0]["arm"]
-            default = tuned.removesuffix("-tuned")
-            self.declaration.setdefault("tunings", {})[tuned] = chosen
-            self.declaration["contrasts"].append({
-                "name": f"{tuned} minus {default}", "family": "tuning", "a": tuned, "b": default})
+            self._add_contrast("tuning", tuned, default)
+        arms = {cell["arm"] for cell in self.cells}
+        for contrast in list(self.declaration["contrasts"]):
+            pair = [f"{contrast[side]}-tuned" for side in "ab"]
+            if set(pair) <= arms:
+                self._add_contrast(f"{contrast['family']}, tuned", *pair)
+
+    def _add_contrast(self, family: str, a: str, b: str) -> None:
+        contrast = {"name": f"{a} minus {b}", "family": family, "a": a, "b": b}
+        if contrast not in self.declaration["contrasts"]:
+            self.declaration["contrasts"].append(contrast)
 
 
 def declare(

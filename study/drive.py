@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from study.executor import Job, LocalExecutor
 from study.preflight import check_room, measure_run, write_panel
 from study.rundir import RunDir
 from study.session import Session, add_tuned_cells, command
-from study.tracking import Tracker, tracking_uri
+from study.tracking import Tracker, one_line, tracking_uri
 
 if TYPE_CHECKING:
     from study.tuning import CellTuning
@@ -191,78 +191,132 @@ def plan(session: Session, console) -> int:
 
 def tune(session: Session, console) -> int:
     """Tune every chosen (network, loss); trials are children of one MLflow parent each."""
-    from study.tuning import CellTuning, TuningError  # optuna is slow to import
+    from study.tuning import STORAGE_ERRORS, CellTuning, TuningError  # optuna is slow to import
 
     cells = [c for c in session.cells() if c["values"]["tuning"] == "default"]
-    tunings = [CellTuning(session.out, session.study, c, session.n_trials) for c in cells]
-    console.print(f"tuning {len(tunings)} arms, {session.n_trials} trials each, "
-                  f"{session.n_workers} at once on {session.device}")
-    executor, tracking = LocalExecutor(session.n_workers), Tracking(session)
+    tunings: list[CellTuning] = []
+    try:
+        for cell in cells:
+            tunings.append(CellTuning(session.out, session.study, cell, session.tune))
+        return _tune(session, console, tunings)
+    except STORAGE_ERRORS as error:
+        raise TuningError(f"Optuna's storage must answer, got: {one_line(error)}; continue with: "
+                          f"{command(session.args)}") from None
+    finally:
+        for tuning in tunings:
+            tuning.close()
 
-    def jobs() -> Iterator[Job]:
+
+def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
+    from study.tuning import TuningError
+
+    _announce(session, console, tunings)
+    executor, tracking = LocalExecutor(session.n_workers), Tracking(session)
+    by_name = {tuning.name: tuning for tuning in tunings}
+
+    def work(jobs: Iterable[Job], todo: Counter[str]) -> None:
+        with Display(console, todo, session.n_workers) as display, stop_on_signal(executor):
+            for event in executor.run(jobs):
+                tuning = by_name[event.job.arm.rsplit(" trial ", 1)[0]]
+                tuning.take(event, executor)
+                display.show(event)
+                tracking.trial(event.job.path, tuning)
+
+    def trials() -> Iterator[Job]:
         for tuning in tunings:
             yield from tuning.jobs(session.place, session.commit)
 
-    by_name = {tuning.name: tuning for tuning in tunings}
-    todo: Counter[str] = Counter()
-    for tuning in tunings:
-        todo[tuning.cell["network"]] += tuning.n_left()
     rows, failed = [], []
     try:
         for tuning in tunings:
             for path in tuning.runs.glob("*/config.json"):
                 tracking.trial(path.parent, tuning)
-        with Display(console, todo, session.n_workers) as display, stop_on_signal(executor):
-            for event in executor.run(jobs()):
-                tuning = by_name[event.job.arm.rsplit(" trial ", 1)[0]]
-                tuning.take(event, executor)
-                display.show(event)
-                tracking.trial(event.job.path, tuning)
-        again = [job for tuning in tunings if not executor.interrupted
-                 for job in tuning.rerank_jobs(session.place, session.commit)]
-        if again:
-            console.print(f"running the best settings again with fresh seeds: {len(again)} runs")
-            count = Counter(job.config.network for job in again)
-            with Display(console, count, session.n_workers) as display, stop_on_signal(executor):
-                for event in executor.run(again):
-                    display.show(event)
-                    tracking.trial(event.job.path, by_name[event.job.arm.rsplit(" trial ", 1)[0]])
+        while not executor.interrupted and any(tuning.n_left() for tuning in tunings):
+            todo: Counter[str] = Counter()
+            for tuning in tunings:
+                todo[tuning.cell["network"]] += tuning.n_left()
+            work(trials(), todo)  # again when the last trials were cut off and queued once more
+        for _ in range(2):  # a worker that was killed gets one more chance
+            again = [job for tuning in tunings if not executor.interrupted
+                     for job in tuning.rerank_jobs(session.place, session.commit)]
+            if again:
+                console.print(f"running the best settings again with fresh seeds: {len(again)} "
+                              "runs")
+                work(again, Counter(job.config.network for job in again))
         for tuning in tunings:
+            if missing := tuning.missing():
+                failed += [missing] * (not executor.interrupted)
+                continue
             try:
                 result = tuning.finish()
             except TuningError as error:
                 failed.append(str(error))
                 continue
-            if result is not None:
-                rows.append(_tuned_row(result))
-                best = {f"best.{k}": v for k, v in result["params"].items()}
-                tracking.tracker.summarise(
-                    tuning.name, {"study": session.study.name, "arm": result["arm"], **best}, {},
-                    {"best/dev_miou": result["dev_miou"],
-                     "best/dev_miou_again": result["dev_rerank"],
-                     **{f"importance/{k}": v for k, v in result["importances"].items()}},
-                    result["n_trials"])
+            rows.append(_tuned_row(result))
+            _summarise_tuning(session, tracking, tuning, result)
     finally:
-        for tuning in tunings:
-            tuning.close()
         if behind := tracking.tracker.close():
             console.print(f"MLflow is behind ({behind}); the next --tune sends what is missing",
                           style="yellow")
-    console.print(table(["arm", "trials", "default dev mIoU", "chosen: at selection", "run again",
-                         "settings"],
-                        rows, "tuning (dev images only)"))
+    title = f"tuning on dev alone: {session.tune.objective}, {session.tune.sampler}"
+    if rows:
+        console.print(table(["arm", "trials", "epochs", "default", "chosen: at selection",
+                             "run again", "settings"], rows, title))
     for line in failed:
         console.print(f"failed: {line}", style="red", markup=False)
     if executor.interrupted:
         console.print(f"interrupted; continue with: {command(session.args)}", markup=False)
         return 130
-    console.print(f"next: {command(session.args, '--grid', 'tuning=tuned')}", markup=False)
+    if not failed:
+        console.print(f"next: {command(session.args, '--grid', 'tuning=tuned')}", markup=False)
     return 1 if failed else 0
+
+
+def _announce(session: Session, console, tunings: Sequence[CellTuning]) -> None:
+    """What a tuning will do, and a forecast from timed training steps."""
+    from study.tuning import N_CANDIDATES, N_RERANK_SEEDS
+
+    store = open_store(Path(session.store_path))
+    recipe = session.study.declaration["recipe"]
+    fit, dev = store.development(split_seed=recipe["split_seed"], dev_share=recipe["dev_share"])
+    cost: dict[str, float] = {}
+    n_trials = n_again = 0
+    total_s = 0.0
+    for tuning in tunings:
+        config = session.place(tuning.config(tuning.default))
+        if config.model not in cost:
+            bare = replace(config, init="scratch", weights="", weights_source="")
+            cost[config.model] = measure_run(bare, fit, dev, 0)[0]
+        again = 0 if tuning.result.exists() and not tuning.n_left() else (
+            N_CANDIDATES * N_RERANK_SEEDS)
+        n_trials, n_again = n_trials + tuning.n_left(), n_again + again
+        total_s += (tuning.n_left() + again) * cost[config.model]
+    shares = dict.fromkeys(f"{tuning.budget} epochs" for tuning in tunings)
+    console.print(
+        f"tuning {len(tunings)} arm{'s' * (len(tunings) > 1)}, {' or '.join(shares)} each, by "
+        f"{session.tune.sampler} for dev {session.tune.objective}, {session.n_workers} at once on "
+        f"{session.device}: at least {n_trials} trials and at most {n_again} re-runs are left, "
+        f"about {clock(total_s / session.n_workers)} (from timed steps)")
+
+
+def _summarise_tuning(session: Session, tracking: Tracking, tuning: CellTuning,
+                      result: dict) -> None:
+    """The MLflow parent of a tuning: what was chosen, importances, figures."""
+    best = {f"best.{k}": v for k, v in result["params"].items()}
+    values = {f"best/dev_{result['objective']}": result["dev_selected"],
+              f"best/dev_{result['objective']}_again": result["dev_rerank"],
+              **{f"importance/{k}": v for k, v in result["importances"].items()}}
+    about = {k: result[k] for k in ("objective", "sampler", "pruner", "budget_epochs")}
+    tracking.tracker.summarise(
+        tuning.name, {"study": session.study.name, "arm": result["arm"], **about, **best}, {},
+        values, result["epochs"])
+    tracking.tracker.attach(tuning.name, {"study": session.study.name, "arm": result["arm"]},
+                            tuning.figures())
 
 
 def _tuned_row(result: dict) -> list[str]:
     params = ", ".join(f"{k.removeprefix('loss.')} {v:.3g}" for k, v in result["params"].items())
-    states = ", ".join(f"{n} {state}" for state, n in result["states"].items())
-    default = result["default_dev_miou"]
-    return [result["arm"], states, "-" if default is None else f"{default:.3f}",
-            f"{result['dev_miou']:.3f}", f"{result['dev_rerank']:.3f}", params]
+    states = ", ".join(f"{n} {state}" for state, n in result["trials"].items())
+    default = result["default_dev"]
+    return [result["arm"], states, result["epochs"], "-" if default is None else f"{default:.3f}",
+            f"{result['dev_selected']:.3f}", f"{result['dev_rerank']:.3f}", params]

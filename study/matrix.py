@@ -35,7 +35,8 @@ class Matrix:
     """A comparison matrix: the product of `axes`, or explicit `cells`, less the exclusions.
 
     A cell maps field names to values (`loss.<param>` for a loss parameter); a key `label` replaces
-    the part of the arm's name that follows the network.
+    the part of the arm's name that follows the network. The axis `tuning` adds the tuned sister of
+    every cell, whose values are known once `--tune` has found them.
     """
 
     axes: Mapping[str, Sequence[object]] = field(default_factory=dict)
@@ -45,9 +46,15 @@ class Matrix:
     contrasts: Sequence[Contrast] = ()
     smallest_difference: float = 0.005  # mIoU, as a fraction
 
+    @property
+    def tuned(self) -> bool:
+        """Whether the tuned sisters of the cells belong to the matrix."""
+        return "tuned" in self.axes.get("tuning", ())
+
     def expand(self) -> list[dict[str, object]]:
-        """The cells that exist, in order."""
-        return [c for c in self._all() if not any(matches(c, e.where) for e in self.exclude)]
+        """The cells that exist, in order, without those that only a tuning can fill in."""
+        return [c for c in self._all() if c["tuning"] == "default"
+                and not any(matches(c, e.where) for e in self.exclude)]
 
     def excluded(self) -> list[tuple[dict[str, object], str]]:
         """The cells that do not exist, one per excluded combination of model and init, why."""

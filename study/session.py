@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,7 +32,27 @@ from study.declaration import Study, StudyError, declare, open_or_create, split_
 from study.matrix import Matrix
 from study.presets import Preset, data_name, open_data
 
-DEFAULT_TRIALS = 12
+TUNE_CHOICES = {"objective": ("miou", "rare"), "sampler": ("tpe", "random"),
+                "pruner": ("median", "hyperband", "none")}
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """`--set tune.*`: the budget of one arm as epochs or as whole trials, and how it is searched.
+
+    `name` tells tunings of one arm apart; random search is called `random`, it is the control.
+    """
+
+    trials: int = 12
+    epochs: int | None = None
+    objective: str = "miou"  # or rare: mean IoU of the rarest third of the classes
+    sampler: str = "tpe"
+    pruner: str = "median"
+    name: str = ""
+
+    def budget(self, epochs: int) -> int:
+        """Epochs that one arm may train, its trials being `epochs` long."""
+        return self.epochs or self.trials * epochs
 
 
 @dataclass
@@ -45,7 +66,7 @@ class Session:
     environment: dict[str, object]
     store_path: str = ""
     tuned: bool = False  # --set tuning=tuned
-    n_trials: int = DEFAULT_TRIALS
+    tune: TuneOptions = TuneOptions()
     weights_paths: dict[str, str] = field(default_factory=dict)  # encoder -> file
     commit: str = ""
 
@@ -76,8 +97,7 @@ class Session:
         """Runs at once: as asked, else one a core (but no more than runs), or 1 on a GPU."""
         if self.args.workers or self.device != "cpu":
             return self.args.workers or 1
-        n_runs = self.n_trials * len(self.cells()) if self.args.tune else len(self.runs())
-        return min(n_cores(), n_runs)
+        return n_cores() if self.args.tune else min(n_cores(), len(self.runs()))
 
     def place(self, config: RunConfig) -> RunConfig:
         """The same run, told where it works."""
@@ -163,18 +183,37 @@ def git_commit() -> str:
         return ""
 
 
-def tuning_settings(args: argparse.Namespace, settings: dict[str, str]) -> tuple[bool, int]:
-    """Take `tuning` and `tune.trials` out of the settings: tuned cells wanted, trials a loss."""
-    tuning, trials = settings.pop("tuning", None), settings.pop("tune.trials", None)
+def tuning_settings(args: argparse.Namespace, settings: dict[str, str]) -> tuple[bool, TuneOptions]:
+    """Take `tuning` and `tune.*` out of the settings: whether tuned cells are wanted, and how."""
+    tuning = settings.pop("tuning", None)
+    given = {name: settings.pop(name) for name in list(settings) if name.startswith("tune.")}
+    known = {f"tune.{spec.name}" for spec in fields(TuneOptions)}
     if tuning not in (None, *TUNINGS):
         raise ConfigError(f"tuning must be one of {', '.join(TUNINGS)}, got {tuning!r}")
     if tuning is not None and args.tune:
         raise ConfigError("--set tuning belongs to --grid; --tune tunes the default arms")
-    if trials is not None and not args.tune:
-        raise ConfigError("--set tune.trials belongs to --tune")
-    if trials is not None and not (trials.isdecimal() and int(trials) > 0):
-        raise ConfigError(f"tune.trials must be a whole number above 0, got {trials!r}")
-    return tuning == "tuned", int(trials or DEFAULT_TRIALS)
+    if {"tune.trials", "tune.epochs"} <= set(given):
+        raise ConfigError("give tune.trials or tune.epochs, not both: they are one budget")
+    options: dict[str, object] = {}
+    for name, text in given.items():
+        short, value = name.removeprefix("tune."), text
+        if name not in known:
+            raise unknown_name(name, known, "--set field")
+        if not args.tune and name != "tune.name":
+            raise ConfigError(f"--set {name} belongs to --tune")
+        if short in ("trials", "epochs"):
+            if not (text.isdecimal() and int(text) > 0):
+                raise ConfigError(f"{name} must be a whole number above 0, got {text!r}")
+            value = int(text)
+        elif short == "name" and not re.fullmatch(r"[A-Za-z0-9_]{1,40}", text):
+            raise ConfigError(f"{name} must be letters, digits and _, got {text!r}")
+        elif short in TUNE_CHOICES and text not in TUNE_CHOICES[short]:
+            raise ConfigError(f"{name} must be one of {', '.join(TUNE_CHOICES[short])}, "
+                              f"got {text!r}")
+        options[short] = value
+    if options.get("sampler") == "random":
+        options.setdefault("name", "random")
+    return tuning == "tuned", TuneOptions(**options)
 
 
 def _open_data(
@@ -207,7 +246,7 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     Raises: ValueError kinds whose message is one line for the user.
     """
     settings = pairs_of(args.settings, "--set")
-    tuned, n_trials = tuning_settings(args, settings)
+    tuned, tune = tuning_settings(args, settings)
     if settings.get("precision") == "auto":
         del settings["precision"]
     recipe_text, loss_params, environment_text = split_settings(settings)
@@ -232,7 +271,8 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
             raise ConfigError(f"--set {name}: no loss of matrix {args.matrix} declares it")
     study, _ = open_or_create(fresh, given=frozenset(recipe_given))
     session = Session(args, study, args.seeds or preset.n_seeds, device, environment,
-                      str(store.path), tuned=tuned, n_trials=n_trials, commit=git_commit())
+                      str(store.path), tuned=tuned or (matrix.tuned and not args.tune), tune=tune,
+                      commit=git_commit())
     seeds = only_values(args.only).get("seed", set())
     if bad := sorted(v for v in seeds if not (v.isdecimal() and int(v) < session.n_seeds)):
         raise ConfigError(f"--only seed must be below --seeds {session.n_seeds}, got "
@@ -263,7 +303,8 @@ def add_tuned_cells(session: Session) -> None:
     if unready := [c["arm"] for c in cells if not session.study.resolvable(c)]:
         raise StudyError(f"tuned cells of {', '.join(unready)} are known once --grid or --tune has "
                          "prepared the pretrained weights")
-    session.study.add_cells(tuned_values(session.out, session.study, cells))
+    session.study.add_cells(
+        tuned_values(session.out, session.study, cells, session.tune.name))
 
 
 def command(args: argparse.Namespace, verb: str | None = None, extra: str = "") -> str:
@@ -274,7 +315,8 @@ def command(args: argparse.Namespace, verb: str | None = None, extra: str = "") 
                           ("out", "outputs"), ("pretrained", None)):
         if (value := getattr(args, name)) != default:
             words += [f"--{name}", str(value)]
-    settings = [t for t in args.settings if verb is None or not t.startswith("tune.")]
+    settings = [t for t in args.settings if verb is None or not t.startswith("tune.")
+                or t.startswith("tune.name=")]
     words += [word for text in args.only for word in ("--only", text)]
     words += [word for text in (*settings, *filter(None, [extra])) for word in ("--set", text)]
     return shlex.join(words)

@@ -180,6 +180,10 @@ class Tracker:
         self._queue.put((self._parent, f"parent:{parent}",
                          (parent, dict(tags), dict(params), dict(metrics), step)))
 
+    def attach(self, parent: str, tags: Mapping[str, str], paths: Sequence[Path]) -> None:
+        """Store files as artifacts of a parent run."""
+        self._queue.put((self._attach, f"attach:{parent}", (parent, dict(tags), list(paths))))
+
     def study(self, paths: Sequence[Path]) -> None:
         """Store files and folders as artifacts of the study's own run."""
         self._queue.put((self._study, f"study:{paths}", (list(paths),)))
@@ -387,6 +391,11 @@ class Tracker:
                 self._client.log_artifacts(run_id, str(path), path.name)
             elif path.exists():
                 self._client.log_artifact(run_id, str(path))
+
+    def _attach(self, parent: str, tags: dict, paths: list[Path]) -> None:
+        run_id = self._parent_id(parent, tags)
+        for path in paths:
+            self._client.log_artifact(run_id, str(path))
 
     def _parent(self, parent: str, tags: dict, params: dict, metrics: dict, step: int) -> None:
         from mlflow.entities import Metric, Param, RunTag

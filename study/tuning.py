@@ -1,35 +1,52 @@
 """The only file that imports optuna: tunes the loss weights of each loss, the same budget for each.
 
 The driver asks and tells, workers train. Trials have role `trial`, their own seed range, and never
-open the test images. The default settings are trial 0.
+open the test images. The default settings are trial 0. The budget of an arm is a number of epochs
+trained, so that pruning early buys more trials, not less work.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import optuna
+import sqlalchemy.exc
 from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from seglib.losses import loss_spec
+from seglib.metrics import terciles
 from study.config import SEED_RANGES, RunConfig
 from study.declaration import Study
 from study.executor import Event, Job, LocalExecutor
-from study.rundir import TERMINAL, RunDir, write_json
+from study.rundir import TERMINAL, RunDir, atomic_write, write_json
+
+if TYPE_CHECKING:
+    from study.session import TuneOptions
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
-LAST_EVALUATIONS = 2  # the objective is the mean dev mIoU of this many last evaluations
+LAST_EVALUATIONS = 2  # the objective is the mean over this many last evaluations on dev
 N_CANDIDATES, N_RERANK_SEEDS = 5, 2  # the best settings are run again, with seeds of their own
+N_STARTUP = 5  # trials that are never pruned by their median
+MOST_DIMENSIONS = 5
+STORAGE_ERRORS = (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError, ImportError)
 # Settings from the literature that are tried beside the defaults (science notes: JDT, nnU-Net).
-PUBLISHED: dict[str, list[dict[str, float]]] = {"dice_bce": [{"loss.share": 0.75}]}
+_PAPER = {"loss.fn_weight": 0.7, "loss.exponent": 0.75}
+PUBLISHED: dict[str, list[dict[str, float]]] = {
+    "dice_bce": [{"loss.share": 0.5}, {"loss.share": 0.75}],
+    "focal_tversky": [_PAPER], "focal_tversky_bce": [_PAPER],
+}
 
 
 class TuningError(ValueError):
@@ -37,7 +54,10 @@ class TuningError(ValueError):
 
 
 def search_space(loss: str, has_background: bool) -> dict[str, BaseDistribution]:
-    """What is tuned for a loss: its declared parameters, class weights, learning rate."""
+    """What is tuned for a loss: its declared parameters, class weights, learning rate.
+
+    The background's weight only where at most five dimensions are left with it.
+    """
     spec = loss_spec(loss)
     space: dict[str, BaseDistribution] = {
         f"loss.{name}": FloatDistribution(*param.search, log=param.log)
@@ -45,7 +65,7 @@ def search_space(loss: str, has_background: bool) -> dict[str, BaseDistribution]
     }
     if spec.cross_entropy:
         space["class_weight_exponent"] = FloatDistribution(0.0, 1.0)
-        if has_background:
+        if has_background and len(space) < MOST_DIMENSIONS - 1:
             space["background_multiplier"] = FloatDistribution(0.25, 2.0, log=True)
     space["lr_multiplier"] = FloatDistribution(0.3, 3.0, log=True)
     return space
@@ -62,43 +82,111 @@ def tuning_key(study: Study, cell: Mapping) -> str:
     return study.config(cell, 0).cell_id
 
 
-KEPT = ("dev_miou", "dev_rerank", "default_dev_miou", "n_trials", "states", "importances")
+def _result_file(out: Path, study: Study, cell: Mapping, name: str) -> Path:
+    return out / "tuning" / f"{'-'.join(filter(None, (tuning_key(study, cell), name)))}.json"
+
+
+BUDGET = ("budget_epochs", "objective", "sampler", "pruner")  # equal for all arms compared
+CONTROL = ("epochs", "trials", "dev_selected", "dev_rerank")
+KEPT = (*BUDGET, *CONTROL, "default_dev", "importances")
 
 
 def tuned_values(
-    out: Path, study: Study, cells: Sequence[Mapping]
-) -> list[tuple[dict[str, object], dict[str, object]]]:
-    """The values of the tuned cells that belong to default cells, and how each was chosen.
+    out: Path, study: Study, cells: Sequence[Mapping], name: str = ""
+) -> dict[str, tuple[dict[str, object], dict[str, object]]]:
+    """Per arm of the default cells: the values of its tuned sister, and how they were found.
 
+    A finished tuning by random search of the same budget is added as the control.
     Raises: TuningError when a tuning is not finished (naming the command) or budgets differ.
     """
-    found, budgets = [], {}
+    found, budgets = {}, {}
     for cell in cells:
-        values, file = cell["values"], out / "tuning" / f"{tuning_key(study, cell)}.json"
-        if not file.exists():
+        values, file = cell["values"], _result_file(out, study, cell, name)
+        result = json.loads(file.read_text()) if file.exists() else {}
+        if any(key not in result for key in BUDGET):
+            named = f" --set tune.name={name}" if name else ""
             raise TuningError(
                 f"no finished tuning for {cell['arm']} with this data and recipe; run `python "
                 f"runs.py --tune --only model={values['model']} --only init={values['init']} "
-                f"--only loss={values['loss']}` with the same settings first"
+                f"--only loss={values['loss']}{named}` with the same settings first"
             )
-        result = json.loads(file.read_text())
-        budgets[cell["arm"]] = result["n_trials"]
-        found.append(({**values, "tuning": "tuned", **result["params"]},
-                      {k: result[k] for k in KEPT if k in result}))
-    if len(set(budgets.values())) > 1:
-        shown = ", ".join(f"{arm} {n}" for arm, n in budgets.items())
-        raise TuningError(f"tuned arms must have had equal numbers of trials, got {shown}; "
-                          "give --tune --set tune.trials= the largest")
+        budgets[cell["arm"]] = {key: result[key] for key in BUDGET}
+        chosen = {key: result[key] for key in KEPT}
+        control = _result_file(out, study, cell, "random")
+        if name != "random" and control.exists():
+            other = json.loads(control.read_text())
+            if other.get("budget_epochs") == result["budget_epochs"]:
+                chosen["control"] = {key: other[key] for key in CONTROL}
+        found[cell["arm"]] = ({**values, "tuning": "tuned", **result["params"]}, chosen)
+    if len({json.dumps(budget) for budget in budgets.values()}) > 1:
+        shown = "; ".join(f"{arm} {', '.join(map(str, b.values()))}" for arm, b in budgets.items())
+        raise TuningError("tuned arms must have been tuned alike (epochs, objective, sampler, "
+                          f"pruner), got {shown}; give --tune the same --set tune.* for all")
     return found
+
+
+def storage_url(out: Path) -> str:
+    """OPTUNA_STORAGE where set, else SQLite in the output folder."""
+    return os.environ.get("OPTUNA_STORAGE") or (
+        f"sqlite:///{(out / 'tuning' / 'optuna.db').resolve()}")
+
+
+def open_storage(url: str) -> optuna.storages.RDBStorage:
+    """Optuna's database; a locked SQLite file is waited for, one minute.
+
+    Raises: TuningError in one line when it cannot be opened.
+    """
+    arguments = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    try:
+        return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+    except (*STORAGE_ERRORS, OSError, ValueError) as error:
+        from study.tracking import one_line, shown  # the same rules for every address shown
+
+        raise TuningError(f"Optuna's storage {shown(url)} must be a database that answers, got: "
+                          f"{shown(one_line(error))}; mend it or set OPTUNA_STORAGE") from None
+
+
+def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
+    """`tpe` (multivariate, with constant liar: Optuna's defaults since 5.0) or `random`."""
+    classes = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
+    return classes[kind](seed=seed)
+
+
+def make_pruner(kind: str, warmup: int, epochs: int) -> optuna.pruners.BasePruner:
+    """`median`, `hyperband` or `none`; none of them stops a trial within its warm-up."""
+    if kind == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=warmup + 1, max_resource=epochs)
+    if kind == "none":
+        return optuna.pruners.NopPruner()
+    return optuna.pruners.MedianPruner(n_startup_trials=N_STARTUP, n_warmup_steps=warmup + 1)
 
 
 class CellTuning:
     """The Optuna study of one network and loss."""
 
-    def __init__(self, out: Path, study: Study, cell: Mapping, n_trials: int) -> None:
-        self.study, self.cell, self.n_trials = study, cell, n_trials
-        self.key = tuning_key(study, cell)
-        self.runs, self.result = out / "tuning" / self.key, out / "tuning" / f"{self.key}.json"
+    def __init__(self, out: Path, study: Study, cell: Mapping, options: TuneOptions) -> None:
+        self.study, self.cell, self.options = study, cell, options
+        self.result = _result_file(out, study, cell, options.name)
+        self.key = self.result.stem
+        self.runs = self.result.with_suffix("")
+        values, data = cell["values"], study.declaration["data"]
+        # what the matrix itself sets is what the arm is, not what is tuned
+        self.space = {name: distribution for name, distribution
+                      in search_space(values["loss"], data["background"]).items()
+                      if name not in values}
+        if not self.space:
+            raise TuningError(f"{cell['arm']} has nothing to tune: its matrix sets all of it; "
+                              "leave it out with --only")
+        config = study.config(cell, SEED_RANGES["trial"].start, role="trial")
+        self.default = point_of(config, self.space)  # the arm as it is in the study
+        for name, value in self.default.items():  # and it lies inside the space
+            low, high = min(self.space[name].low, value), max(self.space[name].high, value)
+            self.space[name] = FloatDistribution(low, high, log=self.space[name].log)
+        self.epochs, self.budget = config.epochs, options.budget(config.epochs)
+        if self.budget < self.epochs:
+            raise TuningError(f"tune.epochs must be at least the {self.epochs} epochs of one trial "
+                              f"of {cell['arm']}, got {self.budget}")
+        self.rare = _rare_classes(data) if options.objective == "rare" else []
         self.runs.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self.runs / "driver.lock", timeout=0)
         try:
@@ -106,51 +194,91 @@ class CellTuning:
         except Timeout:
             raise TuningError(f"another process tunes {cell['arm']} with this data and recipe; "
                               "wait for it") from None
-        self.space = search_space(cell["values"]["loss"], study.declaration["data"]["background"])
-        config = study.config(cell, SEED_RANGES["trial"].start, role="trial")
-        self.default = point_of(config, self.space)  # the arm as it is in the study
-        for name, value in self.default.items():  # and it lies inside the space
-            low, high = min(self.space[name].low, value), max(self.space[name].high, value)
-            self.space[name] = FloatDistribution(low, high, log=self.space[name].log)
-        warmup = round(study.declaration["recipe"]["warmup_frac"]
-                       * study.declaration["recipe"]["epochs"])
-        storage = f"sqlite:///{(out / 'tuning' / 'optuna.db').resolve()}"
-        existing = self._open(storage, seed=0, warmup=warmup)
-        self.optuna = self._open(storage, seed=len(existing.trials), warmup=warmup)
-        if self.optuna.direction.name != "MAXIMIZE":
-            raise TuningError(f"tuning {self.key} must maximise, got {self.optuna.direction.name}")
-        self.trials: dict[str, FrozenTrial | optuna.Trial] = {}
-        self._revive()
+        try:
+            warmup = math.ceil(self.epochs * max(
+                config.warmup_frac, float(config.loss_params.get("ramp", 0))))
+            self._open(open_storage(storage_url(out)), warmup)
+            self.trials: dict[str, optuna.Trial] = {}  # run id -> under way
+            self._reported: dict[str, int] = {}  # run id -> last epoch the pruner knows
+            self._revive()
+        except BaseException:
+            self.close()
+            raise
 
-    def _open(self, storage: str, *, seed: int, warmup: int) -> optuna.Study:
-        return optuna.create_study(
+    def _open(self, storage: optuna.storages.BaseStorage, warmup: int) -> None:
+        """Open or create the Optuna study; one that was made for something else is refused."""
+        made_for = {
+            "data": self.study.declaration["data"]["fingerprint"][:12],
+            "objective": self.options.objective, "sampler": self.options.sampler,
+            "pruner": self.options.pruner,
+            "space": ", ".join(f"{name} {d.low:g} to {d.high:g}"
+                               for name, d in sorted(self.space.items())),
+        }
+        known = {summary.study_name: summary for summary in
+                 optuna.get_all_study_summaries(storage, include_best_trial=False)}
+        there = known.get(self.key)
+        if there is not None:
+            stored = {"direction": there.direction.name.lower(), **there.user_attrs}
+            wanted = {"direction": "maximize", **made_for}
+            if wrong := [k for k, v in wanted.items() if stored.get(k) != v]:
+                raise TuningError(
+                    f"the Optuna study {self.key} of {self.cell['arm']} was made for "
+                    + "; ".join(f"{k} {stored.get(k)} (now {wanted[k]})" for k in wrong)
+                    + "; give the same again, or --set tune.name=NEWNAME for another tuning")
+        seed = int(self.key[:6], 16) + (there.n_trials if there else 0)
+        self.optuna = optuna.create_study(
             study_name=self.key, storage=storage, direction="maximize", load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(seed=int(self.key[:6], 16) + seed),
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warmup),
-        )
+            sampler=make_sampler(self.options.sampler, seed),
+            pruner=make_pruner(self.options.pruner, warmup, self.epochs))
+        if there is None:
+            for name, value in made_for.items():
+                self.optuna.set_user_attr(name, value)
 
     def _revive(self) -> None:
-        """Queue the defaults first; close trials a dead driver left and queue them again."""
-        if not self.optuna.trials:
-            for point in ({}, *PUBLISHED.get(self.cell["values"]["loss"], [])):
-                self.optuna.enqueue_trial(self.default | point)
-        for trial in self.optuna.get_trials(states=(TrialState.RUNNING,)):
-            self.optuna.tell(trial.number, state=TrialState.FAIL)
-            self.optuna.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number})
+        """Queue the defaults first; queue what a dead driver left again, then close it.
 
-    def _spent(self) -> int:
-        """Trials that count against the budget: all begun ones but those queued again."""
-        retried = {t.user_attrs.get("retry_of") for t in self.optuna.trials}
-        return sum(t.state != TrialState.WAITING and t.number not in retried
-                   for t in self.optuna.trials)
+        In an order that loses nothing and doubles nothing wherever it is cut off.
+        """
+        trials = self.optuna.get_trials(deepcopy=False)
+        points = [self.default]
+        for point in PUBLISHED.get(self.cell["values"]["loss"], []):
+            point = {k: v for k, v in point.items() if k in self.space}
+            if (full := self.default | point) not in points:
+                points.append(full)
+        queued = {t.user_attrs.get("point") for t in trials}
+        for number, point in enumerate(points):
+            if number not in queued:
+                self.optuna.enqueue_trial(point, user_attrs={"point": number})
+        for trial in trials:
+            if trial.state == TrialState.RUNNING:
+                self._again(trial, trial.user_attrs.get("tries", 1))
+
+    def _again(self, trial: FrozenTrial, tries: int) -> None:
+        """Close a trial that was cut off, its settings queued once more."""
+        retried = {t.user_attrs.get("retry_of") for t in self.optuna.get_trials(deepcopy=False)}
+        if trial.number not in retried:
+            params = trial.system_attrs.get("fixed_params", {}) | trial.params
+            self.optuna.enqueue_trial(
+                params, user_attrs={"retry_of": trial.number, "tries": tries})
+        self.optuna.tell(trial.number, state=TrialState.FAIL)
 
     def close(self) -> None:
         """Let another process tune this arm."""
         self._lock.release()
 
+    def counted(self) -> list[FrozenTrial]:
+        """Trials that began and were not begun again: each setting that was tried, once."""
+        trials = self.optuna.get_trials(deepcopy=False)
+        retried = {t.user_attrs.get("retry_of") for t in trials}
+        return [t for t in trials if t.state != TrialState.WAITING and t.number not in retried]
+
+    def spent(self) -> int:
+        """Epochs trained, or promised to a trial under way; a failed trial costs all of its own."""
+        return sum(t.user_attrs.get("epochs", self.epochs) for t in self.counted())
+
     def n_left(self) -> int:
-        """Trials of the budget that have not begun."""
-        return max(0, self.n_trials - self._spent())
+        """Whole trials that still fit into the budget."""
+        return max(0, self.budget - self.spent()) // self.epochs
 
     def config(self, params: Mapping[str, float]) -> RunConfig:
         """The run of one trial: what Optuna suggested reaches the loss under the same names."""
@@ -159,15 +287,20 @@ class CellTuning:
 
     @property
     def name(self) -> str:
-        return f"tune {self.cell['arm']}"
+        return " ".join(filter(None, ("tune", self.cell["arm"], self.options.name)))
 
     def jobs(self, prepare: Callable[[RunConfig], RunConfig], commit: str) -> Iterator[Job]:
-        """Trials until the budget is spent, one at a time as workers become free."""
+        """Trials until no whole one fits into the budget, one at a time as workers become free."""
         while self.n_left():
             trial = self.optuna.ask(self.space)
             config = prepare(self.config(trial.params))
             run_dir = RunDir(self.runs / config.run_id)
             trial.set_user_attr("run_id", config.run_id)
+            if config.run_id in self.trials:  # the very same settings are being tried
+                self._tell(trial, None)
+                continue
+            for row in run_dir.epochs():  # of an attempt that was cut off
+                self._report(trial, config.run_id, row)
             if run_dir.state() in TERMINAL:
                 self._tell(trial, run_dir)
                 continue
@@ -198,7 +331,7 @@ class CellTuning:
             return
         for trial in self.candidates():
             for config, run_dir in self.rerank_runs(trial):
-                if run_dir.state() != "finished":
+                if run_dir.state() not in TERMINAL:
                     name = f"{self.name} trial {trial.number} again"
                     yield Job(prepare(config), name, run_dir.path, commit)
 
@@ -209,11 +342,9 @@ class CellTuning:
             return
         trial = self.trials[run_id]
         if event.kind == "epoch":
-            value = event.row["metrics"].get("dev/miou")
-            if value is not None:
-                trial.report(value, event.row["epoch"])
-                if event.row["epoch"] < event.job.config.epochs and trial.should_prune():
-                    executor.stop(run_id, "pruned")
+            if (self._report(trial, run_id, event.row)
+                    and event.row["epoch"] < event.job.config.epochs and trial.should_prune()):
+                executor.stop(run_id, "pruned")
             return
         run_dir = RunDir(event.job.path)
         if event.kind == "stopped" and event.row.get("reason") == "pruned":
@@ -222,35 +353,71 @@ class CellTuning:
         if event.kind in ("finished", "failed", "died") or run_dir.state() == "pruned":
             self._tell(self.trials.pop(run_id), run_dir)
 
-    def _tell(self, trial: optuna.Trial, run_dir: RunDir) -> None:
-        state = run_dir.state()
-        if state == "finished":
-            self.optuna.tell(trial, objective(run_dir))
-        else:
-            self.optuna.tell(
-                trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
+    def _report(self, trial: optuna.Trial, run_id: str, row: Mapping) -> bool:
+        """Tell the pruner of an epoch it does not know; False when there is nothing to tell."""
+        value = self._value(row["metrics"])
+        if math.isnan(value) or row["epoch"] <= self._reported.get(run_id, 0):
+            return False
+        trial.report(value, row["epoch"])
+        self._reported[run_id] = row["epoch"]
+        return True
 
-    def finish(self) -> dict | None:
-        """Write the result when the budget is spent and the candidates are re-run; else None.
+    def _value(self, metrics: Mapping[str, float | None]) -> float:
+        """The objective at one epoch; NaN where dev was not evaluated or shows nothing of it."""
+        if not self.rare:
+            value = metrics.get("dev/miou")
+            return math.nan if value is None else value
+        found = [metrics.get(f"dev/iou/{name}") for name in self.rare]
+        found = [value for value in found if value is not None]
+        return float(np.mean(found)) if found else math.nan
+
+    def objective(self, run_dir: RunDir) -> float:
+        """Mean over the last evaluations, not the best epoch: less lucky. NaN where undefined."""
+        values = [self._value(row["metrics"]) for row in run_dir.epochs()]
+        values = [value for value in values if not math.isnan(value)]
+        return float(np.mean(values[-LAST_EVALUATIONS:])) if values else math.nan
+
+    def _tell(self, trial: optuna.Trial, run_dir: RunDir | None) -> None:
+        """Close a trial by what became of its run; a run that was killed gets one more chance."""
+        state = run_dir.state() if run_dir else "twin"
+        if state == "finished" and not math.isnan(value := self.objective(run_dir)):
+            self.optuna.tell(trial, value)
+        elif state in ("pruned", "twin"):
+            trial.set_user_attr("epochs", run_dir.epochs()[-1]["epoch"] if run_dir else 1)
+            self.optuna.tell(trial, state=TrialState.PRUNED)
+        elif state == "dead" and trial.user_attrs.get("tries", 1) == 1:
+            frozen = self.optuna.get_trials(deepcopy=False)[trial.number]
+            self._reported.pop(trial.user_attrs["run_id"], None)
+            self._again(frozen, 2)
+        else:
+            self.optuna.tell(trial, state=TrialState.FAIL)
+
+    def missing(self) -> str:
+        """Why there is no result yet; "" when there can be one."""
+        if n := self.n_left() + len(self.trials):
+            return f"{n} trials of {self.name} are not done"
+        dead = [run_dir.run_id for trial in self.candidates()
+                for _, run_dir in self.rerank_runs(trial) if run_dir.state() not in TERMINAL]
+        return f"{len(dead)} re-runs of {self.name} are not done" if dead else ""
+
+    def finish(self) -> dict:
+        """Write the result; call when nothing is `missing`.
 
         Chosen is the candidate with the highest mean over its re-runs: the value at selection is
         the best of many and too high (the winner's curse), that of the re-runs is not.
         Raises: TuningError when no trial was completed.
         """
-        if self.n_left() or self.trials:
-            return None
-        states = [t.state.name.lower() for t in self.optuna.trials]
-        counts = {state: states.count(state) for state in sorted(set(states))}
+        counts = Counter(t.state.name.lower().replace("fail", "failed") for t in self.counted())
         done = self.optuna.get_trials(states=(TrialState.COMPLETE,))
         if not done:
-            raise TuningError(f"{self.name}: no trial was completed, got {counts}")
+            raise TuningError(f"{self.name}: no trial was completed, got "
+                              f"{', '.join(f'{n} {state}' for state, n in counts.items())}; see "
+                              "their reasons in MLflow or their journals")
         again = {}
         for trial in self.candidates():
             runs = [run_dir for _, run_dir in self.rerank_runs(trial)]
-            if any(run_dir.state() not in TERMINAL for run_dir in runs):
-                return None
-            values = [objective(run_dir) for run_dir in runs if run_dir.state() == "finished"]
-            if len(values) == N_RERANK_SEEDS:
+            values = [self.objective(run) for run in runs if run.state() == "finished"]
+            if len(values) == N_RERANK_SEEDS and not np.isnan(values).any():
                 again[trial.number] = float(np.mean(values))
         if not again:
             raise TuningError(f"{self.name}: no candidate finished its re-runs")
@@ -258,10 +425,13 @@ class CellTuning:
         default = [t.value for t in done if t.params == self.default]
         result = {
             "key": self.key, "arm": self.cell["arm"], "params": best.params,
-            "dev_miou": best.value, "dev_rerank": again[best.number],
+            "budget_epochs": self.budget, "epochs": self.spent(),
+            "objective": self.options.objective, "sampler": self.options.sampler,
+            "pruner": self.options.pruner, "trials": dict(sorted(counts.items())),
+            "dev_selected": best.value, "dev_rerank": again[best.number],
+            "default_dev": default[0] if default else None, "trial": best.number,
             "candidates": {str(number): value for number, value in again.items()},
-            "importances": self._importances(), "default_dev_miou": default[0] if default else None,
-            "trial": best.number, "n_trials": self._spent(), "states": counts,
+            "importances": self._importances(),
         }
         write_json(self.result, result)
         return result
@@ -275,9 +445,35 @@ class CellTuning:
         except (RuntimeError, ValueError):  # too few trials, or all alike
             return {}
 
+    def figures(self) -> list[Path]:
+        """Draw the history of the trials and a slice per parameter, as PNG files."""
+        import matplotlib
 
-def objective(run_dir: RunDir) -> float:
-    """Mean dev mIoU of the last evaluations, not the best epoch: less lucky."""
-    values = [row["metrics"]["dev/miou"] for row in run_dir.epochs()
-              if "dev/miou" in row["metrics"]]
-    return float(np.mean(values[-LAST_EVALUATIONS:]))
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+        import optuna.visualization.matplotlib as draw
+
+        paths = []
+        for name, function in (("history", draw.plot_optimization_history),
+                               ("slice", draw.plot_slice)):
+            with warnings.catch_warnings(), matplotlib.rc_context({"figure.autolayout": False}):
+                warnings.simplefilter("ignore")
+                axes = function(self.optuna, target_name=f"dev {self.options.objective}")
+                figure = np.ravel(axes)[0].figure
+                path = self.runs / f"{name}.png"
+                atomic_write(path, lambda part, f=figure: f.savefig(
+                    part, format="png", dpi=100, bbox_inches="tight"))
+            plt.close(figure)
+            paths.append(path)
+        return paths
+
+
+def _rare_classes(data: Mapping) -> list[str]:
+    """The rarest third of the classes in fit, of those that dev shows, without background."""
+    share = [fit if dev > 0 else 0.0 for fit, dev in
+             zip(data["pixel_share"]["fit"], data["pixel_share"]["dev"], strict=True)]
+    rare = terciles(share, exclude=(0,) if data["background"] else ())["rare"]
+    if not rare:
+        raise TuningError("tune.objective=rare must have two classes in dev besides the "
+                          "background, got fewer; use miou")
+    return [data["classes"][index] for index in rare]

@@ -293,3 +293,22 @@ def test_report_holds_the_answer_and_its_tables(tmp_path):
             "noise", "cost", "disagreement"} <= names
     figures = {p.stem for p in (page.parent / "figures").glob("*.png")}
     assert {"contrasts", "class_differences", "against_frequency", "confusions"} <= figures
+
+
+def test_worse_or_only_untuned_is_two_verdicts_side_by_side(tmp_path):
+    cells = [BCE, DICE, *({**cell("unet-scratch", loss, "tuned"), "default": f"unet-scratch-{loss}"}
+                          for loss in ("bce", "dice_bce"))]
+    recalls = [(0.9, 0.7, 0.7), (0.9, 0.4, 0.4), (0.9, 0.7, 0.7), (0.9, 0.7, 0.7)]
+    noise = [0.01, 0.01, 0.05, 0.05]
+    pairs = [contrast(DICE, BCE), contrast(cells[3], cells[2], "loss, tuned")]
+    chosen = {"budget_epochs": 108}
+    root = make(tmp_path / "s", [(one, range(3), *more) for one, *more
+                                 in zip(cells, recalls, noise, strict=True)],
+                contrasts=pairs, tunings={cells[2]["arm"]: chosen, cells[3]["arm"]: chosen})
+    _, found, lines = said(root)
+    assert [one.verdict for one in found.contrasts] == ["worse", "cannot be told"]
+    line = about(lines, "Worse, or only untuned?")
+    assert "unet-scratch-dice_bce against unet-scratch-bce: at the default settings it scores " \
+        "lower (-" in line
+    assert "; with both tuned it cannot be told apart (" in line
+    assert line.endswith("Each was given 108 epochs of trials.")

@@ -166,10 +166,13 @@ def test_tuning_end_to_end(grid, out, data, capsys):
     assert len(again) == 2 * n_done and len({r.data.params["seed"] for r in again}) == 2
     assert all("test/miou" not in r.data.metrics for r in trials + again)
     result = json.loads(next((out / "tuning").glob("*.json")).read_text())
-    assert result["n_trials"] == 3 and result["default_dev_miou"] is not None
+    assert sum(result["trials"].values()) == 3 and result["default_dev"] is not None
+    assert result["epochs"] <= result["budget_epochs"] == 3 * TINY["epochs"]
     assert result["dev_rerank"] == max(result["candidates"].values())
     parent = next(r for r in all_runs if r.data.tags.get("kind") == "parent"
                   and "best/dev_miou_again" in r.data.metrics)
+    assert {f.path for f in client.list_artifacts(parent.info.run_id)} >= {
+        "history.png", "slice.png"}
     assert parent.data.metrics["best/dev_miou_again"] == pytest.approx(result["dev_rerank"])
     assert main("--grid", *tuned, out=out, data=data) == 0
     declared = json.loads((grid / "study.json").read_text())["cells"]
@@ -183,7 +186,7 @@ def test_tuning_end_to_end(grid, out, data, capsys):
     assert main("--report", "--study", "s", out=out) == 0
     page = (grid / "report/report.md").read_text()
     assert "unet-w4-scratch-dice_bce-tuned against unet-w4-scratch-dice_bce: " in page
-    assert f"| {result['dev_miou']:.3f} | {result['dev_rerank']:.3f} | 1 |" in page
+    assert f"| {result['dev_selected']:.3f} | {result['dev_rerank']:.3f} | " in page
 
 
 def test_a_failed_run_shows_and_the_grid_goes_on(out, data, monkeypatch, capsys):
@@ -255,6 +258,15 @@ def test_stop_and_continue(out, data, number, capfd):
     (["--set", "epochs=auto", "--study", "new"], "epochs must be int, got 'auto'"),
     (["--set", "width=none", "--study", "new"], "width must be int, got 'none'"),
     (["--set", "tune.trials=3"], "--set tune.trials belongs to --tune"),
+    (["--tune", "--set", "tune.trials=0"], "tune.trials must be a whole number above 0, got '0'"),
+    (["--tune", "--set", "tune.epochs=-9"], "tune.epochs must be a whole number above 0, got '-9'"),
+    (["--tune", "--set", "tune.epochs=9", "--set", "tune.trials=1"], "not both"),
+    (["--tune", "--set", "tune.sampler=grid"], "tune.sampler must be one of tpe, random, got"),
+    (["--tune", "--set", "tune.pruner=asha"], "tune.pruner must be one of median, hyperband, none"),
+    (["--tune", "--set", "tune.objective=dice"], "tune.objective must be one of miou, rare, got"),
+    (["--tune", "--set", "tune.name=../x"], "tune.name must be letters, digits and _, got '../x'"),
+    (["--tune", "--set", "tune.budget=9"], "--set field 'tune.budget' is unknown; "),
+    (["--tune", "--set", "tune.epochs=1"], "tune.epochs must be at least the 2 epochs of one"),
     (["--set", "tuning=tune"], "tuning must be one of default, tuned, got 'tune'"),
     (["--only", "seed=0,7", "--study", "new"], "--only seed must be below --seeds 3, got 7"),
     (["--seeds", "1001", "--study", "new"], "--seeds must be at least 1 and at most 1000"),
@@ -262,7 +274,8 @@ def test_stop_and_continue(out, data, number, capfd):
     (["--set", "width=8"], "was declared with width=4 (now 8)"),
 ])
 def test_bad_input_is_one_line_and_exit_2(grid, out, data, words, message, capsys):
-    given = ["--grid", "--data", str(data), "--matrix", "losses", "--study", "s", "--out", str(out)]
+    verb = [] if "--tune" in words else ["--grid"]
+    given = [*verb, "--data", str(data), "--matrix", "losses", "--study", "s", "--out", str(out)]
     changed = words[1].split("=")[0]
     settings = flags(**{changed: None}) if changed in TINY else flags()
     assert runs.main([*given, *settings, *words]) == 2

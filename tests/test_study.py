@@ -198,12 +198,13 @@ def test_a_recipe_field_newer_than_the_study_does_not_lock_it(tmp_path):
 
 
 def test_tuning_starts_from_the_study_s_own_settings(tmp_path):
+    from study.session import TuneOptions
     from study.tuning import CellTuning
 
     study = new_study(tmp_path / "s", lr_multiplier=5.0, class_weight_exponent=0.25)
     study.declaration["loss_params"] = {"loss.share": 0.75}
     cell = next(c for c in study.cells if c["arm"] == "unet-scratch-dice_bce")
-    tuning = CellTuning(tmp_path, study, cell, 3)
+    tuning = CellTuning(tmp_path, study, cell, TuneOptions(trials=3))
     assert tuning.default == {"loss.share": 0.75, "class_weight_exponent": 0.25,
                               "background_multiplier": 1.0, "lr_multiplier": 5.0}
     assert tuning.space["lr_multiplier"].high == 5.0  # the defaults lie inside the space
@@ -279,6 +280,7 @@ def test_tuned_values_reach_the_run(tmp_path):
     study = new_study(tmp_path / "s")
     for loss in LOSSES:
         space = search_space(loss, has_background=True)
+        assert len(space) <= 5 and "background_multiplier" not in search_space(loss, False)
         cell = {"values": {**study.cells[0]["values"], "loss": loss}}
         values = {name: (d.low + d.high) / 2 for name, d in space.items()}
         config = study.config({"values": {**cell["values"], **values}}, 0)
@@ -289,7 +291,7 @@ def test_tuned_values_reach_the_run(tmp_path):
         assert recipe.lr == pytest.approx(config.lr * values["lr_multiplier"])
         if "class_weight_exponent" in values:
             weights = built._weights
-            expected = (0.8 / 0.2) ** -0.5 * values["background_multiplier"]
+            expected = (0.8 / 0.2) ** -0.5 * values.get("background_multiplier", 1.0)
             assert float(weights[0] / weights[1]) == pytest.approx(expected)
 
 
