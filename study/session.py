@@ -32,7 +32,7 @@ from study.declaration import Study, StudyError, declare, open_or_create, split_
 from study.matrix import Matrix
 from study.presets import Preset, data_name, open_data
 
-TUNE_CHOICES = {"objective": ("miou", "rare"), "sampler": ("tpe", "random"),
+TUNE_CHOICES = {"objective": ("miou", "rare"), "sampler": ("tpe", "gp", "random"),
                 "pruner": ("median", "hyperband", "none")}
 
 

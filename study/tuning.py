@@ -38,7 +38,7 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 LAST_EVALUATIONS = 2  # the objective is the mean over this many last evaluations on dev
 N_CANDIDATES, N_RERANK_SEEDS = 5, 2  # the best settings are run again, with seeds of their own
-N_STARTUP = 5  # trials that are never pruned by their median
+N_STARTUP = 5  # trials before the median prunes, and before the Gaussian process takes over
 MOST_DIMENSIONS = 5
 STORAGE_ERRORS = (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError, ImportError)
 # Settings from the literature that are tried beside the defaults (science notes: JDT, nnU-Net).
@@ -147,7 +147,9 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
 
 
 def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
-    """`tpe` (multivariate, with constant liar: Optuna's defaults since 5.0) or `random`."""
+    """`tpe` (multivariate, with constant liar: Optuna's defaults since 5.0), `gp` or `random`."""
+    if kind == "gp":
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=N_STARTUP)
     classes = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
     return classes[kind](seed=seed)
 

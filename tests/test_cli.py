@@ -261,7 +261,7 @@ def test_stop_and_continue(out, data, number, capfd):
     (["--tune", "--set", "tune.trials=0"], "tune.trials must be a whole number above 0, got '0'"),
     (["--tune", "--set", "tune.epochs=-9"], "tune.epochs must be a whole number above 0, got '-9'"),
     (["--tune", "--set", "tune.epochs=9", "--set", "tune.trials=1"], "not both"),
-    (["--tune", "--set", "tune.sampler=grid"], "tune.sampler must be one of tpe, random, got"),
+    (["--tune", "--set", "tune.sampler=grid"], "tune.sampler must be one of tpe, gp, random, got"),
     (["--tune", "--set", "tune.pruner=asha"], "tune.pruner must be one of median, hyperband, none"),
     (["--tune", "--set", "tune.objective=dice"], "tune.objective must be one of miou, rare, got"),
     (["--tune", "--set", "tune.name=../x"], "tune.name must be letters, digits and _, got '../x'"),

@@ -340,3 +340,10 @@ def test_the_search_halves_the_regret_of_random_search():
     found = {kind: np.median([regret(kind, seed) for seed in range(20)])
              for kind in ("tpe", "random")}
     assert found["tpe"] <= found["random"] / 2
+
+
+def test_the_gaussian_process_asks_too(tmp_path):
+    tuning = begin(tmp_path, loss="bce", trials=7, sampler="gp", pruner="none")
+    play(tuning)
+    assert [t.state for t in tuning.counted()] == [TrialState.COMPLETE] * 7
+    tuning.close()
