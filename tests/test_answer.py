@@ -263,7 +263,7 @@ def test_other_images_or_shapes_are_refused(tmp_path):
     with pytest.raises(ValueError, match="must be scored on the same test images in"):
         answer(read_study(root))
     np.savez(file, **kept | {"test": kept["test"][:, :3, :3]})
-    with pytest.raises(ValueError, match=r"must have test confusions \(10, 4, 4\), got"):
+    with pytest.raises(ValueError, match="10 images and 4 classes, got 10 and 3"):
         answer(read_study(root))
     moved = kept["test"].copy()
     moved[:, 1, 1], moved[:, 1, 3] = moved[:, 1, 3], moved[:, 1, 1].copy()
@@ -273,12 +273,23 @@ def test_other_images_or_shapes_are_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:99])
     with pytest.raises(ValueError, match="must hold test and test_names, got"):
         answer(read_study(root))
-    np.savez(file, **kept)
-    stored = json.loads((file.parent / "config.json").read_text())
-    stored["config"]["data"] = "beefbeefbeef"
-    (file.parent / "config.json").write_text(json.dumps(stored))
-    with pytest.raises(ValueError, match="must be of data f00d, got beefbeefbeef"):
-        answer(read_study(root))
+
+
+def test_runs_of_other_data_or_another_metric_contract_are_refused_by_name(tmp_path):
+    root = write_study(tmp_path / "s", [BCE, DICE])
+    write_run(root, BCE, 0)  # no contract recorded, as before there was one: taken as it is
+    write_run(root, BCE, 1, contract={"void": "never scored"})
+    write_run(root, DICE, 1, end="failed", config={"data": "beef"})  # in no number
+    assert len(read_study(root).finished()) == 2
+    for seed in (2, 3):
+        write_run(root, BCE, seed, contract={"void": "a class", "scale": "half"})
+    write_run(root, DICE, 0, config={"data": "beefbeefbeefbeef"})
+    with pytest.raises(ValueError) as error:
+        read_study(root)
+    assert str(error.value).endswith(
+        "got unet-scratch-bce seed 2 (0003), unet-scratch-bce seed 3 (0004) with scale: 'half' "
+        "(study: None); void: 'a class' (study: 'never scored'); unet-scratch-dice_bce seed 0 "
+        "(0005) with data beefbeefbeef (study: f00d); move their folders away and run them again")
 
 
 def test_report_holds_the_answer_and_its_tables(tmp_path):
