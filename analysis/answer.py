@@ -15,10 +15,10 @@ import pandas as pd
 
 from analysis import stats
 from analysis.effects import add_group_means, factorial_weights
+from analysis.metric_tables import frequency_groups
 from analysis.records import Record, Study
 from analysis.seeds import SeedVariance, detectable_difference, seed_variance, seeds_needed
 from analysis.stats import Difference, Interval, Resampled
-from analysis.tables import frequency_groups
 from seglib.metrics import mean_iou
 
 N_BOOT = 2000

@@ -121,30 +121,32 @@ def convergence(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def at_cost(study: Study) -> tuple[pd.DataFrame, tuple[float, float]]:
+def at_cost(study: Study) -> pd.DataFrame:
     """What each arm's dev score had come to when all had trained for the same time.
 
-    The first time is when the fastest arm's last seed was done, the second when half of the arms
-    were. Runs that were resumed, or whose clock was set back, have no such time and are left out.
+    Runs that were resumed, or whose clock was set back, have no such time and are left out.
 
-    Returns: arm, n (seeds with a time), "end" (minutes until its last seed was done), and the mean
-        over these n of the best dev mIoU so far at the "first" and "second" time (NaN where a seed
-        had no evaluation yet) and "at end"; and the two times in minutes.
+    Returns: arm, n (seeds with a time), first_min (when the fastest arm's last seed was done),
+        second_min (when more than half of the arms were), end_min (when this arm was), and the
+        means over these n of the best dev mIoU so far, "first", "second" and "end": NaN where a
+        seed had no evaluation yet. Empty with fewer than two arms.
     """
     curves: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for run in _evaluated(study):
         minutes = run.history.get("minutes", pd.Series(math.nan)).to_numpy(float)
         if (np.diff(minutes, prepend=0.0) > 0).all():
             curves.setdefault(run.arm, []).append((minutes, run.history["dev/miou"].to_numpy()))
+    columns = ["arm", "n", "first_min", "second_min", "end_min", "first", "second", "end"]
+    if len(curves) < 2:
+        return pd.DataFrame(columns=columns)
     ends = {arm: max(minutes[-1] for minutes, _ in mine) for arm, mine in curves.items()}
-    done = sorted(ends.values()) or [math.nan]
-    times = done[0], done[(len(done) - 1) // 2]
-    rows = [
-        (arm, len(mine), ends[arm],
-         *np.mean([score_at_cost(*curve, [*times, math.inf]) for curve in mine], axis=0))
-        for arm, mine in curves.items()
-    ]
-    return pd.DataFrame(rows, columns=["arm", "n", "end", "first", "second", "at end"]), times
+    done = sorted(ends.values())
+    rows = []
+    for arm, mine in curves.items():
+        times = done[0], done[len(done) // 2], ends[arm]
+        scores = np.mean([score_at_cost(*curve, times) for curve in mine], axis=0)
+        rows.append((arm, len(mine), *times, *scores))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _evaluated(study: Study) -> list[Record]:
