@@ -71,8 +71,10 @@ def _contrasts(answer: Answer) -> list[Block]:
     }
     caption = (
         "Differences in test mIoU, points (a minus b), declared before the runs. 95 % intervals: "
-        "variance between seeds, pooled over the arms of a network where their variances agree, "
-        f"{_images(answer)}; adjusted within each family (Bonferroni's bounds, Holm's p). Verdicts "
+        "variance between seeds, pooled over the arms of a network unless a test tells their "
+        "variances apart (with few seeds it seldom can: where one arm's s.d. is far larger than "
+        f"the others', read its intervals as too narrow), {_images(answer)}; adjusted within each "
+        "family (Bonferroni's bounds, Holm's p). Verdicts "
         "are read against the smallest difference of interest, "
         f"{100 * answer.smallest:.3g} points: equivalent means wholly within it. No adjustment "
         "covers several families."
@@ -113,7 +115,9 @@ def _classes(study: Study, answer: Answer) -> list[Block]:
         "fit_pixel_share": ("fit pixels", render.percent), "estimate": ("points", _points),
         "low": ("from", _points), "high": ("to", _points), "p": ("p, Holm", _p),
     }
-    caption = "The differences per class that can be told (95 %, adjusted over the classes)."
+    caption = ("The differences per class that can be told: 95 %, adjusted over the classes but "
+               "not over the contrasts, so that of 20 contrasts without any difference one may "
+               "still show a class here.")
     none = "No difference per class can be told (95 %, adjusted over the classes of a contrast)."
     return [drawn, grid_or(none, told, columns, caption)]
 
@@ -126,16 +130,17 @@ def _frequency(study: Study, answer: Answer) -> list[Block]:
         "against_frequency",
         effect_figures.against_frequency(comparisons.classes(study, answer), slopes),
         "Per-class differences against class frequency",
-        "Each dot is a class: its difference over its share of the fit pixels.")
+        "Each dot is a class: its difference over its share of the fit pixels. A "
+        "background is not in the slope.")
     if not len(groups):
         return [Text("Groups need at least 3 classes that are in fit and in test, background "
                      "apart."), drawn]
     named = "; ".join(f"{name}: {', '.join(answer.terciles[name]) or 'none'}" for name in TERCILES)
-    text = [_points(e) + (f" ({between(x, y)})" if x == x else "")
+    text = [_points(e) + (f" ({between(x, y)})".replace(" to ", "\u00a0to\u00a0") if x == x else "")
             for e, x, y in groups[["estimate", "low", "high"]].itertuples(index=False)]
     wide = groups.assign(text=text).pivot(index=["a", "b"], columns="group", values="text")
-    wide = wide.reset_index().merge(slopes[["a", "b", "slope", "lowest", "highest"]], on=["a", "b"])
-    wide["range"] = [f"{_points(x)} to {_points(y)}" if x == x else "–"
+    wide = slopes.merge(wide.reset_index(), on=["a", "b"])  # in the order of the contrasts
+    wide["range"] = [f"{_points(x)}\u00a0to\u00a0{_points(y)}" if x == x else "–"
                      for x, y in zip(wide["lowest"], wide["highest"], strict=True)]
     columns = {"a": ("a", str), "b": ("minus b", str),
                **{name: (f"{name} classes", str) for name in TERCILES},
@@ -235,11 +240,12 @@ def _at_cost(study: Study) -> Block:
         f"Score at equal time, on dev: the best dev mIoU so far after {first} minutes, when all "
         f"seeds of the fastest arm were done, after {second}, when more than half of the arms "
         "were, and at the arm's own end; an arm done earlier keeps its best. Mean over n seeds: "
-        "runs that were resumed are left out, as part of their time was spent twice. –: a seed had "
-        "not been evaluated by then. Time by the clock from the start of the run, dev evaluations "
-        "included: it holds for the machine and the number of runs at once. A run read before its "
-        "end may score below one planned for that time, whose learning rate would have come down "
-        "by then. Differences between arms in this table are not tested.")
+        "runs that were resumed are left out, as part of their time was spent twice, and those "
+        "whose clock went back. –: a seed had not been evaluated by then. Time by the clock from "
+        "the start of the run, dev evaluations included: it holds for the machine and the number "
+        "of runs at once. A run read before its end may score below one planned for that time, "
+        "whose learning rate would have come down by then. Differences between arms in this table "
+        "are not tested.")
     return grid(table, columns, caption)
 
 

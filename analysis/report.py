@@ -228,7 +228,8 @@ def _more(study: Study) -> list[Block]:
     caption = (
         "Other readings of the same test confusions, means over the finished seeds. Over images, "
         "over pairs: Wang et al. 2023. Worst classes: the 3 (5 from 15 classes on) with the lowest "
-        "IoU of the arm on dev. Rare, medium, frequent: thirds of the classes by fit pixels, "
+        "IoU of the arm on dev. Lowest 10 % images: mean over the tenth of the images with the "
+        "lowest mIoU of their own. Rare, medium, frequent: thirds of the classes by fit pixels, "
         "background apart. Differences between arms in this table are not tested.")
     return [grid_or("No finished run.", table, columns, caption)]
 

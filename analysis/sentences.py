@@ -35,8 +35,8 @@ def between(low: float, high: float) -> str:
 def sentences(study: Study, answer: Answer) -> list[str]:
     """The answer in a few sentences, each true by itself."""
     lines = [_setting(study), *_choice(study, answer), *_tally(answer)]
-    lines += [contrast_sentence(study, answer, one) for one in answer.contrasts
-              if not _never_run(study, one)]
+    told = sorted(answer.contrasts, key=lambda one: one.verdict == "cannot be told")  # they first
+    lines += [contrast_sentence(study, answer, one) for one in told if not _never_run(study, one)]
     if skipped := sum(_never_run(study, one) for one in answer.contrasts):
         arms = [cell.arm for cell in study.cells if not study.runs_of(cell.arm)]
         lines.append(f"Planned contrasts not compared because an arm was not run: {skipped} of "

@@ -245,9 +245,10 @@ def missing(study: Study) -> pd.DataFrame:
 def superseded(study: Study) -> pd.DataFrame:
     """Final runs of cells this study does not declare: listed, never pooled.
 
-    Returns: run, state, test_miou, differs (recipe fields with another value), run_id, cell_id.
+    Returns: run, state, test_miou, differs (recipe fields or data of another value), run_id,
+        cell_id.
     """
-    recipe = study.declaration["recipe"]
+    recipe = {**study.declaration["recipe"], "data": study.data["fingerprint"]}
     rows = []
     for run in study.superseded:
         differs = [
