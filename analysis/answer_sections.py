@@ -239,7 +239,8 @@ def _at_cost(study: Study) -> Block:
     caption = (
         f"Score at equal time, on dev: the best dev mIoU so far after {first} minutes, when all "
         f"seeds of the fastest arm were done, after {second}, when more than half of the arms "
-        "were, and at the arm's own end; an arm done earlier keeps its best. Mean over n seeds: "
+        "were, and at the arm's own end; between two evaluations on the line that joins them, and "
+        "an arm done earlier keeps its best. Mean over n seeds: "
         "runs that were resumed are left out, as part of their time was spent twice, and those "
         "whose clock went back. –: a seed had not been evaluated by then. Time by the clock from "
         "the start of the run, dev evaluations included: it holds for the machine and the number "

@@ -163,15 +163,15 @@ def convergence(
 
 
 def score_at_cost(minutes: np.ndarray, values: np.ndarray, at: float | np.ndarray) -> np.ndarray:
-    """Best dev score among the evaluations done by `at` minutes; NaN before the first.
+    """Best dev score so far after `at` minutes, on the line between two evaluations.
 
-    After the last it stays: the run is over, more time would not have changed it.
+    NaN before the first evaluation. After the last it stays: the run is over. Between two it is on
+    the line, as arms of one speed differ by seconds, which must not cost one a whole evaluation.
 
     Args: minutes: (E,) since the start, increasing; values: (E,) dev score, NaN left out.
     """
     minutes, values = _curve(minutes, values)
-    best = np.r_[np.nan, np.maximum.accumulate(values)]
-    return best[np.searchsorted(minutes, at, side="right")]
+    return np.interp(at, minutes, np.maximum.accumulate(values), left=np.nan)
 
 
 def _curve(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

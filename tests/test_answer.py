@@ -246,9 +246,9 @@ def test_score_at_equal_time_waits_for_the_fastest_arm_and_leaves_resumed_runs_o
     assert set(table["first_min"]) == {4.5} and set(table["second_min"]) == {6.0}
     assert table["end_min"].tolist() == [4.5, 6, 30]
     np.testing.assert_allclose(table[["first", "second", "end"]], [
-        [0.3, 0.3, 0.3], [0.1, 0.3, 0.3], [np.nan, np.nan, 0.3]])
+        [0.3, 0.3, 0.3], [0.225, 0.3, 0.3], [np.nan, np.nan, 0.3]])
     text = write_report(read_study(root), tmp_path / "r").with_name("report.md").read_text()
-    assert "| unet-scratch-dice_bce | 1 | 0.100 | 0.300 | 0.300 | 6.00 |" in text
+    assert "| unet-scratch-dice_bce | 1 | 0.225 | 0.300 | 0.300 | 6.00 |" in text
     assert len(comparisons.at_cost(read_study(write_study(tmp_path / "t", [BCE])))) == 0
 
 

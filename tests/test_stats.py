@@ -398,8 +398,8 @@ def test_convergence_and_cost():
     assert found.epochs.tolist() == [[4, 8, 8], [2, 2, np.inf]]
     assert found.area == pytest.approx([(0.15 + 0.5 + 1.8) / 7, (0.3 + 3.0) / 7])
     falls = np.array([0.1, 0.3, NAN, 0.2])  # evaluated after 2, 4 and 16 minutes
-    np.testing.assert_allclose(score_at_cost(epochs * 2.0, falls, [1, 2, 3.9, 4, 15, 17]),
-                               [NAN, 0.1, 0.1, 0.3, 0.3, 0.3])
+    np.testing.assert_allclose(score_at_cost(epochs * 2.0, falls, [1, 2, 3, 4, 15, 17]),
+                               [NAN, 0.1, 0.2, 0.3, 0.3, 0.3])
     with pytest.raises(ValueError, match="first increasing"):
         score_at_cost([2, 1], [0.1, 0.2], 1.5)
 
