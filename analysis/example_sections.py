@@ -57,7 +57,7 @@ def _disagreement(
         [shown.pool.images[i] for i in at], [shown.pool.masks[i] for i in at],
         {titles[run.arm]: [maps[i] for i in at]
          for run, maps in zip(shown.runs, shown.maps, strict=True)}, study.classes,
-        rows=[f"{name}\n({image})" for name, image in zip(rows["class"], rows["image"],
+        rows=[f"{name}\n{image}" for name, image in zip(rows["class"], rows["image"],
                                                           strict=True)],
         notes={titles[arm]: [f"IoU {value:.2f}" for value in rows[arm]] for arm in titles})
     n = len(shown.pool.names)

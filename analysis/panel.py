@@ -50,7 +50,7 @@ def prediction_panel(
             axes.set_xlabel(note, fontsize=7, labelpad=1)
         grid[0, column].set_title(plain(_wrapped(title, 18)), fontsize=7, va="bottom")
     for axes, label in zip(grid[:, 0], rows, strict=True):
-        axes.set_ylabel(plain(_wrapped(label, 14)), rotation=0, ha="right", va="center", fontsize=7)
+        axes.set_ylabel(plain(_wrapped(label, 16)), rotation=0, ha="right", va="center", fontsize=7)
     seen = sorted(
         set().union(*(np.unique(m) for maps in columns.values() for m in maps if m.ndim == 2))
         - {VOID}
