@@ -15,11 +15,11 @@ import pandas as pd
 
 from analysis import stats
 from analysis.effects import add_group_means, factorial_weights
+from analysis.metric_tables import frequency_groups
 from analysis.records import Record, Study
 from analysis.seeds import SeedVariance, detectable_difference, seed_variance, seeds_needed
 from analysis.stats import Difference, Interval, Resampled
-from analysis.tables import frequency_groups
-from seglib.metrics import class_counts, mean_iou
+from seglib.metrics import mean_iou
 
 N_BOOT = 2000
 TERCILES = ("rare", "medium", "frequent")
@@ -72,20 +72,16 @@ class _Scores:
         runs = {arm: study.finished(arm) for arm in self.arms}
         self.seeds = [tuple(run.seed for run in runs[arm]) for arm in self.arms]
         names, counts = None, []
-        fingerprint = study.data["fingerprint"]
         for arm in self.arms:
             counts.append([])
             for run in runs[arm]:
-                found, confusions = run.confusion("test")
+                found, scored = run.counts["test"]
                 if names not in (None, found):
                     first = runs[self.arms[0]][0].name
                     raise ValueError(f"run {run.name} must be scored on the same test images in "
                                      f"the same order as {first}")
                 names = found
-                counts[-1].append(class_counts(_checked(study, run, confusions)))
-                if run.config.get("data", fingerprint) != fingerprint:
-                    raise ValueError(f"run {run.name} must be of data {fingerprint[:12]}, got "
-                                     f"{run.config['data'][:12]}; move the run's folder away")
+                counts[-1].append(_checked(study, run, scored))
                 if abs(mean_iou(counts[-1][-1]) - run.result["test/miou"]) > 1e-6:
                     raise ValueError(
                         f"run {run.name} must have confusions that give its test mIoU "
@@ -131,13 +127,14 @@ class _Scores:
         return stats.adjust(Interval(*last))
 
 
-def _checked(study: Study, run: Record, confusions: np.ndarray) -> np.ndarray:
-    n_images, n_classes = study.data["n_images"]["test"], len(study.classes)
-    if confusions.shape != (n_images, n_classes, n_classes):
+def _checked(study: Study, run: Record, counts: np.ndarray) -> np.ndarray:
+    wanted = study.data["n_images"]["test"], len(study.classes)
+    if counts.shape[:2] != wanted:
         raise ValueError(
-            f"run {run.name} must have test confusions ({n_images}, {n_classes}, {n_classes}), got "
-            f"{confusions.shape}; move the run's folder away and run it again")
-    return confusions
+            f"run {run.name} must have test confusions of {wanted[0]} images and {wanted[1]} "
+            f"classes, got {counts.shape[0]} and {counts.shape[1]}; move the run's folder away and "
+            "run it again")
+    return counts
 
 
 def answer(study: Study, *, n_boot: int = N_BOOT, seed: int = 0) -> Answer:

@@ -13,8 +13,8 @@ import pandas as pd
 from analysis import comparisons, effect_figures, render, tables
 from analysis.answer import TERCILES, Answer
 from analysis.records import Study
-from analysis.render import Block, Bullets, Section, Text, grid, grid_or_none
-from analysis.sentences import points, sentences
+from analysis.render import Block, Bullets, Section, Text, grid, grid_or
+from analysis.sentences import between, points, sentences
 from analysis.stats import MIN_GROUPS
 
 MOST_CLASSES = 40  # a figure per contrast and class is drawn up to here
@@ -37,6 +37,7 @@ def csv(study: Study, answer: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "effects", answer.effects
     yield "noise", answer.noise
     yield "convergence", comparisons.convergence(study)
+    yield "score_at_cost", comparisons.at_cost(study)
 
 
 def lead(study: Study, answer: Answer, notes: Sequence[str] = ()) -> list[Block]:
@@ -55,7 +56,7 @@ def sections(study: Study, answer: Answer) -> list[Section]:
         Section("What these seeds can tell", _noise(answer)),
         *([Section("Tuning", _tuning(study))] if study.declaration.get("tunings") else []),
         Section("Confusions", _confusions(study, answer)),
-        Section("Convergence", _convergence(study)),
+        Section("Convergence", [_convergence(study), _at_cost(study)]),
     ]
 
 
@@ -70,13 +71,17 @@ def _contrasts(answer: Answer) -> list[Block]:
     }
     caption = (
         "Differences in test mIoU, points (a minus b), declared before the runs. 95 % intervals: "
-        "variance between seeds, pooled over the arms of a network where their variances agree, "
-        f"{_images(answer)}; adjusted within each family (Bonferroni's bounds, Holm's p). Verdicts "
+        "variance between seeds, pooled over the arms of a network unless a test tells their "
+        "variances apart (with few seeds it seldom can: where one arm's s.d. is far larger than "
+        f"the others', read its intervals as too narrow), {_images(answer)}; adjusted within each "
+        "family (Bonferroni's bounds, Holm's p). Verdicts "
         "are read against the smallest difference of interest, "
         f"{100 * answer.smallest:.3g} points: equivalent means wholly within it. No adjustment "
-        "covers several families. Contrasts with tuned arms were declared when the tuning was "
-        "done, before the tuned arms saw the test."
+        "covers several families."
     )
+    if "tuning" in set(table["family"]):
+        caption += (" Contrasts with tuned arms were declared when the tuning was done, before "
+                    "the tuned arms saw the test.")
     drawn = render.picture(
         "contrasts", effect_figures.intervals(table, answer.smallest),
         "Intervals of the planned contrasts", "The same numbers; the band is the smallest "
@@ -110,8 +115,11 @@ def _classes(study: Study, answer: Answer) -> list[Block]:
         "fit_pixel_share": ("fit pixels", render.percent), "estimate": ("points", _points),
         "low": ("from", _points), "high": ("to", _points), "p": ("p, Holm", _p),
     }
-    caption = "The differences per class that can be told (95 %, adjusted over the classes)."
-    return [drawn, grid_or_none(told, columns, caption)]
+    caption = ("The differences per class that can be told: 95 %, adjusted over the classes but "
+               "not over the contrasts, so that of 20 contrasts without any difference one may "
+               "still show a class here.")
+    none = "No difference per class can be told (95 %, adjusted over the classes of a contrast)."
+    return [drawn, grid_or(none, told, columns, caption)]
 
 
 def _frequency(study: Study, answer: Answer) -> list[Block]:
@@ -122,16 +130,17 @@ def _frequency(study: Study, answer: Answer) -> list[Block]:
         "against_frequency",
         effect_figures.against_frequency(comparisons.classes(study, answer), slopes),
         "Per-class differences against class frequency",
-        "Each dot is a class: its difference over its share of the fit pixels.")
+        "Each dot is a class: its difference over its share of the fit pixels. A "
+        "background is not in the slope.")
     if not len(groups):
         return [Text("Groups need at least 3 classes that are in fit and in test, background "
                      "apart."), drawn]
     named = "; ".join(f"{name}: {', '.join(answer.terciles[name]) or 'none'}" for name in TERCILES)
-    text = [_points(e) + (f" ({_points(x)} to {_points(y)})" if x == x else "")
+    text = [_points(e) + (f" ({between(x, y)})".replace(" to ", "\u00a0to\u00a0") if x == x else "")
             for e, x, y in groups[["estimate", "low", "high"]].itertuples(index=False)]
     wide = groups.assign(text=text).pivot(index=["a", "b"], columns="group", values="text")
-    wide = wide.reset_index().merge(slopes[["a", "b", "slope", "lowest", "highest"]], on=["a", "b"])
-    wide["range"] = [f"{_points(x)} to {_points(y)}" if x == x else "–"
+    wide = slopes.merge(wide.reset_index(), on=["a", "b"])  # in the order of the contrasts
+    wide["range"] = [f"{_points(x)}\u00a0to\u00a0{_points(y)}" if x == x else "–"
                      for x, y in zip(wide["lowest"], wide["highest"], strict=True)]
     columns = {"a": ("a", str), "b": ("minus b", str),
                **{name: (f"{name} classes", str) for name in TERCILES},
@@ -174,7 +183,8 @@ def _noise(answer: Answer) -> list[Block]:
         "for the smallest difference of interest. The s.d. between seeds is of one arm, as far as "
         "it does not cancel in the contrast; over images, of the difference. inf: the images alone "
         "spread too much, or over 1000 seeds.")
-    return [grid_or_none(answer.noise, columns, caption)]
+    none = "No network has two arms with finished runs."
+    return [grid_or(none, answer.noise, columns, caption)]
 
 
 def _tuning(study: Study) -> list[Block]:
@@ -210,17 +220,49 @@ def _tuning(study: Study) -> list[Block]:
     return [grid(table, columns, caption)]
 
 
-def _convergence(study: Study) -> list[Block]:
+def _convergence(study: Study) -> Block:
     table = comparisons.convergence(study)
+    percents = [name.removeprefix("reach ") for name in table if name.startswith("reach ")]
+    for p in percents:
+        table[p] = [f"{render.cell(e, render.one_decimal)} ({n})"
+                    for e, n in zip(table[f"epochs to {p}"], table[f"reach {p}"], strict=True)]
     columns = {
         "arm": ("arm", str), "n": ("n", str),
-        **{name: (name, render.one_decimal) for name in table.columns if "epochs to" in name},
-        "reach 90 %": ("seeds that reach 90 %", str), "area": ("mean dev mIoU", render.fraction),
+        **{p: (f"epochs to {p} (seeds)", str) for p in percents},
+        "area": ("mean height of the dev curve", render.fraction),
     }
     caption = (
-        "First evaluated epoch at or above that share of the best final dev mIoU of the study, "
-        "mean of the seeds that reach it; the mean height of the dev curve over its epochs.")
-    return [grid_or_none(table, columns, caption)]
+        "First evaluated epoch at or above that share of the best final dev mIoU of any run: mean "
+        "of the seeds that reach it, in brackets how many do; the others are in no mean, so "
+        "compare arms only where all their seeds reach it. Last column: dev mIoU averaged over the "
+        "epochs between the first and the last evaluation.")
+    return grid_or("No finished run has a dev curve.", table, columns, caption)
+
+
+def _at_cost(study: Study) -> Block:
+    table = comparisons.at_cost(study)
+    if not len(table):
+        return Text("Score at equal time needs two arms with runs that went in one piece.")
+    first, second = (render.two_decimals(table[f"{at}_min"].iloc[0]) for at in ("first", "second"))
+    columns = {
+        "arm": ("arm", str), "n": ("n", str),
+        "first": (f"dev mIoU after {first} minutes", render.fraction),
+        "second": (f"dev mIoU after {second} minutes", render.fraction),
+        "end": ("dev mIoU at its end", render.fraction),
+        "end_min": ("its end, minutes", render.two_decimals),
+    }
+    caption = (
+        f"Score at equal time, on dev: the best dev mIoU so far after {first} minutes, when all "
+        f"seeds of the fastest arm were done, after {second}, when more than half of the arms "
+        "were, and at the arm's own end; between two evaluations on the line that joins them, and "
+        "an arm done earlier keeps its best. Mean over n seeds: "
+        "runs that were resumed are left out, as part of their time was spent twice, and those "
+        "whose clock went back. –: a seed had not been evaluated by then. Time by the clock from "
+        "the start of the run, dev evaluations included: it holds for the machine and the number "
+        "of runs at once. A run read before its end may score below one planned for that time, "
+        "whose learning rate would have come down by then. Differences between arms in this table "
+        "are not tested.")
+    return grid(table, columns, caption)
 
 
 def _confusions(study: Study, answer: Answer) -> list[Block]:
@@ -232,20 +274,10 @@ def _confusions(study: Study, answer: Answer) -> list[Block]:
             [run.confusion("test")[1].sum(0) for run in done], axis=0)
         for arm in arms if (done := study.finished(arm))}
     if len(study.classes) > MOST_CLASSES:
-        return [Text(f"Not drawn for more than {MOST_CLASSES} classes."), *_disagreement(study)]
+        return [Text(f"Not drawn for more than {MOST_CLASSES} classes.")]
     drawn = render.picture(
         "confusions", effect_figures.confusions(parts, study.classes),
         "Confusion matrices on test", "The arm chosen on dev (and the baseline, where it is "
         "another and has a finished run): where the pixels of each class of the truth went, "
         "percent of that class.")
-    return [drawn, *_disagreement(study)]
-
-
-def _disagreement(study: Study) -> list[Block]:
-    table = tables.disagreement(study)
-    columns = {"class": ("class", str), "image": ("image", str), "lowest": ("lowest IoU", str),
-               "highest": ("highest IoU", str)}
-    caption = (
-        "By rule: of the example images below, the one on which the IoU of a class differs most "
-        "between arms (first finished seed of each), with the arms at both ends.")
-    return [grid(table, columns, caption)] if len(table) else []
+    return [drawn]

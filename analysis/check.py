@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -236,9 +235,8 @@ def _groups(groups: Mapping[str, Mapping[str, int] | None]) -> list[Block]:
 
 
 def _frequencies(facts: Mapping[str, Any]) -> pd.DataFrame:
-    """As `tables.class_frequencies` of a study on these data; no image, no share: 0, not NaN."""
-    table = tables.class_frequencies(SimpleNamespace(classes=facts["classes"], data=facts))
-    return table.fillna(0.0)
+    """As `tables.class_frequencies`; no image, no share: 0, not NaN."""
+    return tables.class_frequencies(facts).fillna(0.0)
 
 
 def _absent(facts: Mapping[str, Any], split: str) -> list[str]:
@@ -247,4 +245,4 @@ def _absent(facts: Mapping[str, Any], split: str) -> list[str]:
 
 
 def _percent(share: float) -> str:
-    return render._cell(share, render.percent)
+    return render.cell(share, render.percent)

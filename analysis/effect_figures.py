@@ -99,12 +99,14 @@ def against_frequency(classes: pd.DataFrame, slopes: pd.DataFrame) -> Figure:
                   markersize=4)
         for row in rows.to_dict("records"):
             axes.annotate(plain(row["class"]), (row["fit_pixel_share"], 100 * row["estimate"]),
-                          fontsize=5.5, xytext=(3, 2), textcoords="offset points", color=GREY)
+                          fontsize=5.5, xytext=(2, 2), textcoords="offset points", color=GREY,
+                          rotation=35)
         slope = slopes.loc[(slopes["a"] == a) & (slopes["b"] == b), "slope"].iloc[0]
         title = f"{a}\nminus {b}" + (f"\n{100 * slope:+.1f} points per tenfold pixels"
                                      if np.isfinite(slope) else "")
         axes.set_title(plain(title), fontsize=6.5)
         axes.set_xscale("log")
+        axes.margins(0.12, 0.15)  # room for the names
         _quiet(axes)
         axes.tick_params(labelsize=7)
     for axes in panels[:, 0]:

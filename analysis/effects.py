@@ -1,5 +1,5 @@
-"""Owns what a whole study answers beside single contrasts: main effects and interactions, who gains
-by class frequency, speed of convergence, score at equal cost.
+"""Owns what a whole study answers beside single contrasts: main effects and interactions as
+weights of its arms, who gains by class frequency, speed of convergence, score at equal cost.
 
 Arrays in, numbers out; IoU as fractions. Must not know: runs, files, wording.
 """
@@ -13,8 +13,8 @@ from itertools import combinations
 import numpy as np
 from scipy import special
 
-from analysis.seeds import ALPHA, seed_variance
-from analysis.stats import Difference, Resampled, contrast
+from analysis.seeds import ALPHA
+from analysis.stats import Resampled
 
 FRACTIONS = (0.5, 0.75, 0.9)  # of the best final score: when is it reached?
 
@@ -50,24 +50,6 @@ def factorial_weights(
             weights = sign(networks, a, b) * sign(losses, l, k)
             found["interaction", (a, b), (l, k)] = weights
     return found
-
-
-def factorial_effects(
-    sample: Resampled,
-    networks: Sequence[Hashable],
-    losses: Sequence[Hashable],
-    *,
-    seeds: Sequence[Sequence[int]] | None = None,
-) -> dict[tuple, Difference]:
-    """Main effects and interactions with their intervals, named as in `factorial_weights`.
-
-    Args: sample: of the A arms; seeds: A lists as in `seed_variance`.
-    """
-    effects = {}
-    for name, weights in factorial_weights(networks, losses).items():
-        pooled = seed_variance(sample.observed, weights, networks=networks, seeds=seeds)
-        effects[name] = contrast(sample, weights, pooled=pooled)
-    return effects
 
 
 def group_means(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
@@ -181,12 +163,15 @@ def convergence(
 
 
 def score_at_cost(minutes: np.ndarray, values: np.ndarray, at: float | np.ndarray) -> np.ndarray:
-    """Dev score after `at` minutes, interpolated; NaN outside the evaluations.
+    """Best dev score so far after `at` minutes, on the line between two evaluations.
+
+    NaN before the first evaluation. After the last it stays: the run is over. Between two it is on
+    the line, as arms of one speed differ by seconds, which must not cost one a whole evaluation.
 
     Args: minutes: (E,) since the start, increasing; values: (E,) dev score, NaN left out.
     """
     minutes, values = _curve(minutes, values)
-    return np.interp(at, minutes, values, left=np.nan, right=np.nan)
+    return np.interp(at, minutes, np.maximum.accumulate(values), left=np.nan)
 
 
 def _curve(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

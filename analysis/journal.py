@@ -32,6 +32,7 @@ class Journal:
     peak_memory_mb: float = math.nan
     n_parameters: int | None = None
     environments: tuple[Mapping[str, Any], ...] = ()
+    contract: Mapping[str, str] | None = None  # what its metrics mean; None: not recorded
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -95,6 +96,9 @@ def _digest(events: list[dict[str, Any]]) -> Journal:
     last = events[-1]
     state = last["event"] if last["event"] in FINAL_STATES else "unfinished"
     history = _history(event for event in events if event["event"] == "epoch")
+    if len(starts) == 1:  # of a resumed run, nobody knows which of its time was spent twice
+        history["minutes"] = (history["time"] - _float(starts[0].get("time"))) / 60
+    history = history.drop(columns="time")
     done = last if state == "finished" else {}
     n_parameters = [start["n_parameters"] for start in starts if "n_parameters" in start]
     return Journal(
@@ -107,6 +111,7 @@ def _digest(events: list[dict[str, Any]]) -> Journal:
         peak_memory_mb=_float(done.get("peak_memory_mb")),
         n_parameters=n_parameters[-1] if n_parameters else None,
         environments=tuple(start.get("environment", {}) for start in starts),
+        contract=done.get("contract"),
     )
 
 
@@ -133,9 +138,10 @@ def _history(epochs: Any) -> pd.DataFrame:
     rows: dict[int, dict[str, float]] = {}
     for event in epochs:
         epoch = int(event["epoch"])
-        rows.setdefault(epoch, {"epoch": epoch, **_floats(event["metrics"])})
+        metrics = {"time": event.get("time"), **event["metrics"]}
+        rows.setdefault(epoch, {"epoch": epoch, **_floats(metrics)})
     if not rows:
-        return Journal().history
+        return Journal().history.assign(time=math.nan)
     return pd.DataFrame([rows[epoch] for epoch in sorted(rows)])
 
 

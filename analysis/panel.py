@@ -22,23 +22,20 @@ def prediction_panel(
     masks: Sequence[np.ndarray],
     predictions: Mapping[str, Sequence[np.ndarray]],
     classes: Sequence[str],
+    *,
+    rows: Sequence[str],
+    notes: Mapping[str, Sequence[str]] | None = None,
 ) -> Figure:
     """Image, truth and one column of predicted class maps per arm; one row per image.
 
     Args:
         images: n of (H, W, 3) uint8. masks: n of (H, W) class ids, 255 = void (pale stripes).
         predictions: column title, of one or more lines -> n of (H, W) class ids.
-    Raises: ValueError if a column has another number of maps, or a map another size.
+        rows: n labels, of one or more lines. notes: column title -> n texts under its maps.
     """
-    for title, maps in predictions.items():
-        if [m.shape for m in maps] != [m.shape for m in masks]:
-            raise ValueError(
-                f"predictions of {title} must have the masks' sizes {[m.shape for m in masks]}, "
-                f"got {[m.shape for m in maps]}; run it again"
-            )
     columns = {"image": images, "truth": masks, **predictions}
     ratios = [mask.shape[0] / mask.shape[1] for mask in masks]
-    size = (1.35 * len(columns), 1.35 * sum(ratios) + 1.2)
+    size = (1.25 * len(columns) + 1, 1.25 * sum(ratios) + 1.2 + 0.15 * len(masks) * bool(notes))
     figure = Figure(figsize=(max(size[0], 5), size[1]), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     grid = figure.subplots(len(masks), len(columns), squeeze=False, height_ratios=ratios)
@@ -46,9 +43,14 @@ def prediction_panel(
         for axes, shown in zip(grid[:, column], maps, strict=True):
             rgb = shown if shown.ndim == 3 else colourize(shown)
             axes.imshow(rgb, interpolation="antialiased" if shown.ndim == 3 else "nearest")
-            axes.set_axis_off()
-        wrapped = "\n".join(part for line in title.split("\n") for part in textwrap.wrap(line, 19))
-        grid[0, column].set_title(plain(wrapped), fontsize=7, va="bottom")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+        for axes, note in zip(grid[:, column], (notes or {}).get(title, ()), strict=False):
+            axes.set_xlabel(note, fontsize=7, labelpad=1)
+        grid[0, column].set_title(plain(_wrapped(title, 18)), fontsize=7, va="bottom")
+    for axes, label in zip(grid[:, 0], rows, strict=True):
+        axes.set_ylabel(plain(_wrapped(label, 16)), rotation=0, ha="right", va="center", fontsize=7)
     seen = sorted(
         set().union(*(np.unique(m) for maps in columns.values() for m in maps if m.ndim == 2))
         - {VOID}
@@ -57,6 +59,10 @@ def prediction_panel(
     patches.append(Patch(facecolor="white", edgecolor="#aaaaaa", hatch="////"))
     legend(figure, patches, [*(classes[index] for index in seen), "void (never scored)"])
     return figure
+
+
+def _wrapped(text: str, width: int) -> str:
+    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, width))
 
 
 def voc_palette() -> np.ndarray:

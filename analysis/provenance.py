@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from analysis.declaration import Cell
 from analysis.records import Study
 from analysis.render import Block, Code, Text, percent
 
@@ -62,10 +63,40 @@ def commands(study: Study, place: Path) -> list[Block]:
     commits = _commits(study)
     recorded = len(commits) == 1 and commits != ["not recorded"]
     grid += [word for k, v in given.get("set", {}).items() for word in ("--set", f"{k}={v}")]
+    grid += [word for axis in only(study) for word in ("--only", axis)]
     lines = [shlex.join(["git", "checkout", commits[0].rstrip("+")])] if recorded else []
     lines.append(shlex.join(["python", "runs.py", "--grid", *grid, *where]))
     lines.append(shlex.join(["python", "runs.py", "--report", *where]))
     blocks: list[Block] = [Code(lines)]
     if any(commit.endswith("+") for commit in commits):
         blocks.append(Text("The code had uncommitted changes (a + behind the commit)."))
+    untuned = [cell.arm for cell in study.cells if cell.values.get("tuning") != "tuned"]
+    never = [arm for arm in untuned if not study.runs_of(arm)]
+    if never and not only(study):
+        blocks.append(Text(f"The command runs more than was run here: {', '.join(never)}."))
+    if len(untuned) < len(study.cells):
+        blocks.append(Text("The tuned arms come after it: --tune with the same flags, then --grid "
+                           "again with --set tuning=tuned."))
     return blocks
+
+
+def only(study: Study) -> list[str]:
+    """`axis=value,...` texts for --only that choose the arms that ran; [] if none do, or all ran.
+
+    Tuned arms apart: they are made from others.
+    """
+    left = [cell for cell in study.cells if cell.values.get("tuning") != "tuned"]
+    ran = [cell for cell in left if study.runs_of(cell.arm)]
+    found = []
+    for axis in dict.fromkeys(("network", "loss", *(axis for cell in ran for axis in cell.values))):
+        chosen = dict.fromkeys(_value(cell, axis) for cell in ran)
+        kept = [cell for cell in left if _value(cell, axis) in chosen]
+        if len(kept) < len(left):
+            left = kept
+            found.append(f"{axis}={','.join(chosen)}")
+    return found if ran and len(left) == len(ran) else []
+
+
+def _value(cell: Cell, axis: str) -> str:
+    """A cell's value as --only compares it."""
+    return cell.network if axis == "network" else str(cell.values.get(axis))

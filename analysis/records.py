@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ import pandas as pd
 
 from analysis.declaration import Cell, read_cells, read_declaration
 from analysis.journal import read_journal, read_json
+from seglib.metrics import class_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +35,15 @@ class Record:
     state: str  # finished | failed | pruned | unfinished
     error: str  # why it is not finished, one line; "" if finished
     config: Mapping[str, Any]
-    history: pd.DataFrame  # "epoch" and one column per metric, one row per epoch
+    # One row per epoch: "epoch", a column per metric and, unless resumed, "minutes" since its start
+    history: pd.DataFrame
     result: Mapping[str, float]  # final metrics: "dev/miou", "test/miou", "test/iou/<class>", ...
     best_epoch: int | None
     duration_s: float  # training and evaluation, all attempts; NaN unless finished
     peak_memory_mb: float
     n_parameters: int | None
     environments: tuple[Mapping[str, Any], ...]  # one per attempt
+    contract: Mapping[str, str] | None  # what its metrics mean; None: from before it was recorded
     path: Path
 
     @property
@@ -76,6 +80,12 @@ class Record:
                 f"got {counts.shape}; run it again"
             )
         return names, counts
+
+    @cached_property
+    def counts(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+        """By split, "test" and "dev": image names (n,) and class counts (n, C, 3): TP, FP, FN."""
+        read = {split: self.confusion(split) for split in ("test", "dev")}
+        return {split: (names, class_counts(counts)) for split, (names, counts) in read.items()}
 
     def panel(self) -> tuple[np.ndarray, ...] | None:
         """Predicted class maps (H, W) uint8 in the order of the study's panel; None if absent."""
@@ -155,7 +165,8 @@ def read_study(study_dir: Path) -> Study:
     """Read `study.json` and every final run under `runs/`.
 
     Raises: ValueError in one line if there is no study, a file is broken, two runs claim the same
-        declared arm and seed, or a finished run lacks a number that every table needs.
+        declared arm and seed, or finished runs lack a number that every table needs, are of other
+        data or were scored by another metric contract than the study declares.
     """
     study_dir = Path(study_dir)
     declaration = read_declaration(study_dir)
@@ -182,6 +193,7 @@ def read_study(study_dir: Path) -> Study:
             )
     order = {cell.arm: index for index, cell in enumerate(cells)}
     runs = sorted(counted.values(), key=lambda run: (order[run.arm], run.seed))
+    _check_alike([run for run in runs if run.finished], declaration, study_dir / "study.json")
     return Study(
         declaration, cells, tuple(runs), tuple(superseded), tuple(strays), study_dir.resolve()
     )
@@ -224,6 +236,29 @@ def _check_result(record: Record, data: Mapping[str, Any]) -> None:
         raise ValueError(
             f"{record.path / 'journal.jsonl'}: a finished run must record finite numbers, got none "
             f"for {', '.join(lacking)}; move the run's folder away and run it again"
+        )
+
+
+def _check_alike(runs: Sequence[Record], declaration: Mapping[str, Any], path: Path) -> None:
+    """Numbers of other data or by another metric contract than declared compare with nothing."""
+    fingerprint, contract = declaration["data"]["fingerprint"], declaration.get("contract")
+    odd: dict[str, list[str]] = {}
+    for run in runs:
+        data = run.config.get("data", fingerprint)
+        differs = [] if data == fingerprint else [f"data {data[:12]} (study: {fingerprint[:12]})"]
+        if None not in (run.contract, contract):
+            differs += [
+                f"{rule}: {run.contract.get(rule)!r} (study: {contract.get(rule)!r})"
+                for rule in sorted({*run.contract, *contract})
+                if run.contract.get(rule) != contract.get(rule)
+            ]
+        if differs:
+            odd.setdefault("; ".join(differs), []).append(f"{run.name} ({run.run_id})")
+    if odd:
+        found = "; ".join(f"{', '.join(names)} with {what}" for what, names in odd.items())
+        raise ValueError(
+            f"{path}: all finished runs must be of its data and scored by its metric contract, got "
+            f"{found}; move their folders away and run them again"
         )
 
 

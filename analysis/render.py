@@ -124,15 +124,15 @@ Columns = Mapping[str, tuple[str, Callable[[Any], str]]]  # column -> header, ho
 
 def grid(table: pd.DataFrame, columns: Columns, caption: str = "") -> Grid:
     """The named columns of a table as strings; a missing value is a dash."""
-    shown = [[_cell(value, show) for value in table[name]] for name, (_, show) in columns.items()]
+    shown = [[cell(value, show) for value in table[name]] for name, (_, show) in columns.items()]
     numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in columns]
     rows = list(zip(*shown, strict=True))
     return Grid([header for header, _ in columns.values()], rows, numeric, caption)
 
 
-def grid_or_none(table: pd.DataFrame, columns: Columns, caption: str = "") -> Block:
-    """As `grid`; says "None." where there is nothing to list."""
-    return grid(table, columns, caption) if len(table) else Text("None.")
+def grid_or(none: str, table: pd.DataFrame, columns: Columns, caption: str = "") -> Block:
+    """As `grid`; the sentence `none` where there is nothing to list."""
+    return grid(table, columns, caption) if len(table) else Text(none)
 
 
 def pairs(values: Mapping[str, Any], header: str) -> Block:
@@ -142,6 +142,12 @@ def pairs(values: Mapping[str, Any], header: str) -> Block:
         for key, value in values.items()
     ]
     return Grid([header, "value"], rows, [False, False]) if rows else Text("Not recorded.")
+
+
+def cell(value: Any, show: Callable[[Any], str]) -> str:
+    """A value as text; a missing one is a dash."""
+    missing = value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    return "–" if missing else show(value)
 
 
 def fraction(value: float) -> str:
@@ -205,8 +211,3 @@ def _block(block: Block) -> str:
         case Code():
             lines = "\n".join(" ".join(line.split()) for line in block.lines)
             return f"```sh\n{lines}\n```"
-
-
-def _cell(value: Any, show: Callable[[Any], str]) -> str:
-    missing = value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
-    return "–" if missing else show(value)

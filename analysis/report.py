@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import answer_sections, figures, render, tables
+from analysis import answer_sections, figures, metric_tables, render, tables
 from analysis.answer import Answer, answer
 from analysis.declaration import SPLITS, extra_axes
-from analysis.panel import prediction_panel
+from analysis.example_sections import predictions
+from analysis.examples import disagreement, examples
 from analysis.provenance import commands, provenance
 from analysis.records import Study
-from analysis.render import Block, Picture, Section, Text, grid, grid_or_none, pairs
+from analysis.render import Block, Picture, Section, Text, grid, grid_or, pairs
 
 
 def write_report(
@@ -31,12 +32,16 @@ def write_report(
     """
     title = f"Study {study.name}"
     found = answer(study)
+    shown = examples(study, found.chosen)
+    apart = disagreement(study, shown)
     lead = [*answer_sections.lead(study, found, notes), *_lead(study)]
-    sections = _sections(study, found, place or study.root)
+    pictures = predictions(study, shown, apart, found.chosen)
+    sections = _sections(study, found, pictures, place or study.root)
     out_dir = Path(out_dir)
     files: dict[str, bytes] = {
         f"tables/{name}.{suffix}": text.encode()
-        for name, table in (*_csv(study), *answer_sections.csv(study, found))
+        for name, table in (*_csv(study), *answer_sections.csv(study, found),
+                            ("disagreement", apart))
         for suffix, text in _written(name, table)
     }
     for block in (block for section in sections for block in section.blocks):
@@ -70,19 +75,20 @@ def _csv(study: Study) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "history", tables.history(study)
     yield "cost", tables.cost(study)
     yield "tunings", tables.tunings(study)
-    yield "more_metrics", tables.more_metrics(study)
-    yield "disagreement", tables.disagreement(study)
-    yield "class_frequencies", tables.class_frequencies(study)
+    yield "more_metrics", metric_tables.more_metrics(study)
+    yield "class_frequencies", tables.class_frequencies(study.data)
     yield "superseded", tables.superseded(study)
     yield "environment_mixtures", tables.environment_mixtures(study)
 
 
-def _sections(study: Study, found: Answer, place: Path) -> list[Section]:
+def _sections(
+    study: Study, found: Answer, pictures: list[Block], place: Path
+) -> list[Section]:
     """The report's order; each section stands also when it has nothing to list."""
     per_class, dots = _per_class(study), _summary(study)
     frequencies = render.picture(
         "class_frequencies",
-        figures.class_frequencies(tables.class_frequencies(study)),
+        figures.class_frequencies(tables.class_frequencies(study.data)),
         "Bars of each class's share of pixels and of images in fit",
         "Share of valid pixels, and share of images that contain the class, in fit.",
     )
@@ -93,7 +99,7 @@ def _sections(study: Study, found: Answer, place: Path) -> list[Section]:
         Section("Other metrics", _more(study)),
         Section("Learning curves", [_curves(study)]),
         Section("Class frequencies", [frequencies]),
-        Section("Predictions", _predictions(study)),
+        Section("Predictions", pictures),
         Section("Cost", _cost(study)),
         Section("Missing and failed runs", _missing(study)),
         Section("Excluded cells", _excluded(study)),
@@ -205,24 +211,27 @@ def _per_class(study: Study) -> list[Block]:
         "class": ("class", str),
         "fit_pixel_share": ("fit pixels", render.percent),
         "fit_image_share": ("fit images", render.percent),
-        **{arm: (header, render.fraction) for arm, header in headers.items()},
+        **{arm: (header, render.fraction) for arm, header in headers.items()
+           if study.finished(arm)},
     }
     caption = (
-        "Mean test IoU over the n finished seeds of each arm; classes sorted by their share of "
-        "valid fit pixels. A class that is not in test has no IoU and is left out of the mIoU."
+        "Mean test IoU over the n finished seeds of each arm that has any; classes sorted by their "
+        "share of valid fit pixels. A class that is not in test has no IoU and is left out of the "
+        "mIoU."
     )
     return [grid(shown, columns, caption), heat]
 
 
 def _more(study: Study) -> list[Block]:
-    table = tables.more_metrics(study)
+    table = metric_tables.more_metrics(study)
     columns = {n: (n, str if n in ("arm", "n") else render.fraction) for n in table}
     caption = (
         "Other readings of the same test confusions, means over the finished seeds. Over images, "
         "over pairs: Wang et al. 2023. Worst classes: the 3 (5 from 15 classes on) with the lowest "
-        "IoU of the arm on dev. Rare, medium, frequent: thirds of the classes by fit pixels, "
+        "IoU of the arm on dev. Lowest 10 % images: mean over the tenth of the images with the "
+        "lowest mIoU of their own. Rare, medium, frequent: thirds of the classes by fit pixels, "
         "background apart. Differences between arms in this table are not tested.")
-    return [grid_or_none(table, columns, caption)]
+    return [grid_or("No finished run.", table, columns, caption)]
 
 
 def _cost(study: Study) -> list[Block]:
@@ -249,30 +258,11 @@ def _curves(study: Study) -> Picture:
     )
 
 
-def _predictions(study: Study) -> list[Block]:
-    panel = study.panel()
-    if panel is None:
-        return [Text("This study stored no example images.")]
-    columns, without = {}, []
-    for cell in study.cells:
-        first = next(iter(study.finished(cell.arm)), None)
-        maps = first.panel() if first else None
-        if first is None or maps is None:
-            without.append(cell.arm)
-        else:
-            columns[f"{cell.arm}\nseed {first.seed}"] = maps
-    drawn = prediction_panel(panel.images, panel.masks, columns, study.classes)
-    caption = f"Images {', '.join(panel.names)}; the first finished seed of each arm."
-    if without:
-        caption += f" No predictions stored: {', '.join(without)}."
-    alt = "Example images, truth and predicted class maps"
-    return [render.picture("predictions", drawn, alt, caption)]
-
-
 def _missing(study: Study) -> list[Block]:
     columns = {"run": ("run", str), "state": ("state", str), "reason": ("reason", str)}
     columns["run_id"] = ("run id", str)
-    return [grid_or_none(tables.missing(study), columns)]
+    none = "Nothing: every declared arm has finished all the seeds that any arm has."
+    return [grid_or(none, tables.missing(study), columns)]
 
 
 def _excluded(study: Study) -> list[Block]:
@@ -281,7 +271,8 @@ def _excluded(study: Study) -> list[Block]:
         [(", ".join(f"{k} = {v}" for k, v in e["where"].items()), e["reason"]) for e in excluded],
         columns=["cells", "reason"],
     )
-    return [grid_or_none(table, {"cells": ("cells", str), "reason": ("reason", str)})]
+    columns = {"cells": ("cells", str), "reason": ("reason", str)}
+    return [grid_or("The matrix excludes nothing.", table, columns)]
 
 
 def _superseded(study: Study) -> list[Block]:
@@ -292,14 +283,16 @@ def _superseded(study: Study) -> list[Block]:
     }
     columns |= {"differs": ("differs from the recipe", str), "run_id": ("run id", str)}
     caption = "Runs of cells that this study does not declare; in no number above."
-    return [grid_or_none(tables.superseded(study), columns, caption)]
+    none = "There is no run of a cell that this study does not declare."
+    return [grid_or(none, tables.superseded(study), columns, caption)]
 
 
 def _mixtures(study: Study) -> list[Block]:
     columns = {"key": ("what", str), "value": ("value", str), "n_runs": ("runs", str)}
     columns["runs"] = ("which", str)
     caption = "What was not the same in all finished runs of declared arms."
-    return [grid_or_none(tables.environment_mixtures(study), columns, caption)]
+    none = "The finished runs record no difference in their environments."
+    return [grid_or(none, tables.environment_mixtures(study), columns, caption)]
 
 
 def _recipe(study: Study) -> list[Block]:

@@ -14,7 +14,7 @@ import numpy as np
 from analysis import tables
 from analysis.answer import TERCILES, Answer, Compared
 from analysis.records import Study
-from analysis.stats import Interval, verdict
+from analysis.stats import verdict
 
 POINTS = 100  # mIoU points per unit
 
@@ -25,15 +25,18 @@ def points(value: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text
 
 
-def between(interval: Interval) -> str:
-    return f"{points(float(interval.low))} to {points(float(interval.high))}"
+def between(low: float, high: float) -> str:
+    """An interval in points; in words where it holds every difference there can be, or only one."""
+    if low <= -1 and high >= 1:
+        return "beyond ±100, too few seeds to say anything"
+    return "the same in every run" if low == high else f"{points(low)} to {points(high)}"
 
 
 def sentences(study: Study, answer: Answer) -> list[str]:
     """The answer in a few sentences, each true by itself."""
     lines = [_setting(study), *_choice(study, answer), *_tally(answer)]
-    lines += [contrast_sentence(study, answer, one) for one in answer.contrasts
-              if not _never_run(study, one)]
+    told = sorted(answer.contrasts, key=lambda one: one.verdict == "cannot be told")  # they first
+    lines += [contrast_sentence(study, answer, one) for one in told if not _never_run(study, one)]
     if skipped := sum(_never_run(study, one) for one in answer.contrasts):
         arms = [cell.arm for cell in study.cells if not study.runs_of(cell.arm)]
         lines.append(f"Planned contrasts not compared because an arm was not run: {skipped} of "
@@ -117,8 +120,8 @@ def contrast_sentence(study: Study, answer: Answer, compared: Compared) -> str:
         where = f"on these {answer.n_images} images"
     elif answer.n_units < answer.n_images:
         where += f" in {answer.n_units} groups"
-    facts = (f"{estimate} points of test mIoU ({level}: {between(compared.miou)}; {_n(compared)}, "
-             f"{where}{weights})")
+    facts = (f"{estimate} points of test mIoU ({level}: "
+             f"{between(compared.miou.low, compared.miou.high)}; {_n(compared)}, {where}{weights})")
     d = f"{POINTS * answer.smallest:.3g}"
     return {
         "better": f"{a} scores higher than {b}: {facts}.",
@@ -168,8 +171,7 @@ def _class_claims(study: Study, compared: Compared) -> str:
     for word, wanted in (("higher", "better"), ("lower", "worse")):
         found = [
             f"{name} {points(float(compared.classes.estimate[i]))} ("
-            f"{points(float(compared.classes.low[i]))} to "
-            f"{points(float(compared.classes.high[i]))})"
+            f"{between(compared.classes.low[i], compared.classes.high[i])})"
             for i, (name, what) in enumerate(zip(study.classes, compared.class_verdicts,
                                                  strict=True)) if what == wanted]
         parts += [f"{word} on {', '.join(found)}"] if found else []
@@ -184,8 +186,7 @@ def trade_sentence(compared: Compared) -> str:
     rare, _, frequent = verdict(compared.terciles, 0.0)
     moves = [
         f"{name} classes {points(float(compared.terciles.estimate[i]))} points "
-        f"({points(float(compared.terciles.low[i]))} to "
-        f"{points(float(compared.terciles.high[i]))})"
+        f"({between(compared.terciles.low[i], compared.terciles.high[i])})"
         for i, name in enumerate(TERCILES)]
     if (rare, frequent) == ("worse", "better"):
         return (f"{compared.a} against {compared.b} buys frequent classes with rare ones: "

@@ -1,4 +1,4 @@
-"""Owns every table of a report, each a function from a Study to a DataFrame of raw values.
+"""Owns the tables of what a study declared and what its runs gave: from a Study to a DataFrame.
 
 A mean never skips a value; its n is in the same table, or `n_finished` of its arm.
 Must not know: how a table is shown, figures, statistics beyond mean and s.d.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,20 +17,6 @@ from scipy import special
 
 from analysis.declaration import SPLITS, extra_axes
 from analysis.records import Record, Study
-from seglib.metrics import (
-    class_counts,
-    frequency_weighted_iou,
-    iou,
-    mean_class_accuracy,
-    mean_iou,
-    mean_iou_by_group,
-    mean_iou_images,
-    mean_iou_of,
-    mean_iou_pairs,
-    terciles,
-    worst_classes,
-    worst_images,
-)
 
 RUN_COLUMNS = (
     "arm network loss seed state error best_epoch test_miou dev_miou minutes peak_memory_mb device"
@@ -109,16 +96,17 @@ def n_finished(study: Study) -> dict[str, int]:
     return {cell.arm: len(study.finished(cell.arm)) for cell in study.cells}
 
 
-def class_frequencies(study: Study) -> pd.DataFrame:
+def class_frequencies(data: Mapping[str, Any]) -> pd.DataFrame:
     """How rare is each class: shares by split, most frequent class of `fit` first.
 
+    Args: data: with "classes", "pixel_share" and "image_share", as in study.json.
     Returns: class, then for fit, dev, test: <split>_pixel_share (of valid pixels) and
         <split>_image_share (of images that contain it).
     """
-    table = pd.DataFrame({"class": list(study.classes)})
+    table = pd.DataFrame({"class": list(data["classes"])})
     for split in SPLITS:
-        table[f"{split}_pixel_share"] = study.data["pixel_share"][split]
-        table[f"{split}_image_share"] = study.data["image_share"][split]
+        table[f"{split}_pixel_share"] = data["pixel_share"][split]
+        table[f"{split}_image_share"] = data["image_share"][split]
     return table.sort_values("fit_pixel_share", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -146,7 +134,7 @@ def per_class(study: Study) -> pd.DataFrame:
         NaN for a class absent from the test truth and for an arm without a finished run. The n of
         a column is `n_finished(study)[arm]`.
     """
-    table = class_frequencies(study)[["class", "fit_pixel_share", "fit_image_share"]]
+    table = class_frequencies(study.data)[["class", "fit_pixel_share", "fit_image_share"]]
     present = dict(zip(study.classes, study.present("test"), strict=True))
     table["in_test"] = [present[name] for name in table["class"]]
     for cell in study.cells:
@@ -189,16 +177,6 @@ def runs(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RUN_COLUMNS).astype({"best_epoch": "Int64"})
 
 
-def frequency_groups(study: Study) -> dict[str, list[int]]:
-    """Classes that are in fit and in test, by their share of the fit pixels: thirds, rare first.
-
-    Without background. Returns: rare, medium, frequent -> class indices.
-    """
-    shares = [share if there else 0.0 for share, there in
-              zip(study.data["pixel_share"]["fit"], study.present("test"), strict=True)]
-    return terciles(shares, exclude=(0,) if study.data.get("background") else ())
-
-
 def tunings(study: Study) -> pd.DataFrame:
     """How each tuned arm was chosen, and what became of it.
 
@@ -224,78 +202,6 @@ def tunings(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[
         "arm", "trials", "epochs", "default dev", "dev at selection", "dev again", "random again",
         "n", "default test", "test", "importances"])
-
-
-def more_metrics(study: Study) -> pd.DataFrame:
-    """Other readings of the same test confusions, means over an arm's finished seeds.
-
-    Returns: arm, n, "miou foreground" (where there is a background), "mean class accuracy",
-        "frequency-weighted iou", "miou over images", "miou over pairs" (class and image), "worst
-        classes" (mean IoU of the k worst on dev, the seeds' pixels taken together; k = 3, or 5 from
-        15 classes on, or all that dev shows), "lowest 10 % images", "rare", "medium", "frequent"
-        (`frequency_groups`).
-    """
-    rows, k = [], 5 if len(study.classes) >= 15 else 3
-    background = bool(study.data.get("background"))
-    groups = frequency_groups(study)
-    for cell in study.cells:
-        done = study.finished(cell.arm)
-        if not done:
-            continue
-        dev = sum(class_counts(run.confusion("dev")[1]).sum(0, keepdims=True) for run in done)
-        in_dev = int((dev[0, :, 0] + dev[0, :, 2] > 0).sum())
-        worst = worst_classes(dev, min(k, in_dev))
-        found = []
-        for run in done:
-            counts = class_counts(run.confusion("test")[1])
-            found.append({
-                **({"miou foreground": mean_iou(counts[:, 1:])} if background else {}),
-                "mean class accuracy": mean_class_accuracy(counts),
-                "frequency-weighted iou": frequency_weighted_iou(counts),
-                "miou over images": mean_iou_images(counts),
-                "miou over pairs": mean_iou_pairs(counts),
-                "worst classes": mean_iou_of(counts, worst),
-                "lowest 10 % images": worst_images(counts, 10),
-                **mean_iou_by_group(counts, groups),
-            })
-        rows.append({"arm": cell.arm, "n": len(done),
-                     **{name: float(np.mean([one[name] for one in found])) for name in found[0]}})
-    return pd.DataFrame(rows)
-
-
-def disagreement(study: Study) -> pd.DataFrame:
-    """Per class, the panel image on which the arms' IoU of it differs most.
-
-    Arms by their first finished seed; only images whose truth shows the class. Ties: first image;
-    classes on which the arms do not differ are left out.
-    Returns: class, image, lowest, highest ("0.123 by <arm>"), spread; a row per class that has one.
-    """
-    panel = study.panel()
-    firsts = [done[0] for cell in study.cells if (done := study.finished(cell.arm))]
-    if panel is None or len(firsts) < 2:
-        return pd.DataFrame(columns=["class", "image", "lowest", "highest", "spread"])
-    values = {}
-    for run in firsts:
-        names, confusions = run.confusion("test")
-        where = [names.index(name) for name in panel.names if name in names]
-        values[run.arm] = np.array([iou(class_counts(confusions[i : i + 1])) for i in where])
-        truth = np.array([confusions[i].sum(1) for i in where])
-    stacked = np.where(truth > 0, np.stack(list(values.values())), np.nan)  # (arms, images, C)
-    rows = []
-    for label, name in enumerate(study.classes):
-        shown = np.flatnonzero(truth[:, label] > 0)
-        if not len(shown):
-            continue
-        scores = stacked[:, shown, label]
-        spread = scores.max(0) - scores.min(0)
-        best = int(spread.argmax())
-        low, high = int(scores[:, best].argmin()), int(scores[:, best].argmax())
-        if not spread[best] > 0:
-            continue
-        rows.append((name, panel.names[shown[best]],
-                     f"{scores[low, best]:.3f} by {firsts[low].arm}",
-                     f"{scores[high, best]:.3f} by {firsts[high].arm}", float(spread[best])))
-    return pd.DataFrame(rows, columns=["class", "image", "lowest", "highest", "spread"])
 
 
 def cost(study: Study) -> pd.DataFrame:
@@ -343,9 +249,10 @@ def missing(study: Study) -> pd.DataFrame:
 def superseded(study: Study) -> pd.DataFrame:
     """Final runs of cells this study does not declare: listed, never pooled.
 
-    Returns: run, state, test_miou, differs (recipe fields with another value), run_id, cell_id.
+    Returns: run, state, test_miou, differs (recipe fields or data of another value), run_id,
+        cell_id.
     """
-    recipe = study.declaration["recipe"]
+    recipe = {**study.declaration["recipe"], "data": study.data["fingerprint"]}
     rows = []
     for run in study.superseded:
         differs = [

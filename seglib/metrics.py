@@ -16,6 +16,15 @@ import torch
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 VOID = 255
+# What mIoU means here: stored with every study and run, so that unlike numbers never mix.
+CONTRACT = {
+    "void": "pixels labelled 255 are never scored",
+    "resolution": "predictions are scored at the size of the stored label, one scale, no flip",
+    "classes": "IoU is undefined only where a class has neither truth nor prediction",
+    "reduction": "counts are summed over all images of the split, then divided; mIoU is the mean "
+                 "over the classes present in the truth",
+    "background": "class 0 counts as a class in mIoU where it is named background",
+}
 
 
 def confusion(predictions: Array, masks: Array, *, n_classes: int, void: int = VOID) -> Array:

@@ -10,20 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from seglib.losses import LOSSES, loss_spec
+from seglib.metrics import CONTRACT
 from study.config import AXES, ENVIRONMENT, FIELDS, RECIPE, RunConfig, unknown_name
 from study.matrix import Matrix
 from study.rundir import RunDir, write_json
 
 FORMAT = 1
 CROSS_ENTROPY_FIELDS = {"class_weight_exponent": 0.0, "background_multiplier": 1.0}
-CONTRACT = {
-    "void": "pixels labelled 255 are never scored",
-    "resolution": "predictions are scored at the size of the stored label, one scale, no flip",
-    "classes": "IoU is undefined only where a class has neither truth nor prediction",
-    "reduction": "counts are summed over all images of the split, then divided; mIoU is the mean "
-                 "over the classes present in the truth",
-    "background": "class 0 counts as a class in mIoU where it is named background",
-}
 
 
 class StudyError(ValueError):
@@ -251,6 +244,8 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
         if before != now:
             differences.append(f"{name} {before} (now {now})")
             flags.append(f"--{name} {before}" if name != "data" else "the same data")
+    if old.get("contract", CONTRACT) != CONTRACT:
+        differences.append(f"the metric contract {old['contract']} (now {CONTRACT})")
     cells = [c["values"] for c in old["cells"] if c["values"]["tuning"] == "default"]
     if not differences and cells != [c["values"] for c in new["cells"]]:
         differences.append(f"the cells of matrix {old['matrix']} as they were")

@@ -20,7 +20,7 @@ from seglib.predict import autocast, fast_precision, predict
 from study.config import RECIPE, ConfigError, RunConfig
 from study.presets import Preset
 from study.rundir import write_npz
-from study.runner import build_network, initial_model, panel_indices, training_parts
+from study.runner import N_SHEET, build_network, initial_model, panel_indices, training_parts
 from study.tracking import metric_part
 
 Progress = Callable[[int, int], None]
@@ -88,7 +88,8 @@ def inspect_data(store: Store, folder: Folder, recipe: Mapping[str, object]) -> 
         "groups": folder.groups and {name: dict(Counter(split.groups))
                                      for name, split in splits.items()},
     }
-    chosen = [(name, i) for name, split in splits.items() for i in panel_indices(split)]
+    chosen = [(name, i) for name, split in splits.items()
+              for i in panel_indices(split, N_SHEET)]
     more = [(row["split"], splits[row["split"]].names.index(row["name"])) for row in odd[:8]]
     sheet = [
         (name, splits[name].names[i], *splits[name][i], splits[name].suspicious[i])

@@ -24,7 +24,7 @@ from seglib.data.augment import AUGMENTATION_FIELDS, Augmentation, CropSampler
 from seglib.data.shapes import voc_palette
 from seglib.data.store import Split, Store, open_store
 from seglib.losses import build_loss, class_weights, loss_spec
-from seglib.metrics import VOID, class_counts, iou, mean_iou, pixel_accuracy
+from seglib.metrics import CONTRACT, VOID, class_counts, iou, mean_iou, pixel_accuracy
 from seglib.models import MULTIPLE, build_model
 from seglib.models.weights import load_encoder
 from seglib.predict import Stopped, evaluate, predict
@@ -33,7 +33,7 @@ from study.config import RunConfig
 from study.rundir import RunDir, atomic_write, write_json, write_npz
 
 WEIGHTS_STREAM = 3  # augment.py uses 1 and 2
-N_PANEL = 8
+N_PANEL, N_SHEET = 24, 8  # example images of a study; those of them drawn in panel.png
 
 Emit = Callable[[dict], None]
 
@@ -242,7 +242,7 @@ class _Run:
         if torch.device(self.config.device).type == "cuda":
             memory_mb = torch.cuda.max_memory_allocated(self.config.device) / 2**20
         self.log("finished", best_epoch=self.best["epoch"], duration_s=self.duration_s,
-                 peak_memory_mb=memory_mb, metrics=metrics)
+                 peak_memory_mb=memory_mb, metrics=metrics, contract=CONTRACT)
         self.dir.last.unlink(missing_ok=True)
 
     def _draw_panel(self, model: nn.Module, test: Split) -> None:
@@ -253,7 +253,8 @@ class _Run:
                 model, image[None], n_classes=len(self.store.classes),
                 multiple=MULTIPLE[self.config.model], precision=self.config.precision)[0]
             maps[f"prediction_{number}"] = prediction
-            rows.append([image, colours(mask), colours(prediction)])
+            if number < N_SHEET:
+                rows.append([image, colours(mask), colours(prediction)])
         write_npz(self.dir.path / "panel.npz", maps)
         height = max(row[0].shape[0] for row in rows)
         width = max(row[0].shape[1] for row in rows)
@@ -270,12 +271,15 @@ def colours(labels: np.ndarray) -> np.ndarray:
 
 
 def panel_indices(split: Split, n: int = N_PANEL) -> list[int]:
-    """Images that together show all classes: rarest class first, the image with most of it."""
+    """Images that together show all classes: rarest class first, the image with most of it.
+
+    Round after round until there are `n`; the first images do not depend on `n`.
+    """
     chosen: list[int] = []
     order = np.argsort(split.class_pixels.sum(0), kind="stable")
-    for label in [*order, *order]:
-        ranking = np.argsort(-split.class_pixels[:, label], kind="stable")
-        best = next((int(i) for i in ranking if int(i) not in chosen), None)
+    rankings = np.argsort(-split.class_pixels, axis=0, kind="stable")
+    for label in [*order] * n:
+        best = next((int(i) for i in rankings[:, label] if int(i) not in chosen), None)
         if best is not None and split.class_pixels[best, label] and len(chosen) < n:
             chosen.append(best)
     return chosen

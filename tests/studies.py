@@ -104,8 +104,10 @@ def write_run(root: Path, cell: dict, seed: int, ious=(0.9, 0.6, 0.3), end="fini
     result |= {f"test/iou/{name}": x for name, x in zip(classes, (*ious, 0.0), strict=True)}
     last = {"event": end, "best_epoch": 3, "duration_s": 120, "peak_memory_mb": 9.5}
     last |= {"metrics": result} if end == "finished" else {"error": changes.get("error", "boom")}
+    last |= {"contract": changes["contract"]} if "contract" in changes else {}
     events += [last] if end else []
-    lines = [json.dumps(event | {"time": 1.0}) for event in events]
+    epoch_s = changes.get("epoch_s", 60)
+    lines = [json.dumps(event | {"time": 9e8 + i * epoch_s}) for i, event in enumerate(events)]
     (path / "journal.jsonl").write_text("\n".join(lines) + "\n")
     if end == "finished":
         rng = np.random.default_rng(seed)

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from studies import BCE, CELLS, CLASSES, DICE, FAILING, NEVER, TUNED, cell, write_run, write_study
+from studies import BCE, CELLS, DICE, FAILING, NEVER, TUNED, cell, write_run, write_study
 
-from analysis import figures, tables
+from analysis import example_sections, figures, tables
 from analysis.__main__ import main
-from analysis.panel import colourize, prediction_panel, voc_palette
+from analysis.examples import disagreement, examples
+from analysis.panel import colourize, voc_palette
+from analysis.provenance import commands
 from analysis.records import read_study
 from analysis.render import escape, latex
 from analysis.report import write_report
@@ -308,7 +310,8 @@ def test_study_without_runs_or_panel_still_reports(tmp_path):
     (root / "panel.npz").unlink()
     text = (write_report(read_study(root), tmp_path / "o").parent / "report.md").read_text()
     assert "0 of 0 runs" in text and "| not run |" in text and "no example images" in text
-    assert text.count("None.") == 5  # noise, convergence, other metrics, superseded, mixtures
+    assert "None." not in text and "No finished run has a dev curve." in text
+    assert "Score at equal time needs two arms" in text
     assert "there is nothing to compare" in text and "declared no contrasts" in text
 
 
@@ -324,7 +327,7 @@ def test_command_line(tmp_path, capsys):
     assert error.count("\n") == 1 and "studies beside it: s" in error
 
 
-def test_figures_are_figures_and_check_sizes(study):
+def test_figures_are_figures(study):
     per_class, n = tables.per_class(study), tables.n_finished(study)
     figure = figures.per_class_map(per_class, n)
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
@@ -332,9 +335,79 @@ def test_figures_are_figures_and_check_sizes(study):
     curves = figures.learning_curves(tables.history(study), ["bce", "dice_bce"])
     assert len(curves.axes) == 1  # only one network has finished runs
     assert sum(str(line.get_gid()).startswith("seed") for line in curves.axes[0].lines) == 6
-    panel = study.panel()
-    with pytest.raises(ValueError, match="predictions of x must have the masks' sizes"):
-        prediction_panel(panel.images, panel.masks, {"x": panel.masks[:1]}, CLASSES)
+
+
+def write_maps(run: Path, maps) -> None:
+    np.savez(run / "panel.npz", **{f"prediction_{i}": m for i, m in enumerate(maps)})
+
+
+def test_the_image_of_most_disagreement_by_class(tmp_path):
+    """Masks of 12 x 16 pixels: columns 0-7 background, 8-11 disc, of image c also 12-15 bar."""
+    root = write_study(tmp_path / "s", [BCE, DICE, TUNED, NEVER])
+    truth = np.zeros((3, 12, 16), np.uint8)
+    truth[:, :, 8:12] = 1
+    truth[2, :, 12:] = 2
+    truth[:, 0] = 255  # 11 rows are scored
+    arrays = {f"{kind}_{i}": truth[i] if kind == "mask" else np.zeros((12, 16, 3), np.uint8)
+              for i in range(3) for kind in ("image", "mask")}
+    np.savez(root / "panel.npz", names=np.array(["a", "b", "c"]), **arrays)
+    half = truth.copy()
+    half[0, :, 10:12] = 0  # half of disc missed in a
+    half[1, 5:, 8:12] = 0  # 7 of 11 rows of it in b
+    runs = [write_run(root, one, seed) for one, seed in ((BCE, 1), (DICE, 0), (TUNED, 0))]
+    for run, maps in zip(runs, (truth, half, truth), strict=True):
+        write_maps(run, maps)
+    study = read_study(root)
+    shown = examples(study, DICE["arm"])
+    assert [run.name for run in shown.runs] == [
+        "unet-scratch-bce seed 1", "unet-scratch-dice_bce seed 0", "unet-scratch-bce-tuned seed 0"]
+    assert (shown.without, shown.left_out) == ((), ())
+    table = disagreement(study, shown).set_index("class")
+    assert table.index.tolist() == ["background", "disc", "bar"]  # ring: in no image
+    assert table["image"].tolist() == ["b", "b", "c"]
+    # what is wrong about disc in b is 7 x 4 pixels of 11 x 16
+    assert table["spread"].tolist() == pytest.approx([28 / 176, 28 / 176, 0])
+    assert table.loc["disc", DICE["arm"]] == pytest.approx(4 / 11)
+    blocks = example_sections.predictions(study, shown, table.reset_index(), DICE["arm"])
+    assert "IoU the same to the second decimal: bar. In none of these images: ring." in (
+        blocks[0].caption)
+    write_maps(runs[1], half[:1])  # a run from before the pool grew: what all share is compared
+    shown = examples(study, DICE["arm"])
+    table = disagreement(study, shown)
+    assert table["image"].tolist() == ["a", "a"] and "the first 1 of the 3 example images" in (
+        example_sections.predictions(study, shown, table, DICE["arm"])[0].caption)
+    write_maps(runs[1], [half[0][:5]])
+    with pytest.raises(ValueError, match=r"dice_bce seed 0 must have a map of a .*got \(5, 16\)"):
+        examples(study, None)
+    (runs[1] / "panel.npz").unlink()
+    assert examples(study, None).without == (DICE["arm"],)
+
+
+def test_the_baseline_and_the_chosen_arm_are_always_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.examples.MOST_ARMS", 2)
+    root = write_study(tmp_path / "s", [BCE, DICE, TUNED], baseline=TUNED["arm"])
+    for one in (BCE, DICE, TUNED):
+        write_run(root, one, 0)
+    shown = examples(read_study(root), DICE["arm"])
+    assert [run.arm for run in shown.runs] == [DICE["arm"], TUNED["arm"]]
+    assert shown.left_out == (BCE["arm"],)
+
+
+def test_commands_say_only_what_ran(tmp_path):
+    cells = [cell(network, loss) for network in ("unet-scratch", "resnetunet-scratch")
+             for loss in ("bce", "dice_bce", "focal_tversky")]
+
+    def said(*ran: int) -> str:
+        root = write_study(tmp_path / "-".join(map(str, ran)), cells)
+        for index in ran:
+            write_run(root, cells[index], 0)
+        return str(commands(read_study(root), root))
+
+    assert "--only" not in said(0, 1, 2, 3, 4, 5)
+    assert "--only network=resnetunet-scratch --study" in said(3, 4, 5)
+    assert "--only network=unet-scratch --only loss=bce,focal_tversky --study" in said(0, 2)
+    odd = said(0, 4)  # no product of values
+    assert "--only" not in odd and "more than was run here: unet-scratch-dice_bce, " in odd
 
 
 def test_latex_prints_names_as_they_are():

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from studies import BCE, DICE, cell, confusions, ious_of, write_run, write_study
 
-from analysis import comparisons, tables
+from analysis import comparisons
 from analysis.answer import answer
+from analysis.metric_tables import frequency_groups, more_metrics
 from analysis.records import read_study
 from analysis.report import write_report
-from analysis.sentences import sentences
+from analysis.sentences import between, sentences
 
 FOCAL = cell("unet-scratch", "focal_tversky")
 PRETRAINED, SCRATCH = cell("resnetunet-pretrained", "bce"), cell("resnetunet-scratch", "bce")
@@ -179,7 +180,7 @@ def test_common_bought_with_rare_is_one_sentence(tmp_path):
     arms = [(BCE, range(4), (0.9, 0.5, 0.8), 0.01), (DICE, range(4), (0.9, 0.9, 0.3), 0.01)]
     root = make(tmp_path / "s", arms, data=data)
     study, found, lines = said(root)
-    assert {k: len(v) for k, v in tables.frequency_groups(study).items()} == {
+    assert {k: len(v) for k, v in frequency_groups(study).items()} == {
         "rare": 1, "medium": 0, "frequent": 1}
     assert found.contrasts[0].terciles is None  # too few classes for three groups
     assert write_report(study, tmp_path / "report").exists()
@@ -224,13 +225,37 @@ def test_other_metrics_read_the_same_confusions(tmp_path):
     for one, seed, ious in ((BCE, 0, (1, 1, 1)), (BCE, 1, (1, 1, 1)), (DICE, 0, (1, 1, 0))):
         write_run(root, one, seed, ious)
     study = read_study(root)
-    table = tables.more_metrics(study).set_index("arm")
+    table = more_metrics(study).set_index("arm")
     right, missed = table.loc[BCE["arm"]], table.loc[DICE["arm"]]
     assert right["n"] == 2 and (right.drop(["n", "medium"]) == 1).all()
     assert np.isnan(right["medium"])  # two classes make no third group
     assert missed["mean class accuracy"] == pytest.approx(2 / 3)
     assert missed["miou foreground"] == pytest.approx(1 / 2)
     assert missed["rare"] == 0 and missed["frequent"] == 1  # bar, disc
+
+
+def test_score_at_equal_time_waits_for_the_fastest_arm_and_leaves_resumed_runs_out(tmp_path):
+    root = write_study(tmp_path / "s", [BCE, DICE, FOCAL])
+    for one, seed, epoch_s in ((BCE, 0, 60), (BCE, 1, 90), (DICE, 0, 120), (FOCAL, 0, 600)):
+        write_run(root, one, seed, epoch_s=epoch_s)  # 0.1 after epoch 1, 0.3 after epoch 3
+    resumed = write_run(root, FOCAL, 1) / "journal.jsonl"
+    lines = resumed.read_text().splitlines()
+    resumed.write_text("\n".join([*lines[:2], lines[0], *lines[2:]]))
+    table = comparisons.at_cost(read_study(root))
+    assert table["n"].tolist() == [2, 1, 1]  # of focal_tversky the resumed one is left out
+    assert set(table["first_min"]) == {4.5} and set(table["second_min"]) == {6.0}
+    assert table["end_min"].tolist() == [4.5, 6, 30]
+    np.testing.assert_allclose(table[["first", "second", "end"]], [
+        [0.3, 0.3, 0.3], [0.225, 0.3, 0.3], [np.nan, np.nan, 0.3]])
+    text = write_report(read_study(root), tmp_path / "r").with_name("report.md").read_text()
+    assert "| unet-scratch-dice_bce | 1 | 0.225 | 0.300 | 0.300 | 6.00 |" in text
+    assert len(comparisons.at_cost(read_study(write_study(tmp_path / "t", [BCE])))) == 0
+
+
+def test_intervals_that_say_nothing_are_words():
+    assert between(-2.1, 2.4) == "beyond ±100, too few seeds to say anything"
+    assert between(-0.2, 1.4) == "-20.0 to +140.0"
+    assert between(0.0, 0.0) == "the same in every run"
 
 
 def test_effects_and_noise_of_a_full_product(tmp_path):
@@ -263,7 +288,7 @@ def test_other_images_or_shapes_are_refused(tmp_path):
     with pytest.raises(ValueError, match="must be scored on the same test images in"):
         answer(read_study(root))
     np.savez(file, **kept | {"test": kept["test"][:, :3, :3]})
-    with pytest.raises(ValueError, match=r"must have test confusions \(10, 4, 4\), got"):
+    with pytest.raises(ValueError, match="10 images and 4 classes, got 10 and 3"):
         answer(read_study(root))
     moved = kept["test"].copy()
     moved[:, 1, 1], moved[:, 1, 3] = moved[:, 1, 3], moved[:, 1, 1].copy()
@@ -273,12 +298,23 @@ def test_other_images_or_shapes_are_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:99])
     with pytest.raises(ValueError, match="must hold test and test_names, got"):
         answer(read_study(root))
-    np.savez(file, **kept)
-    stored = json.loads((file.parent / "config.json").read_text())
-    stored["config"]["data"] = "beefbeefbeef"
-    (file.parent / "config.json").write_text(json.dumps(stored))
-    with pytest.raises(ValueError, match="must be of data f00d, got beefbeefbeef"):
-        answer(read_study(root))
+
+
+def test_runs_of_other_data_or_another_metric_contract_are_refused_by_name(tmp_path):
+    root = write_study(tmp_path / "s", [BCE, DICE])
+    write_run(root, BCE, 0)  # no contract recorded, as before there was one: taken as it is
+    write_run(root, BCE, 1, contract={"void": "never scored"})
+    write_run(root, DICE, 1, end="failed", config={"data": "beef"})  # in no number
+    assert len(read_study(root).finished()) == 2
+    for seed in (2, 3):
+        write_run(root, BCE, seed, contract={"void": "a class", "scale": "half"})
+    write_run(root, DICE, 0, config={"data": "beefbeefbeefbeef"})
+    with pytest.raises(ValueError) as error:
+        read_study(root)
+    assert str(error.value).endswith(
+        "got unet-scratch-bce seed 2 (0003), unet-scratch-bce seed 3 (0004) with scale: 'half' "
+        "(study: None); void: 'a class' (study: 'never scored'); unet-scratch-dice_bce seed 0 "
+        "(0005) with data beefbeefbeef (study: f00d); move their folders away and run them again")
 
 
 def test_report_holds_the_answer_and_its_tables(tmp_path):

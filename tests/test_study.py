@@ -222,6 +222,17 @@ def new_study(path, *, matrix=None, **recipe):
     )
 
 
+def test_another_metric_contract_is_refused_before_it_is_run(tmp_path):
+    study = new_study(tmp_path / "s")
+    study.declaration["contract"] = study.declaration["contract"] | {"void": "a class"}
+    study.save()
+    with pytest.raises(StudyError, match="metric contract .*'a class'.*--study NEWNAME"):
+        open_or_create(new_study(tmp_path / "s"))
+    del study.declaration["contract"]  # from before it was stored
+    study.save()
+    assert not open_or_create(new_study(tmp_path / "s"))[1]
+
+
 def test_declaration_is_kept_and_another_recipe_refused(tmp_path):
     study = new_study(tmp_path / "s", width=16)
     study.save()
