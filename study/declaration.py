@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from seglib.data.integrity import changes, find_store
 from seglib.losses import LOSSES, loss_spec
 from study.config import AXES, ENVIRONMENT, FIELDS, RECIPE, RunConfig, unknown_name
 from study.matrix import Matrix
@@ -232,14 +233,15 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
             differences.append(f"{name}={_shown(before)} (now {_shown(now)})")
             if before is not None or table == "recipe":
                 flags.append(f"--set {name}={_shown(before)}")
-    for name, before, now in (
-        ("data", old["data"]["fingerprint"][:12], new["data"]["fingerprint"][:12]),
-        ("pretrained", old["pretrained"], new["pretrained"]),
-        ("matrix", old["matrix"], new["matrix"]),
-    ):
-        if before != now:
-            differences.append(f"{name} {before} (now {now})")
-            flags.append(f"--{name} {before}" if name != "data" else "the same data")
+    # another max_side changes the stored pixels, and with them the fingerprint
+    if old["recipe"].get("max_side") == new["recipe"].get("max_side") and (
+            found := _other_data(stored, fresh)):
+        differences.append(found)
+        flags.append("the same data")
+    for name in ("pretrained", "matrix"):
+        if old[name] != new[name]:
+            differences.append(f"{name} {old[name]} (now {new[name]})")
+            flags.append(f"--{name} {old[name]}")
     cells = [c["values"] for c in old["cells"] if c["values"]["tuning"] == "default"]
     if not differences and cells != [c["values"] for c in new["cells"]]:
         differences.append(f"the cells of matrix {old['matrix']} as they were")
@@ -250,6 +252,19 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
             f"{back}--study NEWNAME for a new one"
         )
     return stored, False
+
+
+def _other_data(stored: Study, fresh: Study) -> str:
+    """How the data differ, file by file where the stored study's decoded images are still there."""
+    (was, before), (now, after) = (
+        (data["fingerprint"], data.get("path")) for data in
+        (stored.declaration["data"], fresh.declaration["data"]))
+    if was == now:
+        return ""
+    places = f" from {before}" * (before != after), f" from {after}" * (before != after)
+    stores = [find_store(fresh.path.parent / "store", fingerprint) for fingerprint in (was, now)]
+    what = changes(*stores) if all(stores) else "the images as first decoded are no longer there"
+    return f"data {was[:12]}{places[0]} (now {now[:12]}{places[1]}: {what})"
 
 
 def _shown(value: object) -> str:

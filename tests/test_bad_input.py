@@ -88,6 +88,24 @@ def link_folder_out(root):
     (root / "SegmentationClass").symlink_to(root.parent / "masks")
 
 
+def link_to_nothing(root):
+    link_out(root)
+    (root.parent / "outside.jpg").unlink()
+
+
+def link_to_itself(root):
+    path = root / "JPEGImages/train_00.jpg"
+    path.unlink()
+    path.symlink_to(path)
+
+
+def pipe(name):
+    def harm(root):
+        (root / name).unlink(missing_ok=True)
+        os.mkfifo(root / name)  # reading it would wait for ever
+    return harm
+
+
 def second_file(root):
     Image.new("RGB", (9, 9)).save(root / "JPEGImages/val_00.png")
 
@@ -164,8 +182,12 @@ BAD_FOLDERS = {
     "absolute": (listing("/etc/passwd\ntrain_01\n"), "without folders, got '/etc/passwd'"),
     "with suffix": (listing("train_00.jpg\ntrain_01.jpg\n"),
                     "train.txt must hold image names without suffix, got 'train_00.jpg'"),
-    "link outside": (link_out, "train_00.jpg must lie inside"),
-    "folder linked outside": (link_folder_out, "SegmentationClass must lie inside"),
+    "a link to nothing": (link_to_nothing, "1 of 16 missing: train_00.jpg"),
+    "a link to itself": (link_to_itself, "train_00.jpg"),
+    "a pipe as a list": (pipe("ImageSets/Segmentation/val.txt"), "val.txt must be a readable"),
+    "a pipe as classes": (pipe("classes.txt"), "classes.txt must be a readable UTF-8 text file"),
+    "a pipe as groups": (pipe("groups.txt"), "groups.txt must be a readable UTF-8 text file"),
+    "a pipe as an image": (pipe("JPEGImages/train_00.jpg"), "1 of 16 missing: train_00.jpg"),
     "groups missing": (rewrite("groups.txt", "train_00 g\n"),
                        "groups.txt must give every listed image a group, 15 have none: train_01"),
     "group twice": (rewrite("groups.txt", "train_00 g\ntrain_00 h\n"), "names train_00 twice"),
@@ -324,9 +346,8 @@ GOOD = {
         (root / "JPEGImages/train_00.jpg").rename(root / "JPEGImages/my image.jpg"),
         (root / "SegmentationClass/train_00.png").rename(root / "SegmentationClass/my image.png"),
         listing(ALL.replace("train_00", "my image"))(root)),
-    "a link inside": lambda root: (
-        (root / "JPEGImages/train_00.jpg").rename(root / "real.jpg"),
-        (root / "JPEGImages/train_00.jpg").symlink_to(root / "real.jpg")),
+    "a link": link_out,  # data sets are often made of links
+    "a folder that is a link": link_folder_out,
 }
 
 
