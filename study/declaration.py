@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from seglib.data.integrity import changes, find_store
 from seglib.losses import LOSSES, loss_spec
 from study.config import AXES, ENVIRONMENT, FIELDS, RECIPE, RunConfig, unknown_name
 from study.matrix import Matrix
-from study.rundir import RunDir, write_json
+from study.rundir import RunDir, parse_json, write_json
 
 FORMAT = 1
 CROSS_ENTROPY_FIELDS = {"class_weight_exponent": 0.0, "background_multiplier": 1.0}
@@ -194,7 +193,7 @@ def load(path: Path) -> Study:
     """The study stored at `path`; StudyError when there is none."""
     file = path / "study.json"
     try:
-        declaration = json.loads(file.read_text(encoding="utf-8"))
+        declaration = parse_json(file.read_bytes())
     except FileNotFoundError:
         there = sorted(p.parent.name for p in path.parent.glob("*/study.json"))
         raise StudyError(
@@ -203,12 +202,44 @@ def load(path: Path) -> Study:
         ) from None
     except (OSError, ValueError) as error:
         raise StudyError(f"{file} must be readable JSON: {error}") from None
-    if declaration.get("format") != FORMAT:
-        raise StudyError(f"{file} must have format {FORMAT}, got {declaration.get('format')}")
+    found = declaration.get("format") if isinstance(declaration, dict) else declaration
+    if found != FORMAT:
+        raise StudyError(f"{file} must have format {FORMAT}, got {str(found)[:40]}")
+    try:
+        return _whole(path, declaration)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else error
+        raise StudyError(f"{file} must be as it was written, got {what}; restore it, use the "
+                         "version that wrote it, or --study NEWNAME") from None
+
+
+# what is read from a stored declaration beyond its cells and recipe
+SHAPE = {"name": str, "uuid": str, "matrix": str, "pretrained": str, "loss_params": dict,
+         "contrasts": list, "excluded": list, "data": dict}
+DATA_SHAPE = {"name": str, "fingerprint": str, "classes": list, "background": bool,
+              "n_images": dict, "notes": list, "constant_floor": dict}
+
+
+def _whole(path: Path, declaration: dict) -> Study:
+    """The study of a declaration whose cells hash to the ids that stand beside them."""
+    for record, shape in ((declaration, SHAPE), (declaration["data"], DATA_SHAPE)):
+        for name, kind in shape.items():
+            if not isinstance(record[name], kind):
+                raise TypeError(f"{name} {str(record[name])[:40]}")
+    for entry in declaration["excluded"]:
+        entry["where"].items(), entry["reason"]
+    floor = declaration["data"]["constant_floor"]
+    floor["class"], float(floor["test_miou"])
     declaration["weights"] = weights = declaration["weights"] or {}
     if "source" in weights:  # written before a study could have several encoders
         declaration["weights"] = {declaration["recipe"]["encoder"]: weights}
-    return Study(path, declaration)
+    study = Study(path, declaration)
+    stored = [(cell["arm"], cell["network"], cell["cell_id"]) for cell in study.cells]
+    study.fill_ids()
+    for cell, before in zip(study.cells, stored, strict=True):
+        if before != (now := (cell["arm"], cell["network"], cell["cell_id"])):
+            raise ValueError(f"a cell {before} whose settings are those of {now}")
+    return study
 
 
 def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tuple[Study, bool]:

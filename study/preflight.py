@@ -113,6 +113,10 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
         only = store.classes[int(fit.class_pixels.sum(0).argmax())]
         raise ConfigError(f"the fit masks of {folder.name} must show at least 2 classes, got only "
                           f"{only}; 255 is void and never scored, so a 0/255 mask must become 0/1")
+    for name, split in (("dev", dev), ("test", test)):
+        if not split.class_pixels.any():
+            raise ConfigError(f"the {name} masks of {folder.name} must show a class, got only void "
+                              "(255), which is never scored")
     if fit.groups and test.groups and (both := set(fit.groups + dev.groups) & set(test.groups)):
         notes.append(f"test not independent of train: group {', '.join(sorted(both)[:3])} in both")
     empty = [c for c, n in zip(store.classes, fit.class_pixels.sum(0), strict=True) if n == 0]

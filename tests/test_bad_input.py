@@ -140,6 +140,9 @@ BAD_FOLDERS = {
     "classes twice": (rewrite("classes.txt", "a\na\nb\n"), "classes.txt names a twice"),
     "empty class": (rewrite("classes.txt", "background\n\nstripe\n"),
                     "classes.txt must name one class a line, got an empty name on line 2"),
+    "escape codes in a class": (rewrite("classes.txt", "background\na\x1b[2J\nb\n"),
+                                "at most 100 printable characters, one of them a letter or digit"),
+    "a class of dots": (rewrite("classes.txt", "background\n..\nb\n"), "got '..'"),
     "one class": (rewrite("classes.txt", "background\n"), "must name 2 to 254 classes, got 1"),
     "classes not text": (lambda root: (root / "classes.txt").write_bytes(b"\xff\xfe\x00"),
                          "classes.txt must be a readable UTF-8 text file"),
@@ -197,6 +200,14 @@ BAD_FOLDERS = {
         lambda root: (remove("ImageSets/Segmentation/test.txt")(root), rewrite(
             "groups.txt", "".join(f"{p.stem} g\n" for p in (root / "JPEGImages").iterdir()))(root)),
         "groups.txt must give the training images at least 2 groups"),
+    "test all void": (
+        lambda root: [mask(lambda m: np.full_like(m, 255), f"test_{i:02d}.png")(root)
+                      for i in range(4)],
+        "the test masks of tiny must show a class, got only void (255)"),
+    "dev all void": (
+        lambda root: [mask(lambda m: np.full_like(m, 255), f"val_{i:02d}.png")(root)
+                      for i in range(4)],
+        "the dev masks of tiny must show a class, got only void (255)"),
     "0 and 255": (
         lambda root: [mask(lambda m: np.where(m > 0, 255, 0).astype(np.uint8), p.name)(root)
                       for p in (root / "SegmentationClass").iterdir()],
@@ -228,7 +239,7 @@ def test_bad_folder(folder, tmp_path, capfd, harm, message):
     error = refused(["--grid", "--data", folder, "--out", out, *TINY], capfd)
     assert message in error
     # names the file, or speaks of all masks or of the groups
-    assert str(folder) in error or "fit masks" in error or "groups" in error
+    assert str(folder) in error or "masks of tiny" in error or "groups" in error
     left = [str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()]
     # masks of 0 and 255, and groups, are judged from the decoded images, which stay as a cache
     assert not [name for name in left if not name.startswith("store/tiny-")], left

@@ -112,6 +112,10 @@ def _read_classes(root: Path) -> tuple[str, ...]:
                         f"{names.index('') + 1}")
     if not 2 <= len(names) < VOID:
         raise DataError(f"{path} must name 2 to {VOID - 1} classes, got {len(names)}")
+    for name in names:
+        if not (name.isprintable() and len(name) <= 100 and any(c.isalnum() for c in name)):
+            raise DataError(f"{path} must hold names of at most 100 printable characters, one of "
+                            f"them a letter or digit, got {name[:100]!r}")
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise DataError(f"{path} names {', '.join(twice)} twice; class names must differ")
@@ -128,6 +132,8 @@ def _read_groups(path: Path, names: tuple[str, ...]) -> dict[str, str] | None:
         if line and not name.strip():
             raise DataError(f"{path} must hold '<name> <group>' a line, got {line!r} on line "
                             f"{number}")
+        if not line.isprintable():
+            raise DataError(f"{path} must be printable text, got {line[:100]!r} on line {number}")
         if groups.setdefault(name.strip(), group) != group:
             raise DataError(f"{path} names {name.strip()} twice, in groups "
                             f"{groups[name.strip()]} and {group}")
