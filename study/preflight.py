@@ -158,7 +158,7 @@ def prepare_store(
     """The decoded store, whole and of these files as they are now.
 
     One that is there is read and compared with what was written, and so are the images and masks
-    (1.7 s for 3,000 of 500x375). A damaged store is made again, and `note` told. Made only if the
+    (NOTES.md: 1.7 s for 3,000). A damaged store is made again, and `note` told. Made only if the
     disk has room for it.
     """
     path = store_path(folder, out / "store", max_side=max_side)
