@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: help grid plan tune report test lint ui clean
+.PHONY: help grid plan tune report test lint audit ui clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,10 @@ test: $(READY)  ## the test suite, under 5 minutes on 2 cores
 
 lint: $(READY)  ## style
 	$(BIN)/ruff check .
+
+audit: $(READY)  ## known vulnerabilities of the installed packages; needs a network, says so without
+	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
+	@$(BIN)/python .ci/audit.py
 
 ui: $(READY)  ## the MLflow UI on this machine, over OUT/mlflow.db
 	@echo 'open http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning'

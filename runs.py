@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.config import ConfigError, unknown_name
+from study.config import ConfigError, digest, unknown_name
 from study.console import make_console, table
 from study.matrix import Contrast, Exclusion, Matrix, ladder
 from study.session import (
@@ -150,6 +150,11 @@ def print_summary(session: Session, console, failed: dict[str, str]) -> None:
                   f"      make ui{port}", markup=False)
 
 
+def page_name(facts: dict) -> str:
+    """Of the check page's folder: the data's name and what tells folders of one name apart."""
+    return f"{facts['name']}-{digest(facts['path'])[:6]}"
+
+
 def check(args: argparse.Namespace, console) -> int:
     """Write the page that shows a data set as a study would see it."""
     if args.only or args.study or args.seeds:
@@ -160,7 +165,7 @@ def check(args: argparse.Namespace, console) -> int:
     args.data = args.check
     facts, sheet = look_at_data(args, console)
     page = write_check(facts, [Sample(*row) for row in sheet],
-                       Path(args.out) / "check" / facts["name"])
+                       Path(args.out) / "check" / page_name(facts))
     for line in check_lines(facts):
         console.print(line, markup=False)
     console.print(f"check: {page}", markup=False)

@@ -59,13 +59,20 @@ def read_declaration(study_dir: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path}: data must have {', '.join(DATA_KEYS)}, got no {', '.join(missing)}"
         )
+    for key, kind in (("classes", list), ("n_images", dict), ("pixel_share", dict),
+                      ("image_share", dict)):
+        if not isinstance(data[key], kind):
+            raise ValueError(f"{path}: data.{key} must be a {kind.__name__}, got {data[key]!r}")
     for key in ("pixel_share", "image_share"):
-        lengths = {split: len(data[key].get(split, ())) for split in SPLITS}
+        shares = {split: data[key].get(split) for split in SPLITS}
+        lengths = {split: len(s) if isinstance(s, list) else 0 for split, s in shares.items()}
         if set(lengths.values()) != {len(data["classes"])}:
             raise ValueError(
                 f"{path}: data.{key} must hold one share per class ({len(data['classes'])}) for "
                 f"each of {', '.join(SPLITS)}, got {lengths}"
             )
+        if not all(isinstance(x, (int, float)) and 0 <= x <= 1 for s in shares.values() for x in s):
+            raise ValueError(f"{path}: data.{key} must hold shares in [0, 1], got {shares}")
     return declaration
 
 
@@ -80,6 +87,9 @@ def read_cells(declaration: Mapping[str, Any], path: Path) -> tuple[Cell, ...]:
         raise ValueError(
             f"{path}: each cell must have arm, network, cell_id and values, got {error!r}"
         ) from error
+    for cell in cells:
+        if not all(isinstance(x, str) for x in (cell.arm, cell.network, cell.cell_id or "")):
+            raise ValueError(f"{path}: arm, network and cell_id must be text, got {cell}")
     for what in ("arm", "cell_id"):
         given = [getattr(cell, what) for cell in cells if getattr(cell, what) is not None]
         twice = sorted({value for value in given if given.count(value) > 1})

@@ -35,10 +35,17 @@ class Journal:
     contract: Mapping[str, str] | None = None  # what its metrics mean; None: not recorded
 
 
+def _parse(content: bytes) -> Any:
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """One JSON object from a file; ValueError names the file if it is anything else."""
     try:
-        value = json.loads(path.read_bytes().decode("utf-8"))
+        value = _parse(path.read_bytes())
     except ValueError as error:
         raise ValueError(
             f"{path} must be a JSON object, got an unreadable file ({error}); restore or delete it"
@@ -62,7 +69,7 @@ def read_events(path: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            event = json.loads(line.decode("utf-8"))
+            event = _parse(line)
             if not (isinstance(event, dict) and isinstance(event.get("event"), str)):
                 raise ValueError("no event in it")
         except ValueError as error:
@@ -84,7 +91,7 @@ def read_journal(path: Path) -> Journal:
         return Journal()
     try:
         return _digest(events)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{path}: events must carry what their kind needs, got {error!r}; "
             "move the run's folder away and run it again"
@@ -150,5 +157,9 @@ def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _float(value: Any) -> float:
-    """JSON has no NaN of its own: null is one."""
-    return math.nan if value is None else float(value)
+    """JSON has no NaN of its own: null is one, and so is what is not finite."""
+    try:
+        number = math.nan if value is None else float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.nan
+    return number if math.isfinite(number) else math.nan

@@ -6,8 +6,8 @@ Must not know: tables, figures, trackers, models.
 
 from __future__ import annotations
 
+import itertools
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,13 +67,10 @@ class Record:
         path = self.path / "confusion.npz"
         if not path.is_file():
             raise ValueError(f"run {self.name} must have {path}, got none; is it finished?")
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                names = tuple(str(name) for name in arrays[f"{split}_names"])
-                counts = arrays[split].astype(np.int64)
-        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} must hold {split} and {split}_names, got {error}; move the "
-                             "run's folder away and run it again") from None
+        arrays = _arrays(path, "move the run's folder away and run it again", split,
+                         f"{split}_names")
+        names = tuple(str(name) for name in arrays[f"{split}_names"].ravel())
+        counts = arrays[split].astype(np.int64)
         if counts.ndim != 3 or counts.shape[0] != len(names) or counts.shape[1] != counts.shape[2]:
             raise ValueError(
                 f"{path}: {split} must be ({len(names)}, C, C) for {len(names)} names, "
@@ -90,7 +87,9 @@ class Record:
     def panel(self) -> tuple[np.ndarray, ...] | None:
         """Predicted class maps (H, W) uint8 in the order of the study's panel; None if absent."""
         path = self.path / "panel.npz"
-        return _numbered(path, "prediction") if path.is_file() else None
+        if not path.is_file():
+            return None
+        return _numbered(_arrays(path, "move the run's folder away and run it again"), "prediction")
 
 
 @dataclass(frozen=True)
@@ -150,9 +149,9 @@ class Study:
         path = self.root / "panel.npz"
         if not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as arrays:
-            names = tuple(str(name) for name in arrays["names"])
-        images, masks = _numbered(path, "image"), _numbered(path, "mask")
+        arrays = _arrays(path, "delete it, the next --grid writes it", "names")
+        names = tuple(str(name) for name in arrays["names"].ravel())
+        images, masks = _numbered(arrays, "image"), _numbered(arrays, "mask")
         if not len(names) == len(images) == len(masks):
             raise ValueError(
                 f"{path}: must hold as many images and masks as its {len(names)} names, "
@@ -262,8 +261,20 @@ def _check_alike(runs: Sequence[Record], declaration: Mapping[str, Any], path: P
         )
 
 
-def _numbered(path: Path, stem: str) -> tuple[np.ndarray, ...]:
-    """Arrays `stem_0`, `stem_1`, ... of an .npz file, in number order."""
-    with np.load(path, allow_pickle=False) as arrays:
-        count = sum(key.startswith(f"{stem}_") for key in arrays.files)
-        return tuple(arrays[f"{stem}_{index}"] for index in range(count))
+def _arrays(path: Path, remedy: str, *needed: str) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file; ValueError when it is damaged or lacks one that is needed."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except Exception as error:  # NumPy and zipfile raise many types for damaged files
+        raise ValueError(f"{path} must be a whole .npz file, got {error}; {remedy}") from None
+    if missing := [name for name in needed if name not in found]:
+        raise ValueError(f"{path} must hold {' and '.join(needed)}, got no {', '.join(missing)}; "
+                         f"{remedy}")
+    return found
+
+
+def _numbered(arrays: Mapping[str, np.ndarray], stem: str) -> tuple[np.ndarray, ...]:
+    """Arrays `stem_0`, `stem_1`, ... in number order, as far as they go."""
+    numbers = itertools.takewhile(lambda i: f"{stem}_{i}" in arrays, itertools.count())
+    return tuple(arrays[f"{stem}_{i}"] for i in numbers)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from seglib.data.integrity import changes, find_store
 from seglib.losses import LOSSES, loss_spec
 from seglib.metrics import CONTRACT
 from study.config import AXES, ENVIRONMENT, FIELDS, RECIPE, RunConfig, unknown_name
 from study.matrix import Matrix
-from study.rundir import RunDir, write_json
+from study.rundir import RunDir, parse_json, write_json
 
 FORMAT = 1
 CROSS_ENTROPY_FIELDS = {"class_weight_exponent": 0.0, "background_multiplier": 1.0}
@@ -197,7 +197,7 @@ def load(path: Path) -> Study:
     """The study stored at `path`; StudyError when there is none."""
     file = path / "study.json"
     try:
-        declaration = json.loads(file.read_text(encoding="utf-8"))
+        declaration = parse_json(file.read_bytes())
     except FileNotFoundError:
         there = sorted(p.parent.name for p in path.parent.glob("*/study.json"))
         raise StudyError(
@@ -206,12 +206,44 @@ def load(path: Path) -> Study:
         ) from None
     except (OSError, ValueError) as error:
         raise StudyError(f"{file} must be readable JSON: {error}") from None
-    if declaration.get("format") != FORMAT:
-        raise StudyError(f"{file} must have format {FORMAT}, got {declaration.get('format')}")
+    found = declaration.get("format") if isinstance(declaration, dict) else declaration
+    if found != FORMAT:
+        raise StudyError(f"{file} must have format {FORMAT}, got {str(found)[:40]}")
+    try:
+        return _whole(path, declaration)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else error
+        raise StudyError(f"{file} must be as it was written, got {what}; restore it, use the "
+                         "version that wrote it, or --study NEWNAME") from None
+
+
+# what is read from a stored declaration beyond its cells and recipe
+SHAPE = {"name": str, "uuid": str, "matrix": str, "pretrained": str, "loss_params": dict,
+         "contrasts": list, "excluded": list, "data": dict}
+DATA_SHAPE = {"name": str, "fingerprint": str, "classes": list, "background": bool,
+              "n_images": dict, "notes": list, "constant_floor": dict}
+
+
+def _whole(path: Path, declaration: dict) -> Study:
+    """The study of a declaration whose cells hash to the ids that stand beside them."""
+    for record, shape in ((declaration, SHAPE), (declaration["data"], DATA_SHAPE)):
+        for name, kind in shape.items():
+            if not isinstance(record[name], kind):
+                raise TypeError(f"{name} {str(record[name])[:40]}")
+    for entry in declaration["excluded"]:
+        entry["where"].items(), entry["reason"]
+    floor = declaration["data"]["constant_floor"]
+    floor["class"], float(floor["test_miou"])
     declaration["weights"] = weights = declaration["weights"] or {}
     if "source" in weights:  # written before a study could have several encoders
         declaration["weights"] = {declaration["recipe"]["encoder"]: weights}
-    return Study(path, declaration)
+    study = Study(path, declaration)
+    stored = [(cell["arm"], cell["network"], cell["cell_id"]) for cell in study.cells]
+    study.fill_ids()
+    for cell, before in zip(study.cells, stored, strict=True):
+        if before != (now := (cell["arm"], cell["network"], cell["cell_id"])):
+            raise ValueError(f"a cell {before} whose settings are those of {now}")
+    return study
 
 
 def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tuple[Study, bool]:
@@ -236,14 +268,15 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
             differences.append(f"{name}={_shown(before)} (now {_shown(now)})")
             if before is not None or table == "recipe":
                 flags.append(f"--set {name}={_shown(before)}")
-    for name, before, now in (
-        ("data", old["data"]["fingerprint"][:12], new["data"]["fingerprint"][:12]),
-        ("pretrained", old["pretrained"], new["pretrained"]),
-        ("matrix", old["matrix"], new["matrix"]),
-    ):
-        if before != now:
-            differences.append(f"{name} {before} (now {now})")
-            flags.append(f"--{name} {before}" if name != "data" else "the same data")
+    # another max_side changes the stored pixels, and with them the fingerprint
+    if old["recipe"].get("max_side") == new["recipe"].get("max_side") and (
+            found := _other_data(stored, fresh)):
+        differences.append(found)
+        flags.append("the same data")
+    for name in ("pretrained", "matrix"):
+        if old[name] != new[name]:
+            differences.append(f"{name} {old[name]} (now {new[name]})")
+            flags.append(f"--{name} {old[name]}")
     if old.get("contract", CONTRACT) != CONTRACT:
         differences.append(f"the metric contract {old['contract']} (now {CONTRACT})")
     cells = [c["values"] for c in old["cells"] if c["values"]["tuning"] == "default"]
@@ -256,6 +289,19 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
             f"{back}--study NEWNAME for a new one"
         )
     return stored, False
+
+
+def _other_data(stored: Study, fresh: Study) -> str:
+    """How the data differ, file by file where the stored study's decoded images are still there."""
+    (was, before), (now, after) = (
+        (data["fingerprint"], data.get("path")) for data in
+        (stored.declaration["data"], fresh.declaration["data"]))
+    if was == now:
+        return ""
+    places = f" from {before}" * (before != after), f" from {after}" * (before != after)
+    stores = [find_store(fresh.path.parent / "store", fingerprint) for fingerprint in (was, now)]
+    what = changes(*stores) if all(stores) else "the images as first decoded are no longer there"
+    return f"data {was[:12]}{places[0]} (now {now[:12]}{places[1]}: {what})"
 
 
 def _shown(value: object) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ TERMINAL = ("failed", "pruned", "finished")
 
 
 class JournalError(ValueError):
-    """A journal line, other than a last one cut short, is not JSON."""
+    """A file of a run is damaged: not just a last line that was cut short."""
 
 
 def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
@@ -37,6 +38,25 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def parse_json(text: str | bytes) -> object:
+    """JSON of finite numbers; ValueError for anything else."""
+    try:
+        return json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is not a finite number")
+    return value
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -53,6 +73,16 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
             np.savez_compressed(file, **arrays)
 
     atomic_write(path, write)
+
+
+def _event(row: object) -> dict:
+    """`row` if it can be an event; ValueError otherwise."""
+    if not (isinstance(row, dict) and isinstance(row.get("event"), str)):
+        raise ValueError("no event")
+    if row["event"] == "epoch" and not (
+            type(row.get("epoch")) is int and isinstance(row.get("metrics"), dict)):
+        raise ValueError("an epoch without its number or metrics")
+    return row
 
 
 class RunDir:
@@ -76,8 +106,14 @@ class RunDir:
             write_json(self.config, record)
 
     def record(self) -> dict:
-        """What config.json holds."""
-        return json.loads(self.config.read_text(encoding="utf-8"))
+        """What config.json holds; JournalError unless it looks like what `create` wrote."""
+        try:
+            record = parse_json(self.config.read_bytes())
+            record["run_id"], record["arm"], record["network"], record["config"]["seed"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise JournalError(f"{self.config} must hold a run's configuration, got {error!r}; "
+                               "move the run's folder away and run it again") from None
+        return record
 
     def clean(self) -> None:
         """Remove what a killed process left half-written; call with the lock held."""
@@ -87,7 +123,7 @@ class RunDir:
     def append(self, event: str, **values: object) -> dict:
         """Add one line to the journal, on disk before this returns, and return it."""
         row = {"event": event, "time": time.time(), **values}
-        line = (json.dumps(row) + "\n").encode()
+        line = (json.dumps(row, allow_nan=False) + "\n").encode()
         with self.journal.open("ab+") as file:
             if file.tell() and not self._ends_whole(file):
                 line = b"\n" + line  # a crash cut the last line short; keep it on its own
@@ -115,12 +151,13 @@ class RunDir:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = _event(parse_json(line))
             except ValueError:
                 broken = broken or number
                 continue
             if broken and row["event"] in ("epoch", "finished"):
-                raise JournalError(f"{self.journal} line {broken} is not JSON; the file is damaged")
+                raise JournalError(f"{self.journal} line {broken} must be an event in JSON; the "
+                                   "file is damaged: move the run's folder away and run it again")
             broken = None
             rows.append(row)
         return rows

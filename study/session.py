@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -28,7 +29,7 @@ from study.config import (
     unknown_name,
 )
 from study.console import step
-from study.declaration import Study, StudyError, declare, open_or_create, split_settings
+from study.declaration import Study, StudyError, declare, load, open_or_create, split_settings
 from study.matrix import Matrix
 from study.presets import Preset, data_name, open_data
 
@@ -224,8 +225,9 @@ def _open_data(
         folder, preset = open_data(args.data, Path(args.out), device, progress)
     recipe = preflight.resolve_recipe(preset, given, device)
     preflight.check_background(folder, recipe, loss_params)
-    with step(console, f"decoding {folder.name}") as progress:
-        store = preflight.prepare_store(folder, Path(args.out), recipe["max_side"], progress)
+    with step(console, f"reading {folder.name}") as progress:
+        store = preflight.prepare_store(folder, Path(args.out), recipe["max_side"], progress,
+                                        note=partial(console.print, style="yellow", markup=False))
     return folder, preset, recipe, store
 
 
@@ -240,6 +242,15 @@ def look_at_data(args: argparse.Namespace, console) -> tuple[dict, list]:
     return preflight.inspect_data(store, folder, recipe)
 
 
+def _check_only(only: list[str], fresh: Study, tuned: bool, n_seeds: int) -> None:
+    """`--only` before the recipe: it must fit the study asked for or, with its tuned cells, the
+    one that is stored under its name."""
+    stored = load(fresh.path).cells if (fresh.path / "study.json").exists() else []
+    choose([*fresh.cells, *stored], [t for t in only if not (tuned and t.startswith("tuning="))])
+    if bad := sorted(only_values(only).get("seed", set()) - set(map(str, range(n_seeds)))):
+        raise ConfigError(f"--only seed must be below --seeds {n_seeds}, got {', '.join(bad)}")
+
+
 def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     """Read the arguments, the data and the study; nothing is written but data caches.
 
@@ -247,6 +258,7 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     """
     settings = pairs_of(args.settings, "--set")
     tuned, tune = tuning_settings(args, settings)
+    tuned = tuned or (matrix.tuned and not args.tune)
     if settings.get("precision") == "auto":
         del settings["precision"]
     recipe_text, loss_params, environment_text = split_settings(settings)
@@ -269,14 +281,11 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
         losses = {cell["values"]["loss"] for cell in fresh.cells}
         if not any(name.removeprefix("loss.") in loss_spec(loss).params for loss in losses):
             raise ConfigError(f"--set {name}: no loss of matrix {args.matrix} declares it")
+    n_seeds = args.seeds or preset.n_seeds
+    _check_only(args.only, fresh, tuned, n_seeds)
     study, _ = open_or_create(fresh, given=frozenset(recipe_given))
-    session = Session(args, study, args.seeds or preset.n_seeds, device, environment,
-                      str(store.path), tuned=tuned or (matrix.tuned and not args.tune), tune=tune,
-                      commit=git_commit())
-    seeds = only_values(args.only).get("seed", set())
-    if bad := sorted(v for v in seeds if not (v.isdecimal() and int(v) < session.n_seeds)):
-        raise ConfigError(f"--only seed must be below --seeds {session.n_seeds}, got "
-                          f"{', '.join(bad)}")
+    session = Session(args, study, n_seeds, device, environment, str(store.path),
+                      tuned=tuned, tune=tune, commit=git_commit())
     preflight.check_crops(
         study.config(c, 0, **study.stand_in(c)) for c in session.default_cells())
     return session

@@ -296,7 +296,7 @@ def test_other_images_or_shapes_are_refused(tmp_path):
     with pytest.raises(ValueError, match="must have confusions that give its test mIoU"):
         answer(read_study(root))
     file.write_bytes(file.read_bytes()[:99])
-    with pytest.raises(ValueError, match="must hold test and test_names, got"):
+    with pytest.raises(ValueError, match="must be a whole .npz file, got"):
         answer(read_study(root))
 
 

@@ -88,6 +88,24 @@ def link_folder_out(root):
     (root / "SegmentationClass").symlink_to(root.parent / "masks")
 
 
+def link_to_nothing(root):
+    link_out(root)
+    (root.parent / "outside.jpg").unlink()
+
+
+def link_to_itself(root):
+    path = root / "JPEGImages/train_00.jpg"
+    path.unlink()
+    path.symlink_to(path)
+
+
+def pipe(name):
+    def harm(root):
+        (root / name).unlink(missing_ok=True)
+        os.mkfifo(root / name)  # reading it would wait for ever
+    return harm
+
+
 def second_file(root):
     Image.new("RGB", (9, 9)).save(root / "JPEGImages/val_00.png")
 
@@ -122,6 +140,9 @@ BAD_FOLDERS = {
     "classes twice": (rewrite("classes.txt", "a\na\nb\n"), "classes.txt names a twice"),
     "empty class": (rewrite("classes.txt", "background\n\nstripe\n"),
                     "classes.txt must name one class a line, got an empty name on line 2"),
+    "escape codes in a class": (rewrite("classes.txt", "background\na\x1b[2J\nb\n"),
+                                "at most 100 printable characters, one of them a letter or digit"),
+    "a class of dots": (rewrite("classes.txt", "background\n..\nb\n"), "got '..'"),
     "one class": (rewrite("classes.txt", "background\n"), "must name 2 to 254 classes, got 1"),
     "classes not text": (lambda root: (root / "classes.txt").write_bytes(b"\xff\xfe\x00"),
                          "classes.txt must be a readable UTF-8 text file"),
@@ -164,8 +185,12 @@ BAD_FOLDERS = {
     "absolute": (listing("/etc/passwd\ntrain_01\n"), "without folders, got '/etc/passwd'"),
     "with suffix": (listing("train_00.jpg\ntrain_01.jpg\n"),
                     "train.txt must hold image names without suffix, got 'train_00.jpg'"),
-    "link outside": (link_out, "train_00.jpg must lie inside"),
-    "folder linked outside": (link_folder_out, "SegmentationClass must lie inside"),
+    "a link to nothing": (link_to_nothing, "1 of 16 missing: train_00.jpg"),
+    "a link to itself": (link_to_itself, "train_00.jpg"),
+    "a pipe as a list": (pipe("ImageSets/Segmentation/val.txt"), "val.txt must be a readable"),
+    "a pipe as classes": (pipe("classes.txt"), "classes.txt must be a readable UTF-8 text file"),
+    "a pipe as groups": (pipe("groups.txt"), "groups.txt must be a readable UTF-8 text file"),
+    "a pipe as an image": (pipe("JPEGImages/train_00.jpg"), "1 of 16 missing: train_00.jpg"),
     "groups missing": (rewrite("groups.txt", "train_00 g\n"),
                        "groups.txt must give every listed image a group, 15 have none: train_01"),
     "group twice": (rewrite("groups.txt", "train_00 g\ntrain_00 h\n"), "names train_00 twice"),
@@ -175,6 +200,14 @@ BAD_FOLDERS = {
         lambda root: (remove("ImageSets/Segmentation/test.txt")(root), rewrite(
             "groups.txt", "".join(f"{p.stem} g\n" for p in (root / "JPEGImages").iterdir()))(root)),
         "groups.txt must give the training images at least 2 groups"),
+    "test all void": (
+        lambda root: [mask(lambda m: np.full_like(m, 255), f"test_{i:02d}.png")(root)
+                      for i in range(4)],
+        "the test masks of tiny must show a class, got only void (255)"),
+    "dev all void": (
+        lambda root: [mask(lambda m: np.full_like(m, 255), f"val_{i:02d}.png")(root)
+                      for i in range(4)],
+        "the dev masks of tiny must show a class, got only void (255)"),
     "0 and 255": (
         lambda root: [mask(lambda m: np.where(m > 0, 255, 0).astype(np.uint8), p.name)(root)
                       for p in (root / "SegmentationClass").iterdir()],
@@ -206,7 +239,7 @@ def test_bad_folder(folder, tmp_path, capfd, harm, message):
     error = refused(["--grid", "--data", folder, "--out", out, *TINY], capfd)
     assert message in error
     # names the file, or speaks of all masks or of the groups
-    assert str(folder) in error or "fit masks" in error or "groups" in error
+    assert str(folder) in error or "masks of tiny" in error or "groups" in error
     left = [str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()]
     # masks of 0 and 255, and groups, are judged from the decoded images, which stay as a cache
     assert not [name for name in left if not name.startswith("store/tiny-")], left
@@ -324,9 +357,8 @@ GOOD = {
         (root / "JPEGImages/train_00.jpg").rename(root / "JPEGImages/my image.jpg"),
         (root / "SegmentationClass/train_00.png").rename(root / "SegmentationClass/my image.png"),
         listing(ALL.replace("train_00", "my image"))(root)),
-    "a link inside": lambda root: (
-        (root / "JPEGImages/train_00.jpg").rename(root / "real.jpg"),
-        (root / "JPEGImages/train_00.jpg").symlink_to(root / "real.jpg")),
+    "a link": link_out,  # data sets are often made of links
+    "a folder that is a link": link_folder_out,
 }
 
 

@@ -1,6 +1,8 @@
 """VOC 2007 and 2012 from a devkit, from archives, by an injected download; nothing skipped."""
 
+import gzip
 import hashlib
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -95,15 +97,52 @@ def test_errors_name_file_place_and_md5(archives, tmp_path):
     assert not (tmp_path / "b/VOCdevkit").exists()
 
 
-def test_an_archive_that_leads_outside_is_refused(archives, tmp_path, monkeypatch):
-    evil = archives / "VOCtrainval_11-May-2012.tar"
+def member(name, kind=tarfile.REGTYPE, link="", size=0):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, size
+    return info
+
+
+TOP = "VOCdevkit/VOC2012"
+HOSTILE = {
+    "upwards": ([member("../../outside.txt")], "plain files and folders, got '../../outside.txt'"),
+    "upwards within": ([member(f"{TOP}/../../../outside")], "plain files and folders, got 'VOC"),
+    "absolute": ([member("/tmp/outside.txt")], "plain files and folders, got '/tmp/outside.txt'"),
+    "a link out": ([member(f"{TOP}/a", tarfile.SYMTYPE, "/etc")], "a link to '/etc'"),
+    "a link in": ([member(f"{TOP}/a", tarfile.SYMTYPE, "b")], "a link to 'b'"),
+    "a hard link": ([member(f"{TOP}/a", tarfile.LNKTYPE, "/etc/passwd")], "a link to '/etc/passw"),
+    "a device": ([member(f"{TOP}/a", tarfile.CHRTYPE)], "plain files and folders, got 'VOCdevkit"),
+    "a pipe": ([member(f"{TOP}/a", tarfile.FIFOTYPE)], "plain files and folders, got 'VOCdevkit"),
+    "too many": ([member(f"{TOP}/{i}") for i in range(30)], "at most 25 files and 0 GB, got more"),
+    "too large": ([member(f"{TOP}/a", size=2000)], "at most 25 files and 0 GB, got more"),
+}
+
+
+@pytest.mark.parametrize("members, message", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_archives_are_refused(tmp_path, monkeypatch, members, message):
+    """Even with the right md5: nothing of them is left on disk."""
+    monkeypatch.setattr(devkit, "MAX_MEMBERS", 25)
+    monkeypatch.setattr(devkit, "MAX_BYTES", 1000)
+    evil = tmp_path / "VOCtrainval_11-May-2012.tar"
     with tarfile.open(evil, "w") as tar:
-        tar.add(__file__, arcname="../../outside.txt")
+        for info in members:
+            tar.addfile(info)  # a size without content: the archive ends early
     entry = dict(devkit.ARCHIVES["2012"], md5=hashlib.md5(evil.read_bytes()).hexdigest())
     monkeypatch.setitem(devkit.ARCHIVES, "2012", entry)
-    with pytest.raises(DataError, match="must be a readable tar archive"):
-        open_voc("2012", archives, download=refuse)
-    assert not list(tmp_path.rglob("outside.txt"))
+    with pytest.raises(DataError, match=re.escape(message)):
+        open_voc("2012", tmp_path, download=refuse)
+    assert [path.name for path in tmp_path.iterdir()] == [evil.name]
+
+
+def test_a_damaged_archive_is_refused(archives, tmp_path, monkeypatch):
+    path = archives / "VOCtrainval_11-May-2012.tar"
+    for content in (path.read_bytes()[:3000], gzip.compress(path.read_bytes()), b""):
+        path.write_bytes(content)
+        entry = dict(devkit.ARCHIVES["2012"], md5=hashlib.md5(content).hexdigest())
+        monkeypatch.setitem(devkit.ARCHIVES, "2012", entry)
+        with pytest.raises(DataError, match="must be a readable tar archive"):
+            open_voc("2012", archives, download=refuse)
+        assert not (archives / "VOCdevkit").exists()
 
 
 def test_names_and_presets(archives, tmp_path, monkeypatch):

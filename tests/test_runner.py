@@ -1,6 +1,7 @@
 """One run in this process: same seed same numbers, arms paired, trials blind to test, failures."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -65,6 +66,11 @@ def test_results_are_whole(store, tmp_path):
         assert np.array_equal(file["test"].sum(2), truth)
     stored = json.loads((tmp_path / "1/config.json").read_text())
     assert stored["run_id"] == config(store).run_id and stored["config"]["width"] == 4
+
+
+def test_a_run_needs_the_store_alone(folder, store, tmp_path):
+    shutil.rmtree(folder)  # what happens to the files while a study runs does it no harm
+    assert do(store, tmp_path / "1")[0] == "finished"
 
 
 def test_arms_are_paired(store):

@@ -217,7 +217,8 @@ def new_study(path, *, matrix=None, **recipe):
     defaults = {name: FIELDS[name].default for name in RECIPE}
     return declare(
         path, matrix_name="default", matrix=matrix or runs.MATRICES["default"],
-        data={"name": "d", "fingerprint": "d" * 64, "background": True},
+        data={"name": "d", "fingerprint": "d" * 64, "background": True, "classes": ["background"],
+              "n_images": {}, "notes": [], "constant_floor": {"class": "a", "test_miou": 0.1}},
         recipe=defaults | recipe, loss_params={}, pretrained="pretext", given={},
     )
 
@@ -338,5 +339,5 @@ def test_damaged_journal_is_refused(tmp_path):
     with run.journal.open("ab") as file:
         file.write(b"rubbish\n")
     run.append("epoch", epoch=1, metrics={})
-    with pytest.raises(JournalError, match="line 2 is not JSON"):
+    with pytest.raises(JournalError, match="line 2 must be an event in JSON"):
         run.rows()

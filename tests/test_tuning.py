@@ -93,6 +93,7 @@ def play(tuning, slots=2, *, value=score, kill_at=None, ends=None):
             else:
                 reached = value(job.config) * epoch / job.config.epochs
                 metrics = {"dev/miou": reached, "dev/iou/dog": reached / 2, "dev/iou/cow": None}
+                metrics = {k: None if v is None or math.isnan(v) else v for k, v in metrics.items()}
                 kind, row = "epoch", run_dir.append("epoch", epoch=epoch, metrics=metrics)
             if kind != "epoch":
                 del under_way[run_id]

@@ -14,7 +14,7 @@ import platform
 import shutil
 import tarfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.error import URLError
 
 from torchvision.datasets.utils import download_url
@@ -29,6 +29,9 @@ ARCHIVES: dict[str, dict[str, str]] = {
     for year in YEARS.values() for key in year
 }
 DEV_ONE_IN = 5  # of VOC2012's train images, by the sha256 of the name
+
+# an archive of more is not VOC's (2012: 2 GB in 40,000 files)
+MAX_MEMBERS, MAX_BYTES = 200_000, 10 * 10**9
 
 Download = Callable[..., None]
 
@@ -87,7 +90,8 @@ def _unpack(archive: Path, folder: Path) -> None:
     work = folder / f".{archive.name}.{os.getpid()}"
     shutil.rmtree(work, ignore_errors=True)
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, "r:") as tar:  # not packed, as VOC's are
+            _check_members(tar, archive)
             tar.extractall(work, filter="data")
         files = [path for path in work.rglob("*") if path.is_file()]
         for path in sorted(files, key=lambda p: p.suffix == ".txt"):  # lists last
@@ -98,3 +102,21 @@ def _unpack(archive: Path, folder: Path) -> None:
         raise DataError(f"{archive} must be a readable tar archive: {error}") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _check_members(tar: tarfile.TarFile, archive: Path) -> None:
+    """Plain files and folders below the archive's top, of a bounded number and size, or DataError.
+
+    tarfile's `data` filter alone would let links inside the archive through, quietly take the slash
+    off absolute paths, and unpack any amount.
+    """
+    n_bytes = 0
+    for number, member in enumerate(tar, start=1):
+        path = PurePosixPath(member.name)
+        n_bytes += member.size
+        if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+            raise DataError(f"{archive} must hold plain files and folders, got {member.name!r}"
+                            + (f", a link to {member.linkname!r}" if member.linkname else ""))
+        if number > MAX_MEMBERS or n_bytes > MAX_BYTES:
+            raise DataError(f"{archive} must hold at most {MAX_MEMBERS} files and "
+                            f"{MAX_BYTES / 1e9:.0f} GB, got more")

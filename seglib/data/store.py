@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +22,10 @@ import numpy as np
 from PIL import Image
 
 from seglib.data.splits import draw_dev
-from seglib.data.voc import DEVELOPMENT, TEST, Folder, decode
+from seglib.data.voc import DEVELOPMENT, TEST, DataError, Folder, decode
 from seglib.metrics import VOID
 
-VERSION = 2  # of the files below
+VERSION = 3  # of the files below
 CHUNK = 64  # images decoded side by side
 JUMP_SHARE = 0.2  # of a mask's edges: more is suspicious (NOTES.md)
 
@@ -103,6 +104,11 @@ class Store:
     def max_side(self) -> int | None:
         return self.index["max_side"]
 
+    def hashes(self) -> dict[str, tuple[str, str]]:
+        """Image name -> hashes of the bytes of its file and of its mask's."""
+        return {name: tuple(both) for entry in self.index["pools"].values()
+                for name, both in zip(entry["names"], entry["hashes"], strict=True)}
+
     def _pool(self, pool: str) -> Split:
         entry = self.index["pools"][pool]
         sizes = np.array(entry["sizes"], dtype=np.int64)
@@ -139,8 +145,20 @@ class Store:
 
 
 def open_store(path: Path) -> Store:
-    """Open a store that `build_store` made."""
-    return Store(path, json.loads((path / "index.json").read_text()))
+    """Open a store that `build_store` made; DataError when its index is not what was written."""
+    file = path / "index.json"
+    try:
+        index = json.loads(file.read_bytes())
+        whole = index.pop("checksum") == _checksum(index)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise DataError(f"{file} is damaged; delete {path}, it is made again from the images")
+    return Store(path, index)
+
+
+def _checksum(index: dict) -> str:
+    return hashlib.sha256(json.dumps(index).encode()).hexdigest()
 
 
 def store_path(folder: Folder, root: Path, *, max_side: int | None) -> Path:
@@ -169,6 +187,7 @@ def build_store(
     work.mkdir(parents=True)
     try:
         index = _write_pools(folder, work, max_side, progress)
+        index["checksum"] = _checksum(index)
         (work / "index.json").write_text(json.dumps(index))
         work.rename(path)
     except OSError:
@@ -189,14 +208,16 @@ def _write_pools(
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for pool, names in ((DEVELOPMENT, folder.development), (TEST, folder.test)):
             entry: dict[str, list] = {key: [] for key in (
-                "sizes", "pixels", "palettes", "jumps", "copies")}
+                "sizes", "pixels", "palettes", "jumps", "copies", "hashes")}
+            crc = 0
             with (work / f"{pool}.bin").open("wb") as file:
                 for start in range(0, len(names), CHUNK):  # bounds what waits in memory
                     chunk = names[start : start + CHUNK]
                     samples = threads.map(lambda n: decode(folder, n, max_side=max_side), chunk)
                     for name, sample in zip(chunk, samples, strict=True):
-                        file.write(sample.image.tobytes())
-                        file.write(sample.mask.tobytes())
+                        record = sample.image.tobytes() + sample.mask.tobytes()
+                        file.write(record)
+                        crc = zlib.crc32(record, crc)
                         counts = np.bincount(sample.mask.ravel(), minlength=VOID + 1)
                         entry["sizes"].append(sample.mask.shape)
                         entry["pixels"].append(
@@ -204,13 +225,14 @@ def _write_pools(
                         entry["palettes"].append(sample.palette)
                         entry["jumps"].append(sample.jump_share)
                         entry["copies"].append(sample.pixels)
+                        entry["hashes"].append(sample.hashes)
                         group = folder.groups and folder.groups[name]
                         fingerprint.update(f"{pool} {name} {group} {sample.files}\n".encode())
                         done += 1
                         if progress:
                             progress(done, n_total)
             groups = folder.groups and [folder.groups[name] for name in names]
-            pools[pool] = entry | {"names": names, "groups": groups}
+            pools[pool] = entry | {"names": names, "groups": groups, "crc": crc}
     palettes = [palette for entry in pools.values() for palette in entry.pop("palettes")]
     usual = _usual_colours(palettes)
     for entry in pools.values():

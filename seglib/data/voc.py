@@ -77,6 +77,8 @@ class Folder:
 def _lines(path: Path) -> list[str]:
     """The stripped lines of a text file, without blank ones at its end."""
     try:
+        if not path.is_file():
+            raise OSError("not a file")  # reading a pipe would wait for ever
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} must be a readable UTF-8 text file: {error}") from None
@@ -110,6 +112,10 @@ def _read_classes(root: Path) -> tuple[str, ...]:
                         f"{names.index('') + 1}")
     if not 2 <= len(names) < VOID:
         raise DataError(f"{path} must name 2 to {VOID - 1} classes, got {len(names)}")
+    for name in names:
+        if not (name.isprintable() and len(name) <= 100 and any(c.isalnum() for c in name)):
+            raise DataError(f"{path} must hold names of at most 100 printable characters, one of "
+                            f"them a letter or digit, got {name[:100]!r}")
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise DataError(f"{path} names {', '.join(twice)} twice; class names must differ")
@@ -126,6 +132,8 @@ def _read_groups(path: Path, names: tuple[str, ...]) -> dict[str, str] | None:
         if line and not name.strip():
             raise DataError(f"{path} must hold '<name> <group>' a line, got {line!r} on line "
                             f"{number}")
+        if not line.isprintable():
+            raise DataError(f"{path} must be printable text, got {line[:100]!r} on line {number}")
         if groups.setdefault(name.strip(), group) != group:
             raise DataError(f"{path} names {name.strip()} twice, in groups "
                             f"{groups[name.strip()]} and {group}")
@@ -179,15 +187,12 @@ def open_folder(root: Path, *, name: str | None = None) -> Folder:
 
 def _find_files(root: Path, names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
     """Image name -> its file, of the images and of the masks, after checking that each is there,
-    once, and inside the folder. One listing is much faster than a question per file."""
-    inside, found = root.resolve(), []
+    once. Links are followed: many data sets are made of links.
+    One listing is much faster than a question per file."""
+    found = []
     for kind, suffixes in (("JPEGImages", SUFFIXES), ("SegmentationClass", (".png",))):
         place = root / kind
         entries = list(os.scandir(place)) if place.is_dir() else []
-        for link in (place, *(Path(e.path) for e in entries if e.is_symlink())):
-            if not link.resolve().is_relative_to(inside):
-                raise DataError(f"{link} must lie inside {root}, got a link to {link.resolve()}; "
-                                "copy the files in")
         files: dict[str, list[str]] = {}
         for entry in entries:
             stem, suffix = os.path.splitext(entry.name)
@@ -212,9 +217,20 @@ class Sample:
     image: np.ndarray  # (H, W, 3) uint8
     mask: np.ndarray  # (H, W) uint8 in [0, C) or 255
     files: str  # sha256 of both files
+    hashes: tuple[str, str]  # `file_hashes`
     pixels: str  # hash of size and pixels of the image: equal for copies under other names
     palette: dict[int, str]  # colour (hex) of each label that occurs, for a palette mask
     jump_share: float  # see `jump_share`
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def file_hashes(folder: Folder, name: str) -> tuple[str, str]:
+    """Hashes of the bytes of an image's file and of its mask's, as they are now."""
+    return (_hash(folder.image_path(name).read_bytes()),
+            _hash(folder.mask_path(name).read_bytes()))
 
 
 def _open(path: Path) -> tuple[Image.Image, str, bytes]:
@@ -292,6 +308,7 @@ def decode(folder: Folder, name: str, *, max_side: int | None) -> Sample:
     image = np.asarray(picture)
     return Sample(
         image, mask, hashlib.sha256(image_bytes + mask_bytes).hexdigest(),
+        (_hash(image_bytes), _hash(mask_bytes)),
         hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:32],
         palette, share,
     )
