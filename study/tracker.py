@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from study.tuning import CellTuning
 
 GATHER_S, RETRY_S = 0.05, 5.0  # before calls are made; before those that failed are made again
-CLOSE_S = 60.0
+CLOSE_S, N_LAST = 60.0, 10  # for `close`; attempts then, as long as the store answers
 
 # Called with arms; gives each arm's "n", "<metric>/mean", ...
 Aggregate = Callable[[Sequence[str]], dict[str, dict[str, float]]]
@@ -64,10 +64,9 @@ class Tracker:
     def _loop(self) -> None:
         while not self._collect():
             self._send()
-        n_before = len(self._behind) + 1
-        while 0 < len(self._behind) < n_before:  # as long as more of it arrives
-            n_before = len(self._behind)
-            self._send()
+        for _ in range(N_LAST):
+            if not self._send():
+                return
 
     def _collect(self) -> bool:
         """Wait for calls, RETRY_S where some have failed before; True when told to close."""
@@ -83,8 +82,8 @@ class Tracker:
             until = until or time.monotonic() + GATHER_S
         return False
 
-    def _send(self) -> None:
-        """Make every call once; those that fail stay behind."""
+    def _send(self) -> bool:
+        """Make every call once; those that fail stay behind. Whether the store answers."""
         for key, call in list(self._behind.items()):
             try:
                 call()
@@ -94,7 +93,8 @@ class Tracker:
                 try:
                     self.projection.reconnect()
                 except Exception:  # the store is lost, not this call: all the others wait too
-                    return
+                    return False
+        return True
 
 
 class Mirror:

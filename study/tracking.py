@@ -31,6 +31,8 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # fails is done again from the journals, after a look at what has arrived.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
@@ -198,13 +200,14 @@ class Projection:
         self._sent = {}
         self._client = client
 
-    def _run(self, key: str, name: str, tags: Mapping[str, object], start: float) -> Run:
-        """The MLflow run of `key`, made when missing.
+    def _key(self, key: str) -> str:
+        """The tag run_key. It holds the study's uuid too, so that two studies of one name that
+        share a server never write into each other's runs."""
+        return plain(f"{self._uuid}:{key}", 8000)
 
-        The tag run_key also holds the study's uuid, so that two studies of one name that share a
-        server never write into each other's runs.
-        """
-        client, key = self.client, f"{self._uuid}:{key}"
+    def _run(self, key: str, name: str, tags: Mapping[str, object], start: float) -> Run:
+        """The MLflow run of `key`, made when missing."""
+        client, key = self.client, self._key(key)
         if key not in self._runs:
             tags = {"study_uuid": self._uuid, **tags, "run_key": key}
             self._runs[key] = client.create_run(
@@ -377,7 +380,7 @@ class Projection:
 
     def has_parent(self, parent: str) -> bool:
         """Whether MLflow has a run above those of `parent`."""
-        return self.client is not None and f"{self._uuid}:parent:{parent}" in self._runs
+        return self.client is not None and self._key(f"parent:{parent}") in self._runs
 
     def parent(self, parent: str, tags: Mapping[str, object], params: Mapping[str, object],
                metrics: Mapping[str, float | None], step: int) -> bool:
@@ -426,10 +429,10 @@ def download(uri: str, artifact_uri: str, names: Sequence[str], folder: Path) ->
             if (place / name).is_file():
                 shutil.copyfile(place / name, folder / name)
         return
-    from mlflow.artifacts import download_artifacts, list_artifacts
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    there = {item.path for item in list_artifacts(artifact_uri=artifact_uri, tracking_uri=uri)}
+    store = get_artifact_repository(artifact_uri, tracking_uri=uri)
+    there = {item.path for item in store.list_artifacts()}
     for name in names:
         if name in there:
-            download_artifacts(artifact_uri=f"{artifact_uri}/{name}", dst_path=str(folder),
-                               tracking_uri=uri)
+            store.download_artifacts(name, str(folder))

@@ -67,6 +67,11 @@ def fetch(
         except Exception as error:  # whatever MLflow raises: the run is missing, and that is said
             raise TrackingError(f"MLflow at {shown(uri)} must hand out the files of run "
                                 f"{run.info.run_name}, got: {shown(one_line(error))}") from None
+        lacking = [name for name in names if not (where / name).exists()]
+        if run.info.status == "FINISHED" and lacking:
+            raise TrackingError(f"MLflow at {shown(uri)} must have {', '.join(lacking)} of run "
+                                f"{run.info.run_name}, got no such artifact; send it with python "
+                                "runs.py --sync")
 
     with ThreadPoolExecutor(N_DOWNLOADS) as pool:
         try:
