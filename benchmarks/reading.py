@@ -105,13 +105,16 @@ def write_run(study: Study, cell: dict, maps: list[np.ndarray], rng) -> None:
                    metrics=scores("dev") | scores("test"))
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @contextmanager
 def server(folder: Path, port: int = 0) -> Iterator[str]:
     """An MLflow server on loopback with SQLite and served artifacts; its address."""
-    if not port:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+    port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true",
                                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -121,6 +124,7 @@ def server(folder: Path, port: int = 0) -> Iterator[str]:
              "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db",
              "--artifacts-destination", str(folder / "artifacts")],
             env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    (folder / "pid").write_text(str(process.pid))
     try:
         address = f"http://127.0.0.1:{port}"
         for _ in range(120):
@@ -129,6 +133,8 @@ def server(folder: Path, port: int = 0) -> Iterator[str]:
                 break
             except TrackingError:
                 time.sleep(0.5)
+        else:
+            raise TimeoutError(f"MLflow server did not start, see {folder / 'server.log'}")
         yield address
     finally:
         os.killpg(process.pid, 9)

@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import shlex
 import sqlite3
 import threading
 import time
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,10 +18,11 @@ from benchmarks.reading import server
 from study import tracker as tracker_file
 from study import tracking
 from study.config import FIELDS, RECIPE
+from study.console import make_console
 from study.declaration import declare
 from study.matrix import Matrix
 from study.rundir import RunDir, write_json, write_npz
-from study.tracker import Mirror, Tracker, sync
+from study.tracker import Mirror, Tracker, Tracking, sync
 from study.tracking import all_runs, connect, metric_labels
 from study.tracking_read import fetch
 
@@ -189,6 +192,23 @@ def test_runs_of_a_killed_driver_and_a_lost_store(out, uri, monkeypatch, capsys)
     assert runs.main(words) == 1
     text = capsys.readouterr().out
     assert "sync: 1 of 6 runs" in text and "not sent: run " in text
+
+
+def test_a_server_lost_after_the_start_is_said_with_the_command_that_helps(
+    out, uri, clean, monkeypatch, capsys
+):
+    study = make_study(out, "lost")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    session = Tracking(SimpleNamespace(study=study, out=out))
+    session.catch_up()
+    session.close(make_console())
+    text = capsys.readouterr().out
+    assert text.startswith("MLflow is behind (") and text.count("\n") == 1
+    line = f"python runs.py --sync --study lost --out {out}"
+    assert text.endswith(f"; send what is missing with: {line}\n")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert runs.main(shlex.split(line)[2:]) == 0
+    assert in_mlflow(uri, "lost") == clean
 
 
 def test_sync_sends_tunings_and_the_report(out, uri):
