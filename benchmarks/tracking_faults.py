@@ -2,9 +2,9 @@
 
     python benchmarks/tracking_faults.py [FAULT ...]      about 2 minutes each; default all
 
-Each fault hits a real `--grid` (three small runs on shapes) after its first epoch. At the end the
-store is made whole and `--sync` sends what is missing. Lost: (run, metric, step) of a journal that
-MLflow does not have; repeated: that it has more than once, or runs that it has twice.
+Each fault hits a real `--grid` (three small runs of one thread on shapes) after its first epoch. At
+the end the store is made whole and `--sync` sends what is missing. Lost: (run, metric, step) of a
+journal that MLflow does not have; repeated: that it has more than once, or runs that it has twice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from study.tracking import STATUS, all_runs, connect, tracking_uri
 ROOT = Path(__file__).parents[1]
 STUDY = ["--study", "s"]
 GRID = ["--grid", *STUDY, "--matrix", "losses", "--seeds", "1", "--workers", "1",
-        *(word for setting in ("epochs=24", "width=4", "n_evaluations=24", "precision=fp32")
+        *(word for setting in ("epochs=20", "width=4", "n_evaluations=20", "threads=1")
           for word in ("--set", setting))]
 
 
