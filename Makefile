@@ -6,10 +6,10 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: help grid plan tune report test lint audit ui clean
+.PHONY: help grid plan tune report sync test lint audit ui dashboard clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 grid: $(READY)  ## run the comparison matrix on the embedded data (about 8 minutes on 2 cores)
 	$(BIN)/python runs.py --grid --out $(OUT) $(ARGS)
@@ -22,6 +22,9 @@ tune: $(READY)  ## tune the loss weights of each loss
 
 report: $(READY)  ## write the report of the default study
 	$(BIN)/python runs.py --report --out $(OUT) $(ARGS)
+
+sync: $(READY)  ## send MLflow what it is missing of the default study
+	$(BIN)/python runs.py --sync --out $(OUT) $(ARGS)
 
 test: $(READY)  ## the test suite, under 5 minutes on 2 cores
 	$(BIN)/python -m pytest
@@ -37,6 +40,15 @@ ui: $(READY)  ## the MLflow UI on this machine, over OUT/mlflow.db
 	@echo 'open http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning'
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui \
 	  --backend-store-uri sqlite:///$(OUT)/mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
+
+dashboard: PORT = 8080
+dashboard: $(READY)  ## Optuna's dashboard on this machine, over OUT/tuning/optuna.db
+	@test -f $(OUT)/tuning/optuna.db \
+	  || { echo "$(OUT)/tuning/optuna.db must exist, got none; run make tune first"; exit 2; }
+	@test -x $(BIN)/optuna-dashboard || { echo "optuna-dashboard must be installed, got none;" \
+	  "run: $(BIN)/pip install -c constraints.txt -e '.[dashboard]'"; exit 2; }
+	$(BIN)/optuna-dashboard sqlite:///$(OUT)/tuning/optuna.db --host 127.0.0.1 --port $(PORT) \
+	  --server wsgiref
 
 clean:  ## remove the environment (outputs stay)
 	rm -rf .venv

@@ -5,17 +5,19 @@
     python runs.py --plan      what that would do, and what it would cost
     python runs.py --tune      Optuna tunes the loss weights of each loss
     python runs.py --report    tables, curves and the report
+    python runs.py --sync      send MLflow what it is missing of a study
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from study.config import ConfigError, digest, unknown_name
-from study.console import make_console, table
+from study.console import make_console, step, table
+from study.declaration import Study, load
 from study.matrix import Contrast, Exclusion, Matrix, ladder
 from study.session import (
     Session,
@@ -27,7 +29,7 @@ from study.session import (
     study_lock,
     study_name,
 )
-from study.tracking import probe, tracking_uri
+from study.tracking import probe, shown, tracking_uri
 
 NO_ENCODER = Exclusion(
     {"model": "unet", "init": "pretrained"}, "a plain U-Net has no pretrained encoder"
@@ -107,6 +109,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     verbs.add_argument("--plan", action="store_true", help="what --grid would do and cost")
     verbs.add_argument("--tune", action="store_true", help="tune the loss weights of each loss")
     verbs.add_argument("--report", action="store_true", help="write the report of a study")
+    verbs.add_argument("--sync", action="store_true",
+                       help="send MLflow what it is missing of a study (after an outage)")
     add = parser.add_argument
     add("--data", default="shapes", metavar="shapes|voc|voc2007|voc2012|FOLDER",
         help="images with masks; voc is 2007 on a CPU and 2012 on a GPU; a folder in VOC's layout")
@@ -185,6 +189,36 @@ def report(args: argparse.Namespace, console) -> int:
     return 0
 
 
+def sync(args: argparse.Namespace, console) -> int:
+    """Bring MLflow up to date with a study on disk; 1 when some of it cannot be read."""
+    if args.only or args.settings:
+        raise ConfigError("--sync takes no --only or --set: it sends the whole study")
+    from study.tracker import sync as send
+
+    out = Path(args.out)
+    study, uri = load(out / study_name(args)), tracking_uri(out)
+    probe(uri)
+    with study_lock(study), step(console, f"sending study {study.name}") as progress:
+        done = send(study, out, aggregator(study), progress)
+    console.print(f"sync: {done.n_sent} of {done.n_runs} runs brought up to date in MLflow at "
+                  f"{shown(uri)}", markup=False, soft_wrap=True)
+    for problem in done.problems:
+        console.print(f"not sent: {problem}", style="red", markup=False, soft_wrap=True)
+    return 1 if done.problems else 0
+
+
+def aggregator(study: Study) -> Callable[[Sequence[str]], dict[str, dict[str, float]]]:
+    """What MLflow shows of arms: the analysis, wired into what happens when a seed finishes."""
+    from analysis.records import read_study
+    from analysis.tables import aggregate_arm
+
+    def aggregate(arms: Sequence[str]) -> dict[str, dict[str, float]]:
+        records = read_study(study.path)
+        return {arm: aggregate_arm(records, arm) for arm in arms}
+
+    return aggregate
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; bad input is one line on stderr and exit code 2."""
     args = parse_args(argv)
@@ -196,6 +230,8 @@ def main(argv: list[str] | None = None) -> int:
             return check(args, console)
         if args.report:
             return report(args, console)
+        if args.sync:
+            return sync(args, console)
         return drive_study(args, console)
     except (ValueError, OSError) as error:
         print(f"runs.py: {' '.join(str(error).splitlines())}", file=sys.stderr)
@@ -206,9 +242,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def drive_study(args: argparse.Namespace, console) -> int:
-    """--plan, --tune and --grid; wires the analysis into what happens when a seed finishes."""
-    from analysis.records import read_study
-    from analysis.tables import aggregate_arm
+    """--plan, --tune and --grid."""
     from study import drive  # not at the top: worker processes import this file
 
     if not args.plan:
@@ -225,12 +259,7 @@ def drive_study(args: argparse.Namespace, console) -> int:
         session.study.save()
         if args.tune:
             return drive.tune(session, console)
-
-        def aggregate(arms: Sequence[str]) -> dict[str, dict[str, float]]:
-            records = read_study(session.study.path)
-            return {arm: aggregate_arm(records, arm) for arm in arms}
-
-        outcome = drive.grid(session, console, aggregate)
+        outcome = drive.grid(session, console, aggregator(session.study))
         print_summary(session, console, outcome.failed)
     if outcome.interrupted:
         console.print(f"interrupted; continue with: {command(args)}", markup=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,15 +15,12 @@ from seglib.data.store import open_store
 from study.console import Display, clock, table
 from study.executor import Job, LocalExecutor
 from study.preflight import check_room, measure_run, write_panel
-from study.rundir import RunDir
 from study.session import Session, add_tuned_cells, command
-from study.tracking import Tracker, one_line, tracking_uri
+from study.tracker import Aggregate, Tracking
+from study.tracking import one_line
 
 if TYPE_CHECKING:
     from study.tuning import CellTuning
-
-# Called with arms when runs of theirs finished; gives each arm's "n", "<metric>/mean", ...
-Aggregate = Callable[[Sequence[str]], dict[str, dict[str, float]]]
 
 
 @contextmanager
@@ -44,42 +41,6 @@ def stop_on_signal(executor) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class Tracking:
-    """The tracker of a session: what it is told of a run comes from the run's own directory."""
-
-    def __init__(self, session: Session) -> None:
-        study, self._commit = session.study, session.commit
-        arms = [cell["arm"] for cell in study.cells]
-        data = study.declaration["data"]
-        text = f"Comparison on {data['name']}: {len(arms)} arms\n\n- " + "\n- ".join(arms)
-        self._study = study.name
-        self.tracker = Tracker(
-            tracking_uri(session.out), study.name, study.declaration["uuid"],
-            session.out / "mlartifacts" / study.name, text, data,
-        )
-
-    def _update(self, path: Path, record: dict, *, arm: str, parent: str, child: str) -> None:
-        config = record["config"]
-        tags = {
-            "study": self._study, "arm": arm, "network": record["network"],
-            "loss": config["loss"], "role": config["role"], "seed": config["seed"],
-            "commit": self._commit, "weights": config["weights_source"] or "none",
-            "weights_sha256": config["weights"][:12],
-        }
-        self.tracker.update(RunDir(path), tags, parent, child)
-
-    def seed(self, path: Path) -> None:
-        """Bring one final run up to date, nested under its arm."""
-        record = RunDir(path).record()
-        arm, seed = record["arm"], record["config"]["seed"]
-        self._update(path, record, arm=arm, parent=arm, child=f"{arm} seed {seed}")
-
-    def trial(self, path: Path, tuning: CellTuning) -> None:
-        """Bring one trial up to date, nested under its tuning."""
-        record = RunDir(path).record()
-        self._update(path, record, arm=tuning.cell["arm"], parent=tuning.name, child=record["arm"])
 
 
 @dataclass(frozen=True)
@@ -118,16 +79,14 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
             console.print(f"not summarised: {', '.join(arms)}: {error}", style="yellow",
                           markup=False)
             return
-        cells = {cell["arm"]: cell["values"] for cell in study.cells}
-        for arm, values in by_arm.items():
-            tracking.tracker.summarise(arm, {"study": study.name, "arm": arm}, cells[arm], values,
-                                       int(values["n"]))
+        for cell in study.cells:
+            if cell["arm"] in by_arm:
+                tracking.arm(cell, by_arm[cell["arm"]])
 
     failed: dict[str, str] = {}
     todo = Counter(job.config.network for job in jobs)
     try:
-        for path in (study.path / "runs").glob("*/config.json"):
-            tracking.seed(path.parent)  # what an earlier call left behind
+        tracking.catch_up()
         with Display(console, todo, session.n_workers) as display, stop_on_signal(executor):
             for event in executor.run(jobs):
                 display.show(event)
@@ -137,11 +96,8 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
                 elif event.kind == "finished":
                     summarise([event.job.arm])
         summarise([cell["arm"] for cell in session.cells()])
-        tracking.tracker.study([study.path / "study.json", study.path / "panel.npz"])
     finally:
-        if behind := tracking.tracker.close():
-            console.print(f"MLflow is behind ({behind}); the next --grid sends what is missing",
-                          style="yellow")
+        tracking.close(console)
     return Outcome(failed, executor.interrupted)
 
 
@@ -253,11 +209,10 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
                 failed.append(str(error))
                 continue
             rows.append(_tuned_row(result))
-            _summarise_tuning(session, tracking, tuning, result)
+            tuning.figures()
+            tracking.tuning(tuning)
     finally:
-        if behind := tracking.tracker.close():
-            console.print(f"MLflow is behind ({behind}); the next --tune sends what is missing",
-                          style="yellow")
+        tracking.close(console)
     title = f"tuning on dev alone: {session.tune.objective}, {session.tune.sampler}"
     if rows:
         console.print(table(["arm", "trials", "epochs", "default", "chosen: at selection",
@@ -297,21 +252,6 @@ def _announce(session: Session, console, tunings: Sequence[CellTuning]) -> None:
         f"{session.tune.sampler} for dev {session.tune.objective}, {session.n_workers} at once on "
         f"{session.device}: at least {n_trials} trials and at most {n_again} re-runs are left, "
         f"about {clock(total_s / session.n_workers)} (from timed steps)")
-
-
-def _summarise_tuning(session: Session, tracking: Tracking, tuning: CellTuning,
-                      result: dict) -> None:
-    """The MLflow parent of a tuning: what was chosen, importances, figures."""
-    best = {f"best.{k}": v for k, v in result["params"].items()}
-    values = {f"best/dev_{result['objective']}": result["dev_selected"],
-              f"best/dev_{result['objective']}_again": result["dev_rerank"],
-              **{f"importance/{k}": v for k, v in result["importances"].items()}}
-    about = {k: result[k] for k in ("objective", "sampler", "pruner", "budget_epochs")}
-    tracking.tracker.summarise(
-        tuning.name, {"study": session.study.name, "arm": result["arm"], **about, **best}, {},
-        values, result["epochs"])
-    tracking.tracker.attach(tuning.name, {"study": session.study.name, "arm": result["arm"]},
-                            tuning.figures())
 
 
 def _tuned_row(result: dict) -> list[str]:

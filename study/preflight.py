@@ -22,7 +22,6 @@ from study.config import RECIPE, ConfigError, RunConfig
 from study.presets import Preset
 from study.rundir import write_npz
 from study.runner import N_SHEET, build_network, initial_model, panel_indices, training_parts
-from study.tracking import metric_part
 
 Progress = Callable[[int, int], None]
 
@@ -103,9 +102,6 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
     """What study.json says of the data: sizes, class frequencies, the floor, warnings."""
     splits = open_splits(store, recipe)
     fit, dev, test = splits.values()
-    if len({metric_part(name) for name in store.classes}) < len(store.classes):
-        raise ConfigError(f"class names must differ in letters and digits, got "
-                          f"{', '.join(store.classes)}")
     totals = test.class_pixels.sum(0)
     present = totals > 0
     ious = np.where(present, totals / max(1, totals.sum()), 0) / max(1, present.sum())

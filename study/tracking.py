@@ -1,7 +1,7 @@
 """The only file that imports mlflow: run directories in, MLflow runs out.
 
-MLflow is a projection of the journals: idempotent, written by one background thread of the
-driver, catching up after an outage. Metric timestamps are the journal's, one `log_batch` an epoch.
+MLflow is a projection of the journals: everything here can be done again, and what is there already
+is not written twice. Metric timestamps are the journal's. Which runs, and when: `study.tracker`.
 """
 
 from __future__ import annotations
@@ -10,25 +10,36 @@ import contextlib
 import logging
 import math
 import os
-import queue
 import re
+import shutil
 import sqlite3
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
 from study.rundir import RunDir
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+# A request is sent once: MLflow would repeat one whose answer was lost, and make a run twice. What
+# fails is done again from the journals, after a look at what has arrived.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # what fails raises, and is told
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-PROBE_S = 10
-ARTIFACTS = ("config.json", "journal.jsonl", "history.json", "confusion.npz", "panel.npz",
-             "panel.png", "best.pt")
+PROBE_S = 15
+BATCH = 1000  # metrics in one request: MLflow's limit
+RECORD = ("config.json", "journal.jsonl")
+ARTIFACTS = (*RECORD, "history.json", "confusion.npz", "panel.npz", "panel.png", "best.pt")
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED", "stopped": "KILLED",
           "died": "KILLED"}
 
@@ -48,16 +59,19 @@ def shown(text: str) -> str:
 
 
 def connect(uri: str):
-    """An MlflowClient whose database has its schema; MLflow's start-up lines are kept quiet."""
+    """An MlflowClient whose database has its schema.
+
+    MLflow's own lines and tracebacks are kept off the terminal: what fails raises here.
+    """
     warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy|pydantic)(\.|$)")
     for name in ("alembic", "mlflow", "sqlalchemy"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
 
     client = MlflowClient(uri)
     client.search_experiments(max_results=1)
     for name in ("alembic", "alembic.runtime.migration", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if uri.startswith("sqlite:///"):
         with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -65,10 +79,10 @@ def connect(uri: str):
 
 
 def all_runs(client, experiment_id: str, **options) -> Iterator:
-    """Every run of an experiment, page by page."""
+    """Every run of an experiment, in pages small enough for a slow server's time limit."""
     token = None
     while True:
-        page = client.search_runs([experiment_id], max_results=1000, page_token=token, **options)
+        page = client.search_runs([experiment_id], max_results=200, page_token=token, **options)
         yield from page
         token = page.token
         if not token:
@@ -79,22 +93,6 @@ def local_folder(artifact_uri: str) -> Path | None:
     """Where artifacts lie beside a local database; None where a server has them."""
     url = urlparse(artifact_uri)
     return Path(unquote(url.path)) if url.scheme in ("", "file") else None
-
-
-@contextlib.contextmanager
-def _quick_failures():
-    """MLflow's HTTP retries take minutes; during the probe they are off."""
-    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(PROBE_S)}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def one_line(error: BaseException) -> str:
@@ -121,17 +119,16 @@ def probe(uri: str) -> None:
 
     def ask() -> None:
         try:
-            with _quick_failures():
-                connect(uri)
+            connect(uri)
         except Exception as error:  # any failure to answer means the same here
             silent = "Max retries" in str(error) or "onnection" in str(error)
             failure.append("no answer" if silent else one_line(error))
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(PROBE_S + 5)
+    thread.join(PROBE_S)
     if thread.is_alive():
-        failure.append(f"no answer within {PROBE_S + 5} s")
+        failure.append(f"no answer within {PROBE_S} s")
     if failure:
         raise TrackingError(
             f"tracking server {shown(uri)} must answer, got: {shown(failure[0])}; start it or "
@@ -139,85 +136,50 @@ def probe(uri: str) -> None:
         )
 
 
-def metric_part(name: str) -> str:
-    """A class name as MLflow accepts it in a metric: letters, digits, _ - . space : only."""
-    return re.sub(r"[^\w\-. :]", "_", name)
+def plain(value: object, most: int) -> str:
+    """A value as every store takes it: no NUL, and not longer than its column."""
+    return str(value).replace("\0", "\\0")[:most]
 
 
-def metric_name(name: str) -> str:
-    """`test/iou/<class>` and kin with the class name made acceptable."""
-    prefix, slash, label = name.partition("/iou/")
-    return f"{prefix}{slash}{metric_part(label)}"
+def metric_labels(classes: Sequence[str]) -> dict[str, str]:
+    """Class names as MLflow accepts them in a metric, each still different from the others.
+
+    Letters, digits, _ - . space : only, no path of its own (`.`), at most 200 characters.
+    """
+    labels: dict[str, str] = {}
+    for index, name in enumerate(classes):
+        label = re.sub(r"[^\w\-. :]", "_", name)[:200]
+        while not label.strip(". ") or label in labels.values():
+            label = f"{label.strip('. ')}_{index}"
+        labels[name] = label
+    return labels
 
 
-class Tracker:
-    """Writes one study's runs to MLflow from a thread of its own; never stops a training.
+class Projection:
+    """One study in MLflow. Every method may raise what MLflow raises; then call `reconnect`.
 
-    `update(run_dir, tags)` is cheap and asks for a run to be brought up to date. A server that is
-    lost later is retried; `close()` returns what could not be written.
+    Args:
+        dataset: the declaration's "data": name, path, fingerprint, classes.
     """
 
     def __init__(self, uri: str, experiment: str, study_uuid: str, artifacts: Path,
-                 description: str = "", dataset: Mapping[str, str] | None = None) -> None:
+                 description: str = "", dataset: Mapping | None = None) -> None:
         self.uri, self.experiment, self._uuid = uri, experiment, study_uuid
         self._artifacts, self._description, self._dataset = artifacts, description, dataset or {}
-        self._queue: queue.Queue = queue.Queue()
+        self._labels = metric_labels(self._dataset.get("classes", ()))
         self._client = None
-        self._runs: dict[str, str] = {}  # key -> MLflow run id
-        self._sent: dict[str, set[int]] = {}  # run id -> epochs already written
-        self._behind: dict[str, tuple] = {}
-        self.error = ""
-        self._thread = threading.Thread(target=self._loop, name="tracker", daemon=True)
-        self._thread.start()
+        self._runs: dict[str, Run] = {}  # tag run_key -> what MLflow knows of the run
+        self._sent: dict[str, set[int]] = {}  # MLflow's run id -> epochs that have arrived
 
-    def update(self, run_dir: RunDir, tags: Mapping[str, str], parent: str, child: str) -> None:
-        """Bring a run up to date. `parent` names the run it is nested under, `child` itself."""
-        self._queue.put((self._project, run_dir.run_id, (run_dir, dict(tags), parent, child)))
+    @property
+    def client(self):
+        if self._client is None:
+            self.reconnect()
+        return self._client
 
-    def summarise(self, parent: str, tags: Mapping[str, str], params: Mapping[str, object],
-                  metrics: Mapping[str, float | None], step: int) -> None:
-        """Write a parent run's own values, e.g. n, mean and s.d. over the seeds of an arm."""
-        self._queue.put((self._parent, f"parent:{parent}",
-                         (parent, dict(tags), dict(params), dict(metrics), step)))
-
-    def attach(self, parent: str, tags: Mapping[str, str], paths: Sequence[Path]) -> None:
-        """Store files as artifacts of a parent run."""
-        self._queue.put((self._attach, f"attach:{parent}", (parent, dict(tags), list(paths))))
-
-    def study(self, paths: Sequence[Path]) -> None:
-        """Store files and folders as artifacts of the study's own run."""
-        self._queue.put((self._study, f"study:{paths}", (list(paths),)))
-
-    def close(self, timeout_s: float = 60.0) -> str:
-        """Write what is left; "" or why something is still missing in MLflow."""
-        self._queue.put(None)
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            return f"{shown(self.uri)} is slow or does not answer"
-        return shown(self.error) if self._behind else ""
-
-    def _loop(self) -> None:
-        closing = False
-        while not closing:
-            items = [self._queue.get()]
-            time.sleep(0.05)
-            while not self._queue.empty():
-                items.append(self._queue.get_nowait())
-            closing = None in items
-            work = self._behind | {i[1]: i for i in items if i is not None}
-            self._behind = {}
-            for key, item in work.items():
-                try:
-                    self._ensure_client()
-                    item[0](*item[2])
-                except Exception as error:  # tracking must never stop the study; kept for later
-                    self.error = f"{type(error).__name__}: {one_line(error)}"
-                    self._behind[key] = item
-                    self._sent.pop(key, None)
-
-    def _ensure_client(self) -> None:
-        if self._client is not None:
-            return
+    def reconnect(self) -> None:
+        """Connect, and read which runs are there: nothing of what was known before is trusted."""
+        self._client = None
         if self.uri.startswith("sqlite:///"):
             Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         client = connect(self.uri)
@@ -230,136 +192,164 @@ class Tracker:
             self._experiment_id = client.create_experiment(self.experiment, place)
         else:
             self._experiment_id = found.experiment_id
-        for name, value in (("mlflow.note.content", self._description),
+        there = found.tags if found is not None else {}
+        for name, value in (("mlflow.note.content", plain(self._description, 20_000)),
                             ("mlflow.experimentKind", "custom_model_development")):
-            if value:
+            if value and there.get(name) != value:
                 client.set_experiment_tag(self._experiment_id, name, value)
-        for run in all_runs(client, self._experiment_id):
-            if "run_key" in run.data.tags:
-                self._runs[run.data.tags["run_key"]] = run.info.run_id
+        self._runs = {run.data.tags["run_key"]: run
+                      for run in all_runs(client, self._experiment_id)
+                      if "run_key" in run.data.tags}
+        self._sent = {}
         self._client = client
 
-    def _run(self, key: str, name: str, tags: Mapping[str, str], start: float) -> tuple[str, bool]:
-        """The MLflow run of `key`, made when missing; second: whether it is new.
+    def _key(self, key: str) -> str:
+        """The tag run_key. It holds the study's uuid too, so that two studies of one name that
+        share a server never write into each other's runs."""
+        return plain(f"{self._uuid}:{key}", 8000)
 
-        The tag run_key also holds the study's uuid, so that two studies of one name that share a
-        server never write into each other's runs.
+    def _run(self, key: str, name: str, tags: Mapping[str, object], start: float) -> Run:
+        """The MLflow run of `key`, made when missing."""
+        client, key = self.client, self._key(key)
+        if key not in self._runs:
+            tags = {"study_uuid": self._uuid, **tags, "run_key": key}
+            self._runs[key] = client.create_run(
+                self._experiment_id, start_time=int(start * 1000), run_name=plain(name, 250),
+                tags={k: plain(v, 8000) for k, v in tags.items()})
+        return self._runs[key]
+
+    def _closed_run(self, key: str, name: str, tags: Mapping[str, object]) -> Run:
+        """A run that holds others' values, not a training: finished from the start."""
+        run = self._run(key, name, tags, time.time())
+        if run.info.status != "FINISHED":
+            self.client.set_terminated(run.info.run_id, "FINISHED")
+            self._refresh(run)
+        return run
+
+    def _refresh(self, run: Run) -> Run:
+        key = run.data.tags["run_key"]
+        self._runs[key] = self.client.get_run(run.info.run_id)
+        return self._runs[key]
+
+    def run(self, run_dir: RunDir, tags: Mapping[str, object], parent: str, child: str) -> bool:
+        """Bring a run up to date, nested under `parent`; whether anything was missing.
+
+        The tag "state" is written last: a run that has its final one is complete.
         """
-        key = f"{self._uuid}:{key}"
-        if key in self._runs:
-            return self._runs[key], False
-        run = self._client.create_run(
-            self._experiment_id, start_time=int(start * 1000), run_name=name,
-            tags={"run_key": key, **{k: str(v) for k, v in tags.items()}},
-        )
-        self._runs[key] = run.info.run_id
-        return run.info.run_id, True
-
-    def _parent_id(self, parent: str, tags: Mapping[str, str]) -> str:
-        kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
-        kept["study_uuid"] = self._uuid
-        run_id, new = self._run(f"parent:{parent}", parent, {**kept, "kind": "parent"}, time.time())
-        if new:
-            self._client.set_terminated(run_id, "FINISHED")
-        return run_id
-
-    def _project(self, run_dir: RunDir, tags: dict, parent: str, child: str) -> None:
         rows = run_dir.rows()
         if not rows:
-            return
-        client, key = self._client, run_dir.run_id
-        parent_id = self._parent_id(parent, tags)
-        tags |= {"study_uuid": self._uuid, "run_id": key, "mlflow.parentRunId": parent_id}
-        # a directory that was deleted and trained again is another MLflow run
-        run_id, new = self._run(f"{key}:{rows[0]['time']}", child, tags, rows[0]["time"])
-        if key not in self._sent:
-            known = client.get_run(run_id)
-            self._describe(run_id, run_dir, known)
-            self._sent[key] = set() if new else self._sent_epochs(run_id)
-        self._send_epochs(run_id, run_dir)
-        known = client.get_run(run_id)
-        last = rows[-1]
+            return False
+        client, last = self.client, rows[-1]
         state, status = last["event"], STATUS.get(last["event"])
         if status is None:  # under way, or cut off without a word
-            status = "RUNNING" if run_dir.locked() else "KILLED"
-            state = "running" if status == "RUNNING" else "dead"
-        if known.data.tags.get("state") == state and known.info.status == status:
-            return
+            state, status = ("running", "RUNNING") if run_dir.locked() else ("dead", "KILLED")
+        stamp = int(last["time"] * 1000)
+        kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
+        top = self._closed_run(f"parent:{parent}", parent, {**kept, "kind": "parent"})
+        # a directory that was deleted and trained again is another MLflow run
+        known = self._run(f"{run_dir.run_id}:{rows[0]['time']}", child, {
+            **tags, "run_id": run_dir.run_id, "mlflow.parentRunId": top.info.run_id,
+        }, rows[0]["time"])
+        run_id, place = known.info.run_id, known.info.artifact_uri
+        as_it_is = known.data.tags.get("state") == state and known.info.status == status
+        if as_it_is and status != "RUNNING" and known.info.end_time == stamp:
+            return False
+        if run_id not in self._sent:
+            self._describe(known, run_dir)
+            self._sent[run_id] = {
+                m.step for m in client.get_metric_history(run_id, "train/loss")}
+        n_sent = self._send_epochs(run_id, run_dir)
+        if as_it_is and status == "RUNNING":
+            return bool(n_sent)
         start = next((row for row in rows if row["event"] == "start"), None)
         if start is not None:
-            self._describe_environment(run_id, start, known)
+            self._describe_environment(known, start)
         if status == "RUNNING":
             client.update_run(run_id, status="RUNNING")
-            client.set_tag(run_id, "state", state)
-            return
-        if state == "finished":
-            self._send_results(run_id, known.info.artifact_uri, run_dir, last)
         else:
-            for name in ("config.json", "journal.jsonl"):
-                self._put(run_id, known.info.artifact_uri, run_dir.path / name)
-        if "error" in last:
-            client.set_tag(run_id, "error", last["error"])
-        elif "error" in known.data.tags:
-            client.delete_tag(run_id, "error")  # of an earlier attempt
-        client.set_terminated(run_id, status, end_time=int(last["time"] * 1000))
-        client.set_tag(run_id, "state", state)  # the final marker, written last
+            if state == "finished":
+                self._send_results(run_id, last)
+            for name in ARTIFACTS if state == "finished" else RECORD:
+                self._put(run_id, place, run_dir.path / name)
+            if "error" in last:
+                client.set_tag(run_id, "error", plain(last["error"], 8000))
+            elif "error" in known.data.tags:
+                client.delete_tag(run_id, "error")  # of an earlier attempt
+            client.set_terminated(run_id, status, end_time=stamp)
+        client.set_tag(run_id, "state", state)
+        self._refresh(known)
+        return True
 
-    def _send_epochs(self, run_id: str, run_dir: RunDir) -> None:
+    def _send_epochs(self, run_id: str, run_dir: RunDir) -> int:
+        """Write the epochs that are missing, several in one request; how many."""
         from mlflow.entities import Metric
 
-        sent = self._sent[run_dir.run_id]
-        for row in run_dir.epochs():
-            if row["epoch"] not in sent:
-                stamp = int(row["time"] * 1000)
-                self._client.log_batch(run_id, metrics=[
-                    Metric(metric_name(name), value, stamp, row["epoch"])
-                    for name, value in row["metrics"].items() if value is not None
-                ])
-                sent.add(row["epoch"])
+        sent = self._sent[run_id]
+        missing = [row for row in run_dir.epochs() if row["epoch"] not in sent]
+        batch: list = []
+        for row in missing:
+            stamp = int(row["time"] * 1000)
+            metrics = [Metric(self._metric(name), value, stamp, row["epoch"])
+                       for name, value in row["metrics"].items() if value is not None]
+            if len(batch) + len(metrics) > BATCH:
+                self.client.log_batch(run_id, metrics=batch)
+                batch = []
+            batch += metrics
+        if batch:
+            self.client.log_batch(run_id, metrics=batch)
+        sent.update(row["epoch"] for row in missing)
+        return len(missing)
 
-    def _send_results(self, run_id: str, artifact_uri: str, run_dir: RunDir, last: dict) -> None:
+    def _send_results(self, run_id: str, last: dict) -> None:
         from mlflow.entities import Metric
 
         stamp = int(last["time"] * 1000)
         values = {k: v for k, v in last["metrics"].items() if k.startswith("test/")}
         values |= {"best/dev_miou": last["metrics"]["dev/miou"], "best/epoch": last["best_epoch"],
                    "duration_s": last["duration_s"], "peak_memory_mb": last["peak_memory_mb"]}
-        self._client.log_batch(run_id, metrics=[
-            Metric(metric_name(name), float(value), stamp, last["best_epoch"])
+        self.client.log_batch(run_id, metrics=[
+            Metric(self._metric(name), float(value), stamp, last["best_epoch"])
             for name, value in values.items() if value is not None and math.isfinite(value)
         ])
-        for name in ARTIFACTS:
-            self._put(run_id, artifact_uri, run_dir.path / name)
 
-    def _sent_epochs(self, run_id: str) -> set[int]:
-        return {m.step for m in self._client.get_metric_history(run_id, "train/loss")}
+    def _metric(self, name: str) -> str:
+        """`test/iou/<class>`, or with /mean after it, with the class as MLflow accepts it."""
+        prefix, iou, label = name.partition("/iou/")
+        if not iou:
+            return name
+        for end in ("", "/mean", "/sd", "/low", "/high"):
+            if label.endswith(end) and label.removesuffix(end) in self._labels:
+                return f"{prefix}/iou/{self._labels[label.removesuffix(end)]}{end}"
+        raise ValueError(f"{name} must end in a class of the study, got {label!r}")
 
-    def _describe(self, run_id: str, run_dir: RunDir, known) -> None:
-        """Params and the data set, as far as they are not there yet."""
+    def _describe(self, known: Run, run_dir: RunDir) -> None:
+        """Params, the data set and what the run is, as far as they are not there yet."""
         from mlflow.data.http_dataset_source import HTTPDatasetSource
         from mlflow.data.meta_dataset import MetaDataset
         from mlflow.entities import DatasetInput, InputTag, Param
 
-        config = run_dir.record()["config"]
+        run_id, config = known.info.run_id, run_dir.record()["config"]
         flat = {k: v for k, v in config.items() if k != "loss_params"}
         flat |= {f"loss.{k}": v for k, v in config["loss_params"].items()}
-        params = [Param(k, str(v)) for k, v in flat.items() if k not in known.data.params]
-        self._client.log_batch(run_id, params=params)
-        if not known.inputs.dataset_inputs:
+        self.client.log_batch(run_id, params=[
+            Param(k, plain(v, 6000)) for k, v in flat.items() if k not in known.data.params])
+        if not (known.inputs and known.inputs.dataset_inputs):
             source = HTTPDatasetSource(Path(self._dataset["path"]).as_uri())
-            data = MetaDataset(source, name=self._dataset["name"],
+            data = MetaDataset(source, name=plain(self._dataset["name"], 500),
                                digest=self._dataset["fingerprint"][:32])
             tag = InputTag("mlflow.data.context", "train")
-            self._client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [tag])])
+            self.client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [tag])])
+        for name in RECORD:
+            self._put(run_id, known.info.artifact_uri, run_dir.path / name)
 
-    def _describe_environment(self, run_id: str, start: dict, known) -> None:
+    def _describe_environment(self, known: Run, start: dict) -> None:
         from mlflow.entities import Param, RunTag
 
         size = Param("n_parameters", str(start["n_parameters"]))
-        self._client.log_batch(
-            run_id,
+        self.client.log_batch(
+            known.info.run_id,
             params=[] if "n_parameters" in known.data.params else [size],
-            tags=[RunTag(f"env.{k}", str(v)) for k, v in start["environment"].items()],
+            tags=[RunTag(f"env.{k}", plain(v, 8000)) for k, v in start["environment"].items()],
         )
 
     def _put(self, run_id: str, artifact_uri: str, path: Path) -> None:
@@ -379,36 +369,80 @@ class Tracker:
                 return
             except OSError:  # another file system: copy
                 pass
-        self._client.log_artifact(run_id, str(path))
+        self.client.log_artifact(run_id, str(path))
 
-    def _study(self, paths: list[Path]) -> None:
-        run_id, new = self._run("study", f"study {self.experiment}", {
-            "kind": "study", "study": self.experiment, "study_uuid": self._uuid}, time.time())
-        if new:
-            self._client.set_terminated(run_id, "FINISHED")
+    def study(self, paths: Sequence[Path]) -> None:
+        """Store files and folders, those that exist, as artifacts of the study's own run."""
+        run = self._closed_run("study", f"study {self.experiment}",
+                               {"kind": "study", "study": self.experiment})
         for path in paths:
             if path.is_dir():
-                self._client.log_artifacts(run_id, str(path), path.name)
+                self.client.log_artifacts(run.info.run_id, str(path), path.name)
             elif path.exists():
-                self._client.log_artifact(run_id, str(path))
+                self.client.log_artifact(run.info.run_id, str(path))
 
-    def _attach(self, parent: str, tags: dict, paths: list[Path]) -> None:
-        run_id = self._parent_id(parent, tags)
+    def attach(self, parent: str, tags: Mapping[str, object], paths: Sequence[Path]) -> None:
+        """Store files with a parent run."""
+        kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
+        info = self._closed_run(f"parent:{parent}", parent, {**kept, "kind": "parent"}).info
         for path in paths:
-            self._client.log_artifact(run_id, str(path))
+            self._put(info.run_id, info.artifact_uri, path)
 
-    def _parent(self, parent: str, tags: dict, params: dict, metrics: dict, step: int) -> None:
+    def has_parent(self, parent: str) -> bool:
+        """Whether MLflow has a run above those of `parent`."""
+        return self.client is not None and self._key(f"parent:{parent}") in self._runs
+
+    def parent(self, parent: str, tags: Mapping[str, object], params: Mapping[str, object],
+               metrics: Mapping[str, float | None], step: int) -> bool:
+        """Write a parent run's own values, e.g. n, mean and s.d. of an arm; whether any changed.
+
+        `step` grows with the runs summarised. Should it fall, because runs were deleted, the
+        values are written at the highest step so far, else MLflow would go on showing the old ones.
+        """
         from mlflow.entities import Metric, Param, RunTag
 
-        run_id = self._parent_id(parent, tags)
+        kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
+        run = self._closed_run(f"parent:{parent}", parent, {**kept, "kind": "parent"})
+        run_id, known = run.info.run_id, run.data
+        # what can no longer be had (an s.d. of one run) is NaN: a metric cannot be deleted
+        values = dict.fromkeys(known.metrics, math.nan) | {
+            self._metric(k): float(v) for k, v in metrics.items()
+            if v is not None and math.isfinite(v)}
+        changed = {k: v for k, v in values.items() if str(known.metrics.get(k)) != str(v)}
+        new = [Param(k, plain(v, 6000)) for k, v in params.items() if k not in known.params]
+        step = max(step, int(known.tags.get("step", 0)))
+        labels = {k: plain(v, 8000) for k, v in {**tags, "step": step}.items()}
+        labels = {k: v for k, v in labels.items() if known.tags.get(k) != v}
+        if not (changed or new or labels):
+            return False
         stamp = int(time.time() * 1000)
-        known = self._client.get_run(run_id).data
-        values = {metric_name(k): float(v) for k, v in metrics.items()
-                  if v is not None and math.isfinite(v)}
-        self._client.log_batch(
-            run_id,
-            metrics=[Metric(k, v, stamp, step) for k, v in values.items()
-                     if known.metrics.get(k) != v],
-            params=[Param(k, str(v)) for k, v in params.items() if k not in known.params],
-            tags=[RunTag(k, str(v)) for k, v in tags.items()],
-        )
+        self.client.log_batch(
+            run_id, metrics=[Metric(k, v, stamp, step) for k, v in changed.items()],
+            params=new, tags=[RunTag(k, v) for k, v in labels.items()])
+        self._refresh(run)
+        return True
+
+
+def download(uri: str, artifact_uri: str, names: Sequence[str], folder: Path) -> None:
+    """Write those of a run's artifacts that are there into `folder`.
+
+    Raises: TrackingError when they lie in a local folder that is not on this machine.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = local_folder(artifact_uri)
+    if place is not None:  # much faster than through the client
+        if not place.is_dir():
+            raise TrackingError(f"artifacts must be at {place}, got no such folder on this "
+                                "machine; copy the artifacts too, or use a tracking server that "
+                                "serves them")
+        for name in names:
+            if (place / name).is_file():
+                shutil.copyfile(place / name, folder / name)
+        return
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    store = get_artifact_repository(artifact_uri, tracking_uri=uri)
+    there = {item.path for item in store.list_artifacts()}
+    for name in names:
+        if name in there:
+            store.download_artifacts(name, str(folder))

@@ -6,21 +6,25 @@ client comes from `study.tracking`: nothing here imports mlflow.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+from study.tracker import Tracker
 from study.tracking import (
-    Tracker,
+    Projection,
     TrackingError,
     all_runs,
     connect,
-    local_folder,
+    download,
+    one_line,
     probe,
     shown,
 )
 
 RUN_FILES = ("config.json", "journal.jsonl", "confusion.npz", "panel.npz")
+N_DOWNLOADS = 8
 DELETED = 2  # mlflow.entities.ViewType.DELETED_ONLY
 
 
@@ -42,26 +46,57 @@ def fetch(
         raise TrackingError(
             f"MLflow at {shown(uri)} must have a study {name} with its study.json, got "
             + (f"the studies {', '.join(names) or 'none'}" if experiment is None
-               else "only its runs; run --grid with this tracking server once more"))
+               else "only its runs; send it with python runs.py --sync"))
     if len(studies) > 1:
         raise TrackingError(f"MLflow at {shown(uri)} has {len(studies)} studies called {name}; "
                             "delete the study runs that are not wanted")
     uuid = studies[0].data.tags.get("study_uuid")
-    _copy(client, studies[0], ("study.json", "panel.npz"), folder)
     newest: dict[str, object] = {}
     twins = 0
     for run in sorted(runs, key=lambda run: run.info.start_time):
-        if run.data.tags.get("role") == "final" and run.data.tags.get("study_uuid") == uuid:
+        if _is_final(run, uuid):
             twins += run.data.tags["run_id"] in newest
             newest[run.data.tags["run_id"]] = run
-    for number, (run_id, run) in enumerate(newest.items(), 1):
-        _copy(client, run, RUN_FILES, folder / "runs" / run_id)
-        if progress:
-            progress(number, len(newest))
+    jobs = [(studies[0], ("study.json", "panel.npz"), folder)]
+    jobs += [(run, RUN_FILES, folder / "runs" / run_id) for run_id, run in newest.items()]
+
+    def copy(job: tuple) -> None:
+        run, names, where = job
+        try:
+            download(uri, run.info.artifact_uri, names, where)
+        except Exception as error:  # whatever MLflow raises: the run is missing, and that is said
+            raise TrackingError(f"MLflow at {shown(uri)} must hand out the files of run "
+                                f"{run.info.run_name}, got: {shown(one_line(error))}") from None
+        lacking = [name for name in names if not (where / name).exists()]
+        if run.info.status == "FINISHED" and lacking:
+            raise TrackingError(f"MLflow at {shown(uri)} must have {', '.join(lacking)} of run "
+                                f"{run.info.run_name}, got no such artifact; send it with python "
+                                "runs.py --sync")
+
+    with ThreadPoolExecutor(N_DOWNLOADS) as pool:
+        try:
+            for number, _ in enumerate(pool.map(copy, jobs), 1):
+                if progress:
+                    progress(number, len(jobs))
+        except TrackingError:
+            pool.shutdown(cancel_futures=True)
+            raise
     notes = [f"{twins} runs that were trained again are taken from their last time"] * bool(twins)
-    if gone := deleted(uri, name, uuid):
+    going = [run.info.run_name for run in newest.values() if run.info.status == "RUNNING"]
+    notes += [f"under way when MLflow was read: {', '.join(sorted(going))}"] * bool(going)
+    if gone := _deleted(client, experiment.experiment_id, uuid, set(newest)):
         notes.append(f"runs deleted in MLflow are not in this report: {', '.join(gone)}")
     return notes
+
+
+def _is_final(run, uuid: str) -> bool:
+    tags = run.data.tags
+    return tags.get("role") == "final" and tags.get("study_uuid") == uuid and "run_id" in tags
+
+
+def _deleted(client, experiment_id: str, uuid: str, there: set[str]) -> list[str]:
+    found = all_runs(client, experiment_id, run_view_type=DELETED)
+    return sorted({run.data.tags["run_id"] for run in found if _is_final(run, uuid)} - there)
 
 
 def deleted(uri: str, name: str, uuid: str) -> list[str]:
@@ -75,12 +110,9 @@ def deleted(uri: str, name: str, uuid: str) -> list[str]:
     if experiment is None:
         return []
 
-    def ids(**options) -> set[str]:
-        found = all_runs(client, experiment.experiment_id, **options)
-        return {run.data.tags["run_id"] for run in found if run.data.tags.get("role") == "final"
-                and run.data.tags.get("study_uuid") == uuid and "run_id" in run.data.tags}
-
-    return sorted(ids(run_view_type=DELETED) - ids())
+    there = {run.data.tags["run_id"] for run in all_runs(client, experiment.experiment_id)
+             if _is_final(run, uuid)}
+    return _deleted(client, experiment.experiment_id, uuid, there)
 
 
 def publish(uri: str, name: str, uuid: str, report: Path) -> str:
@@ -89,25 +121,7 @@ def publish(uri: str, name: str, uuid: str, report: Path) -> str:
         probe(uri)
     except TrackingError as error:
         return str(error)
-    tracker = Tracker(uri, name, uuid, report.parents[1] / "mlartifacts" / name)
-    tracker.study([report])
+    projection = Projection(uri, name, uuid, report.parents[1] / "mlartifacts" / name)
+    tracker = Tracker(projection)
+    tracker.put("report", partial(projection.study, [report]))
     return tracker.close()
-
-
-def _copy(client, run, names: tuple[str, ...], folder: Path) -> None:
-    """A run's artifacts, those that are there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    place = local_folder(run.info.artifact_uri)
-    if place is not None:  # much faster than through the client
-        if not place.is_dir():
-            raise TrackingError(f"artifacts of {run.info.run_name} must be at {place}, got no "
-                                "such folder on this machine; copy the artifacts too, or use a "
-                                "tracking server that serves them")
-        for name in names:
-            if (place / name).is_file():
-                shutil.copy(place / name, folder / name)
-        return
-    there = {item.path for item in client.list_artifacts(run.info.run_id)}
-    for name in names:
-        if name in there:
-            client.download_artifacts(run.info.run_id, name, str(folder))

@@ -29,6 +29,8 @@ from study.config import SEED_RANGES, RunConfig
 from study.declaration import Study
 from study.executor import Event, Job, LocalExecutor
 from study.rundir import TERMINAL, RunDir, atomic_write, write_json
+from study.tracker import tuning_name
+from study.tracking import one_line, shown
 
 if TYPE_CHECKING:
     from study.session import TuneOptions
@@ -140,8 +142,6 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
     except (*STORAGE_ERRORS, OSError, ValueError) as error:
-        from study.tracking import one_line, shown  # the same rules for every address shown
-
         raise TuningError(f"Optuna's storage {shown(url)} must be a database that answers, got: "
                           f"{shown(one_line(error))}; mend it or set OPTUNA_STORAGE") from None
 
@@ -289,7 +289,7 @@ class CellTuning:
 
     @property
     def name(self) -> str:
-        return " ".join(filter(None, ("tune", self.cell["arm"], self.options.name)))
+        return tuning_name(self.cell["arm"], self.options.name)
 
     def jobs(self, prepare: Callable[[RunConfig], RunConfig], commit: str) -> Iterator[Job]:
         """Trials until no whole one fits into the budget, one at a time as workers become free."""
@@ -447,7 +447,7 @@ class CellTuning:
         except (RuntimeError, ValueError):  # too few trials, or all alike
             return {}
 
-    def figures(self) -> list[Path]:
+    def figures(self) -> None:
         """Draw the history of the trials and a slice per parameter, as PNG files."""
         import matplotlib
 
@@ -455,7 +455,6 @@ class CellTuning:
         import matplotlib.pyplot as plt
         import optuna.visualization.matplotlib as draw
 
-        paths = []
         for name, function in (("history", draw.plot_optimization_history),
                                ("slice", draw.plot_slice)):
             with warnings.catch_warnings(), matplotlib.rc_context({"figure.autolayout": False}):
@@ -466,8 +465,6 @@ class CellTuning:
                 atomic_write(path, lambda part, f=figure: f.savefig(
                     part, format="png", dpi=100, bbox_inches="tight"))
             plt.close(figure)
-            paths.append(path)
-        return paths
 
 
 def _rare_classes(data: Mapping) -> list[str]:
