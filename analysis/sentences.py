@@ -152,7 +152,7 @@ def tuned_sentences(study: Study, answer: Answer) -> list[str]:
                 "equivalent": f"is equivalent within {POINTS * answer.smallest:.3g} points",
                 "cannot be told": "cannot be told apart"}[one.verdict]
             parts.append(f"{when} it {said} ({points(float(one.difference.miou.estimate))} points, "
-                         f"{between(one.miou)})")
+                         f"{between(one.miou.low, one.miou.high)})")
         lines.append(f"Worse, or only untuned? {a} against {b}: {'; '.join(parts)}. Each was given "
                      f"{epochs} epochs of trials.")
     return lines

@@ -30,7 +30,7 @@ from study.tracking import STATUS, all_runs, connect, tracking_uri
 ROOT = Path(__file__).parents[1]
 STUDY = ["--study", "s"]
 GRID = ["--grid", *STUDY, "--matrix", "losses", "--seeds", "1", "--workers", "1",
-        *(word for setting in ("epochs=20", "width=4", "n_evaluations=20", "threads=1")
+        *(word for setting in ("epochs=6", "width=4", "n_evaluations=6", "threads=1")
           for word in ("--set", setting))]
 
 

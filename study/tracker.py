@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from study.declaration import Study
 from study.rundir import RunDir
-from study.tracking import Projection, TrackingError, one_line, shown, tracking_uri
+from study.tracking import Projection, TrackingError, reason, shown, tracking_uri
 
 if TYPE_CHECKING:
     from study.session import Session
@@ -89,7 +89,7 @@ class Tracker:
                 call()
                 del self._behind[key]
             except Exception as error:  # tracking must never stop the study; kept for later
-                self.error = f"{type(error).__name__}: {one_line(error)}"
+                self.error = reason(error)
                 try:
                     self.projection.reconnect()
                 except Exception:  # the store is lost, not this call: all the others wait too
@@ -242,14 +242,14 @@ def sync(
         try:
             return bool(call())
         except Exception as error:  # of this call, or of the store: the store is asked
-            reason = f"{type(error).__name__}: {one_line(error)}"
+            why = reason(error)
         try:
             mirror.projection.reconnect()
         except Exception as error:
             raise TrackingError(
                 f"tracking store {shown(mirror.projection.uri)} was lost after {result.n_sent} "
-                f"runs had been sent, got: {shown(one_line(error))}; run --sync again") from None
-        result.problems.append(f"{name}: {shown(reason)}")
+                f"runs had been sent, got: {shown(reason(error))}; run --sync again") from None
+        result.problems.append(f"{name}: {shown(why)}")
         return False
 
     for number, (path, *tuning) in enumerate(runs, 1):

@@ -100,6 +100,12 @@ def one_line(error: BaseException) -> str:
     return (str(error).splitlines() or [repr(error)])[0][:300]
 
 
+def reason(error: BaseException) -> str:
+    """Why a store failed, for a line: "no answer" where nobody listens."""
+    silent = "Max retries" in str(error) or "onnection refused" in str(error)
+    return "no answer" if silent else f"{type(error).__name__}: {one_line(error)}"
+
+
 def probe(uri: str) -> None:
     """Raise TrackingError, within about 15 s, when the store does not answer.
 
@@ -121,8 +127,7 @@ def probe(uri: str) -> None:
         try:
             connect(uri)
         except Exception as error:  # any failure to answer means the same here
-            silent = "Max retries" in str(error) or "onnection" in str(error)
-            failure.append("no answer" if silent else one_line(error))
+            failure.append(reason(error))
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()

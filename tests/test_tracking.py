@@ -203,7 +203,7 @@ def test_a_server_lost_after_the_start_is_said_with_the_command_that_helps(
     session.catch_up()
     session.close(make_console())
     text = capsys.readouterr().out
-    assert text.startswith("MLflow is behind (") and text.count("\n") == 1
+    assert text.startswith("MLflow is behind (no answer); ") and text.count("\n") == 1
     line = f"python runs.py --sync --study lost --out {out}"
     assert text.endswith(f"; send what is missing with: {line}\n")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
