@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +11,8 @@ from typing import TYPE_CHECKING
 from seglib.data.store import open_store
 from study.console import Display, clock, table
 from study.executor import Job, LocalExecutor
-from study.preflight import check_room, measure_run, write_panel
+from study.interrupt import stop_on_signal
+from study.preflight import check_drift, check_room, measure_run, write_panel
 from study.rundir import RunDir
 from study.session import Session, add_tuned_cells, command
 from study.tracking import Tracker, tracking_uri
@@ -24,26 +22,6 @@ if TYPE_CHECKING:
 
 # Called with arms when runs of theirs finished; gives each arm's "n", "<metric>/mean", ...
 Aggregate = Callable[[Sequence[str]], dict[str, dict[str, float]]]
-
-
-@contextmanager
-def stop_on_signal(executor) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM stops the study in order, the second at once."""
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number: int, frame: object) -> None:
-        if executor.interrupted:
-            executor.kill()
-            os._exit(130)
-        executor.interrupt()
-
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Tracking:
@@ -97,8 +75,11 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
     for cell, seed in session.runs():
         config = session.place(study.config(cell, seed))
         run_dir = study.run_dir(config)
-        if run_dir.state() != "finished":
+        if run_dir.state() == "finished":
+            run_dir.drop_checkpoints()  # a kill may have come between
+        else:
             jobs.append(Job(config, cell["arm"], run_dir.path, session.commit))
+    check_drift(study.name, jobs)
     n_classes = len(study.declaration["data"]["classes"])
     check_room(session.out, [job.config for job in jobs], n_classes, session.n_workers)
     write_panel(open_store(Path(session.store_path)), study.path / "panel.npz")
@@ -124,22 +105,35 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
                                        int(values["n"]))
 
     failed: dict[str, str] = {}
+    tries: Counter[str] = Counter()
     todo = Counter(job.config.network for job in jobs)
     try:
         for path in (study.path / "runs").glob("*/config.json"):
             tracking.seed(path.parent)  # what an earlier call left behind
         with Display(console, todo, session.n_workers) as display, stop_on_signal(executor):
             for event in executor.run(jobs):
+                name = f"{event.job.arm} seed {event.job.config.seed}"
+                if event.kind in ("failed", "died"):
+                    tries[name] += 1
+                    n = tries[name]
+                    failed[name] = event.row["error"] + (f" (tried {n} times)" if n > 1 else "")
+                    if n <= session.retries and not executor.stopping:
+                        executor.again(event.job)
+                        event.row["again"] = True
+                elif event.kind == "finished":
+                    failed.pop(name, None)
                 display.show(event)
                 tracking.seed(event.job.path)
-                if event.kind in ("failed", "died"):
-                    failed[f"{event.job.arm} seed {event.job.config.seed}"] = event.row["error"]
-                elif event.kind == "finished":
+                if event.kind == "finished":
                     summarise([event.job.arm])
-        summarise([cell["arm"] for cell in session.cells()])
-        tracking.tracker.study([study.path / "study.json", study.path / "panel.npz"])
+        if executor.disk_full:
+            console.print("disk full: no more runs were started; make room and run the same "
+                          f"command again: {command(session.args)}", style="red", markup=False)
+        if not executor.interrupted:
+            summarise([cell["arm"] for cell in session.cells()])
+            tracking.tracker.study([study.path / "study.json", study.path / "panel.npz"])
     finally:
-        if behind := tracking.tracker.close():
+        if behind := tracking.tracker.close(3.0 if executor.interrupted else 60.0):
             console.print(f"MLflow is behind ({behind}); the next --grid sends what is missing",
                           style="yellow")
     return Outcome(failed, executor.interrupted)

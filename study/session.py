@@ -46,6 +46,7 @@ class Session:
     store_path: str = ""
     tuned: bool = False  # --set tuning=tuned
     n_trials: int = DEFAULT_TRIALS
+    retries: int = 1  # times that --grid begins a run again that failed or died
     weights_paths: dict[str, str] = field(default_factory=dict)  # encoder -> file
     commit: str = ""
 
@@ -163,6 +164,16 @@ def git_commit() -> str:
         return ""
 
 
+def retries_setting(args: argparse.Namespace, settings: dict[str, str]) -> int:
+    """Take `retries` out of the settings."""
+    text = settings.pop("retries", None)
+    if text is not None and args.tune:
+        raise ConfigError("--set retries belongs to --grid; a failed trial is not tried again")
+    if text is not None and not text.isdecimal():
+        raise ConfigError(f"retries must be a whole number, 0 or more, got {text!r}")
+    return 1 if text is None else int(text)
+
+
 def tuning_settings(args: argparse.Namespace, settings: dict[str, str]) -> tuple[bool, int]:
     """Take `tuning` and `tune.trials` out of the settings: tuned cells wanted, trials a loss."""
     tuning, trials = settings.pop("tuning", None), settings.pop("tune.trials", None)
@@ -208,6 +219,7 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     """
     settings = pairs_of(args.settings, "--set")
     tuned, n_trials = tuning_settings(args, settings)
+    retries = retries_setting(args, settings)
     if settings.get("precision") == "auto":
         del settings["precision"]
     recipe_text, loss_params, environment_text = split_settings(settings)
@@ -232,7 +244,8 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
             raise ConfigError(f"--set {name}: no loss of matrix {args.matrix} declares it")
     study, _ = open_or_create(fresh, given=frozenset(recipe_given))
     session = Session(args, study, args.seeds or preset.n_seeds, device, environment,
-                      str(store.path), tuned=tuned, n_trials=n_trials, commit=git_commit())
+                      str(store.path), tuned=tuned, n_trials=n_trials, retries=retries,
+                      commit=git_commit())
     seeds = only_values(args.only).get("seed", set())
     if bad := sorted(v for v in seeds if not (v.isdecimal() and int(v) < session.n_seeds)):
         raise ConfigError(f"--only seed must be below --seeds {session.n_seeds}, got "

@@ -218,7 +218,7 @@ class CellTuning:
         run_dir = RunDir(event.job.path)
         if event.kind == "stopped" and event.row.get("reason") == "pruned":
             run_dir.append("pruned", epoch=run_dir.epochs()[-1]["epoch"])
-            run_dir.last.unlink(missing_ok=True)
+            run_dir.drop_checkpoints()
         if event.kind in ("finished", "failed", "died") or run_dir.state() == "pruned":
             self._tell(self.trials.pop(run_id), run_dir)
 
