@@ -123,7 +123,8 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
                 elif event.kind == "finished":
                     failed.pop(name, None)
                 display.show(event)
-                tracking.seed(event.job.path)
+                if RunDir(event.job.path).config.exists():  # else the disk was full at its start
+                    tracking.seed(event.job.path)
                 if event.kind == "finished":
                     summarise([event.job.arm])
         if executor.disk_full:

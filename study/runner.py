@@ -131,7 +131,7 @@ def drift(config: RunConfig, run_dir: RunDir) -> list[str]:
 
     def versions(row: dict, environment: dict) -> dict[str, object]:
         torch_, numpy_ = environment["torch"].split("."), environment["numpy"].split(".")
-        return {"schema": row.get("schema", 1), "torch": ".".join(torch_[:2]), "numpy": numpy_[0]}
+        return {"run format": row.get("schema", 1), "torch": ".".join(torch_[:2]), "numpy": numpy_[0]}
 
     before = versions(start, start["environment"])
     now = versions({"schema": SCHEMA}, {"torch": torch.__version__, "numpy": np.__version__})

@@ -183,7 +183,7 @@ def test_no_memory_for_one_image(store):
 
 
 @pytest.mark.parametrize("change, says", [
-    ("torch", "torch 1.13 (now "), ("numpy", "numpy 1 (now "), ("schema", "schema 1 (now "),
+    ("torch", "torch 1.13 (now "), ("numpy", "numpy 1 (now "), ("schema", "run format 1 (now 2)"),
     ("lr", "lr 0.5 (now 0.001)"),
 ])
 def test_a_half_done_run_of_another_world_is_not_continued(store, half, change, says):
