@@ -130,8 +130,9 @@ def drift(config: RunConfig, run_dir: RunDir) -> list[str]:
     stored["loss_params"] = introduced_params(config.loss) | stored["loss_params"]
 
     def versions(row: dict, environment: dict) -> dict[str, object]:
-        torch_, numpy_ = environment["torch"].split("."), environment["numpy"].split(".")
-        return {"run format": row.get("schema", 1), "torch": ".".join(torch_[:2]), "numpy": numpy_[0]}
+        torch_ = ".".join(environment["torch"].split(".")[:2])
+        return {"run format": row.get("schema", 1), "torch": torch_,
+                "numpy": environment["numpy"].split(".")[0]}
 
     before = versions(start, start["environment"])
     now = versions({"schema": SCHEMA}, {"torch": torch.__version__, "numpy": np.__version__})
