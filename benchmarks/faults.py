@@ -36,7 +36,7 @@ from study.executor import Job, LocalExecutor
 from study.rundir import RunDir
 
 ROOT = Path(__file__).parents[1]
-EPOCHS, N_RUNS = 100, 6
+N_RUNS = 6
 TINY = {"width": 8, "crop_px": 32, "batch_size": 4, "precision": "fp32"}
 TIMING = ("minutes", "peak_memory", "images_per_s", "seconds", "memory")  # parts of column names
 COLUMNS = ("fault", "how", "times", "lost", "repeated", "outcome")
@@ -46,9 +46,10 @@ class Study:
     """A grid of 3 losses x 2 seeds on drawn images, run as a program."""
 
     def __init__(self, root: Path, name: str, data: Path) -> None:
+        self.epochs = 100 if name.startswith("kill") else 40  # long enough for 20 kills
         self.out = root / name
         self.path = self.out / "s"
-        settings = {**TINY, "epochs": EPOCHS, "checkpoint_s": 0, "threads": 1, "retries": 99}
+        settings = {**TINY, "epochs": self.epochs, "checkpoint_s": 0, "threads": 1, "retries": 99}
         self.words = ["--study", "s", "--matrix", "losses", "--data", str(data),
                       "--out", str(self.out), "--seeds", "2", "--workers", "2",
                       *(w for k, v in settings.items() for w in ("--set", f"{k}={v}"))]
@@ -105,8 +106,8 @@ class Study:
                 "SELECT count(*) FROM metrics m JOIN tags t ON t.run_uuid = m.run_uuid "
                 "AND t.key = 'role' WHERE m.key = 'train/loss' GROUP BY m.run_uuid, step")
             counts = [n for (n,) in rows]
-        if len(counts) < N_RUNS * EPOCHS:
-            raise RuntimeError(f"MLflow must hold {N_RUNS * EPOCHS} steps, got {len(counts)}")
+        if len(counts) < N_RUNS * self.epochs:
+            raise RuntimeError(f"MLflow must hold {N_RUNS * self.epochs} steps, got {len(counts)}")
         return sum(counts) - len(counts)
 
     def judge(self, reference: Study) -> tuple[int, str]:
@@ -126,8 +127,9 @@ class Study:
         return lost, f"{same}; MLflow steps doubled: {doubled}"
 
 
-def reference(root: Path, data: Path) -> Study:
-    study = Study(root, "reference", data)
+def reference(root: Path, name: str, data: Path) -> Study:
+    """The same study undisturbed."""
+    study = Study(root, name, data)
     study.finish()
     study.tables_cache = study.tables()
     return study
@@ -150,7 +152,8 @@ def kill(study: Study, whole: Study, rng: random.Random) -> tuple:
             study.wait_for_rows(process)
             time.sleep(rng.uniform(0, 1.5))
         if process.poll() is not None:
-            raise RuntimeError(f"the study ended after {n_driver + n_worker} kills; raise EPOCHS")
+            raise RuntimeError(f"the study must outlast 20 kills, got {n_driver + n_worker}; give "
+                               "it more epochs")
         if n_driver <= n_worker:
             process.kill()
             process.communicate()
@@ -188,13 +191,13 @@ class Evil:
 
 
 def damage(study: Study, whole: Study, rng: random.Random) -> tuple:
-    """Driver killed, the checkpoints of its runs damaged, continued; three times each way."""
+    """Driver killed, the checkpoints of its runs damaged, continued; twice each way."""
     evil, n = study.out / "evil", 0
     ways = (truncate, flip, lambda path: path.write_bytes(pickle.dumps(Evil(evil))))
-    for way in [*ways] * 3:
+    for way in [*ways] * 2:
         process = study.start()
         study.wait_for_rows(process)
-        time.sleep(rng.uniform(0.5, 1.5))
+        time.sleep(rng.uniform(0.3, 1))
         process.kill()
         process.communicate()
         for run in study.runs():
@@ -216,7 +219,7 @@ def damage(study: Study, whole: Study, rng: random.Random) -> tuple:
 def signals(study: Study, whole: Study, rng: random.Random) -> tuple:
     """Ctrl-C and SIGTERM at random moments from the first on: seconds to the end, exit code."""
     took_s, bad = [], []
-    for i in range(10):
+    for i in range(8):
         process = study.start()
         if i % 2:
             study.wait_for_rows(process)
@@ -308,15 +311,17 @@ def main(names: list[str]) -> None:
     root = Path(tempfile.mkdtemp(prefix="faults-"))
     print("| " + " | ".join(COLUMNS) + " |\n|" + " --- |" * len(COLUMNS), flush=True)
     try:
-        data, whole = root / "drawn", None
+        data, wholes = root / "drawn", {}
         write_shapes(data, n_train=16, n_val=8, n_test=8)
         for name in names or ["kill", "damage", "signals", "disk", "many", "many-killed"]:
             rng = random.Random(0)
             if name.startswith("many"):
                 row = many(root, rng, 5 if name == "many-killed" else 0)
             else:
-                whole = whole or reference(root, data)
-                row = globals()[name](Study(root, name, data), whole, rng)
+                study = Study(root, name, data)
+                if study.epochs not in wholes:
+                    wholes[study.epochs] = reference(root, f"{name}-reference", data)
+                row = globals()[name](study, wholes[study.epochs], rng)
             print("| " + " | ".join(map(str, row)) + " |", flush=True)
     finally:
         shutil.rmtree(root)
