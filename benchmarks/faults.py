@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -38,7 +39,7 @@ from study.rundir import RunDir
 ROOT = Path(__file__).parents[1]
 N_RUNS = 6
 TINY = {"width": 8, "crop_px": 32, "batch_size": 4, "precision": "fp32"}
-TIMING = ("minutes", "peak_memory", "images_per_s", "seconds", "memory")  # parts of column names
+TIMING = "minutes|memory|images_per_s|images/s|system/"  # columns, and metrics of history.csv
 COLUMNS = ("fault", "how", "times", "lost", "repeated", "outcome")
 
 
@@ -95,9 +96,7 @@ class Study:
     def tables(self) -> dict[str, pd.DataFrame]:
         words = [sys.executable, "runs.py", "--report", "--study", "s", "--out", str(self.out)]
         subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        found = {p.name: pd.read_csv(p) for p in sorted(self.path.glob("report/tables/*.csv"))}
-        return {name: table[[c for c in table if not any(word in c for word in TIMING)]]
-                for name, table in found.items()}
+        return {p.name: untimed(pd.read_csv(p)) for p in self.path.glob("report/tables/*.csv")}
 
     def doubled_steps(self) -> int:
         """Points of a metric beyond the first at a step of an MLflow run."""
@@ -125,6 +124,14 @@ class Study:
         doubled = self.doubled_steps()
         same = "tables, weights, confusions equal" if not differ else f"DIFFER: {differ}"
         return lost, f"{same}; MLflow steps doubled: {doubled}"
+
+
+def untimed(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of the report without what no two runs share."""
+    table = table[[name for name in table if not re.search(TIMING, name)]]
+    if "metric" in table:
+        table = table[~table["metric"].str.contains(TIMING)]
+    return table.reset_index(drop=True)
 
 
 def reference(root: Path, name: str, data: Path) -> Study:
