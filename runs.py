@@ -11,13 +11,27 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+if __name__ == "__main__":  # Ctrl-C during the imports below, which take seconds
+
+    def _interrupted(*_: object) -> None:
+        words = shlex.join(["python", *sys.argv])
+        os.write(1, f"interrupted; continue with: {words}\n".encode())
+        os._exit(130)
+
+    for _number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(_number, _interrupted)
+
 from study.config import ConfigError, digest, unknown_name
 from study.console import make_console, step, table
 from study.declaration import Study, load
+from study.interrupt import EXIT_CODE, interruptible
 from study.matrix import Contrast, Exclusion, Matrix, ladder
 from study.session import (
     Session,
@@ -222,6 +236,17 @@ def aggregator(study: Study) -> Callable[[Sequence[str]], dict[str, dict[str, fl
 def main(argv: list[str] | None = None) -> int:
     """Run one command; bad input is one line on stderr and exit code 2."""
     args = parse_args(argv)
+    with interruptible(last_words(args)):
+        return run_command(args)
+
+
+def last_words(args: argparse.Namespace) -> str:
+    return "interrupted" + (
+        f"; continue with: {command(args)}" if args.grid or args.tune else "")
+
+
+def run_command(args: argparse.Namespace) -> int:
+    """One verb; returns the exit code."""
     console = make_console()
     try:
         if args.matrix not in MATRICES:
@@ -237,8 +262,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"runs.py: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        console.print(last_words(args), markup=False)
+        return EXIT_CODE
 
 
 def drive_study(args: argparse.Namespace, console) -> int:
@@ -262,8 +287,7 @@ def drive_study(args: argparse.Namespace, console) -> int:
         outcome = drive.grid(session, console, aggregator(session.study))
         print_summary(session, console, outcome.failed)
     if outcome.interrupted:
-        console.print(f"interrupted; continue with: {command(args)}", markup=False)
-        return 130
+        raise KeyboardInterrupt
     return 1 if outcome.failed else 0
 
 

@@ -27,7 +27,10 @@ class NonFiniteLoss(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained. lr is the peak; warmup_frac is a share of all steps."""
+    """How a network is trained. lr is the peak; warmup_frac is a share of all steps.
+
+    accumulate: parts a batch is split into, one after the other, to save memory; see `gradients`.
+    """
 
     n_epochs: int
     lr: float
@@ -35,6 +38,7 @@ class Recipe:
     schedule: str = "onecycle"
     warmup_frac: float = 0.3
     precision: str = "fp32"
+    accumulate: int = 1
     evaluate_at: frozenset[int] = frozenset()
 
 
@@ -73,6 +77,40 @@ def lr_factor(schedule: str, progress: float, warmup_frac: float) -> float:
         return start + (1 - start) * rise
     fall = (progress - warmup_frac) / max(1e-12, 1 - warmup_frac)
     return end + (1 - end) * (1 + math.cos(math.pi * min(1.0, fall))) / 2
+
+
+def gradients(
+    model: nn.Module,
+    loss: Loss,
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    recipe: Recipe,
+    progress: float = 1.0,
+) -> dict[str, torch.Tensor]:
+    """Add the gradients of one batch to the parameters, part by part.
+
+    The loss of a batch in `recipe.accumulate` parts is the mean of the parts' losses, weighted by
+    their number of images. For a mean over images that is the loss of the whole batch; batch norm,
+    a mean over the valid pixels and a region loss over the batch see each part by itself.
+
+    Args: images (B, 3, H, W) normalised, masks (B, H, W) int64; progress in [0, 1] of the training.
+    Returns: the loss and its terms, scalars. Raises: NonFiniteLoss naming the terms.
+    """
+    sums: dict[str, torch.Tensor] = {}
+    n_parts = min(recipe.accumulate, len(images))
+    for part, truth in zip(images.tensor_split(n_parts), masks.tensor_split(n_parts), strict=True):
+        with autocast(images.device, recipe.precision):
+            logits = model(part)
+        terms = loss.terms(logits, truth, progress=progress)
+        total = torch.stack(list(terms.values())).sum()
+        if not bool(torch.isfinite(total)):
+            bad = [name for name, value in terms.items() if not bool(torch.isfinite(value))]
+            raise NonFiniteLoss(f"term {', '.join(bad)}")
+        share = len(part) / len(images)
+        (total * share).backward()
+        for name, value in {"loss": total, **terms}.items():
+            sums[name] = sums.get(name, 0) + value.detach() * share
+    return sums
 
 
 def fit(
@@ -114,22 +152,16 @@ def fit(
             lr = recipe.lr * lr_factor(recipe.schedule, step / n_steps, recipe.warmup_frac)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            with autocast(sampler.device, recipe.precision):
-                logits = model(images)
-            terms = loss.terms(logits, masks, progress=step / n_steps)
-            total = torch.stack(list(terms.values())).sum()
-            if not bool(torch.isfinite(total)):
-                bad = [name for name, value in terms.items() if not bool(torch.isfinite(value))]
-                raise NonFiniteLoss(
-                    f"loss is not finite at epoch {epoch}, step {batch + 1} of {len(sampler)}: "
-                    f"term {', '.join(bad)}; try a lower lr"
-                )
             optimizer.zero_grad(set_to_none=True)
-            total.backward()
+            try:
+                values = gradients(model, loss, images, masks, recipe, step / n_steps)
+            except NonFiniteLoss as error:
+                raise NonFiniteLoss(f"loss is not finite at epoch {epoch}, step {batch + 1} of "
+                                    f"{len(sampler)}: {error}; try a lower lr") from None
             optimizer.step()
             n_images += len(images)
-            for name, value in {"loss": total, **terms}.items():
-                sums[name] = sums.get(name, 0) + value.detach() * len(images)
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0) + value * len(images)
         train = {name: float(value) / n_images for name, value in sums.items()}
         train["lr"] = lr
         train["images_per_s"] = n_images / (time.perf_counter() - began)

@@ -75,6 +75,9 @@ class RunConfig:
     dev_images: int = _identity("most dev images evaluated during training", 300, low=1)
     epochs: int = _identity("passes over the fit images", 60, low=1, high=100_000)
     batch_size: int = _identity("crops a step", 8, low=1, high=4096)
+    accumulate: int = _identity(
+        "parts a batch is split into to save memory; what looks at a whole batch (batch norm, "
+        "region losses) sees a part", 1, low=1)
     lr: float = _identity("peak learning rate of AdamW", 1e-3, low=0.0)
     weight_decay: float = _identity("weight decay of AdamW", 0.01, low=0.0)
     schedule: str = _identity("learning-rate schedule", "onecycle", choices=SCHEDULES)
@@ -121,9 +124,24 @@ class RunConfig:
                 != (0.0, 1.0):
             raise ConfigError(f"class weights do not apply to {self.loss}: it has no "
                               "cross-entropy part")
+        if self.batch_size % self.accumulate:
+            raise ConfigError(f"accumulate must divide batch_size, got {self.accumulate} and "
+                              f"{self.batch_size}")
         if self.scale_min > self.scale_max:
             raise ConfigError(f"scale_min must not exceed scale_max, got {self.scale_min} and "
                               f"{self.scale_max}")
+
+    def less_memory(self) -> str:
+        """What to set when memory was too small."""
+        if self.batch_size == 1:
+            return "try a smaller --set crop_px in a new --study"
+        half = next(n for n in range(2, self.batch_size + 1) if self.batch_size % n == 0)
+        text = f"try --set batch_size={self.batch_size // half}"
+        more = next((n for n in range(self.accumulate + 1, self.batch_size + 1)
+                     if self.batch_size % n == 0), None)
+        if more:
+            text += f", or --set accumulate={more} for batches of {self.batch_size} in {more} parts"
+        return f"{text}; either in a new --study, or fewer --workers in this one"
 
     def n_outputs(self, n_classes: int) -> int:
         """Logits of the network: the classes, and void where it is learnt as one more."""

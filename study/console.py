@@ -99,6 +99,7 @@ class Display:
         n_epochs = event.job.config.epochs
         if event.kind == "start":
             self._started[run_id] = (event.job.config.network, time.monotonic())
+            self._base.pop(run_id, None)  # of an earlier attempt
             again = f", attempt {row['attempt']}" if row["attempt"] > 1 else ""
             self._line(f"{name} started{again}", plain_only=True)
             if self._progress:
@@ -106,6 +107,8 @@ class Display:
                     escape(name), total=n_epochs, note="")
         elif event.kind == "epoch":
             self._epoch(run_id, name, n_epochs, row)
+        elif event.kind == "note":
+            self._line(f"{name}: {row['text']}", style="yellow")
         else:
             self._end(run_id, name, event)
         if self._progress:
@@ -131,7 +134,8 @@ class Display:
     def _end(self, run_id: str, name: str, event: Event) -> None:
         row = event.row
         self._share.pop(run_id, None)
-        if event.kind != "stopped" or row.get("reason") == "pruned":
+        again = row.get("again")
+        if not again and (event.kind != "stopped" or row.get("reason") == "pruned"):
             self.n_done += 1
             self._left[event.job.config.network] -= 1
         if run_id in self._tasks:
@@ -145,7 +149,8 @@ class Display:
             self._line(f"{name} finished in {clock(row['duration_s'])}  {scores}  "
                        f"[{self.n_done} of {self.n_runs} runs, {self._eta()}]")
         else:
-            self._line(f"{name} FAILED: {row.get('error', event.kind)}", style="red")
+            self._line(f"{name} FAILED: {row.get('error', event.kind)}"
+                       + ("; tried again after the others" if again else ""), style="red")
 
     def _line(self, text: str, *, plain_only: bool = False, style: str = "") -> None:
         if not (plain_only and self.console.is_terminal):

@@ -325,7 +325,7 @@ def split_settings(settings: Mapping[str, str]) -> tuple[dict, dict, dict]:
         elif name in settable:
             environment[name] = text
         else:
-            known = {*RECIPE, *loss_names, *settable, "tuning", "tune.trials"}
+            known = {*RECIPE, *loss_names, *settable, "tuning", "tune.trials", "retries"}
             raise unknown_name(name, known, "--set field")
     return recipe, loss_params, environment
 

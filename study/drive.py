@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +11,9 @@ from typing import TYPE_CHECKING
 from seglib.data.store import open_store
 from study.console import Display, clock, table
 from study.executor import Job, LocalExecutor
-from study.preflight import check_room, measure_run, write_panel
+from study.interrupt import stop_on_signal
+from study.preflight import check_drift, check_room, measure_run, write_panel
+from study.rundir import RunDir
 from study.session import Session, add_tuned_cells, command
 from study.tracker import Aggregate, Tracking
 from study.tracking import one_line
@@ -23,24 +22,6 @@ if TYPE_CHECKING:
     from study.tuning import CellTuning
 
 
-@contextmanager
-def stop_on_signal(executor) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM stops the study in order, the second at once."""
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number: int, frame: object) -> None:
-        if executor.interrupted:
-            executor.kill()
-            os._exit(130)
-        executor.interrupt()
-
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
@@ -58,8 +39,11 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
     for cell, seed in session.runs():
         config = session.place(study.config(cell, seed))
         run_dir = study.run_dir(config)
-        if run_dir.state() != "finished":
+        if run_dir.state() == "finished":
+            run_dir.drop_checkpoints()  # a kill may have come between
+        else:
             jobs.append(Job(config, cell["arm"], run_dir.path, session.commit))
+    check_drift(study.name, jobs)
     n_classes = len(study.declaration["data"]["classes"])
     check_room(session.out, [job.config for job in jobs], n_classes, session.n_workers)
     write_panel(open_store(Path(session.store_path)), study.path / "panel.npz")
@@ -84,20 +68,34 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
                 tracking.arm(cell, by_arm[cell["arm"]])
 
     failed: dict[str, str] = {}
+    tries: Counter[str] = Counter()
     todo = Counter(job.config.network for job in jobs)
     try:
         tracking.catch_up()
         with Display(console, todo, session.n_workers) as display, stop_on_signal(executor):
             for event in executor.run(jobs):
-                display.show(event)
-                tracking.seed(event.job.path)
+                name = f"{event.job.arm} seed {event.job.config.seed}"
                 if event.kind in ("failed", "died"):
-                    failed[f"{event.job.arm} seed {event.job.config.seed}"] = event.row["error"]
+                    tries[name] += 1
+                    n = tries[name]
+                    failed[name] = event.row["error"] + (f" (tried {n} times)" if n > 1 else "")
+                    if n <= session.retries and not executor.stopping:
+                        executor.again(event.job)
+                        event.row["again"] = True
                 elif event.kind == "finished":
+                    failed.pop(name, None)
+                display.show(event)
+                if RunDir(event.job.path).config.exists():  # else the disk was full at its start
+                    tracking.seed(event.job.path)
+                if event.kind == "finished":
                     summarise([event.job.arm])
-        summarise([cell["arm"] for cell in session.cells()])
+        if executor.disk_full:
+            console.print("disk full: no more runs were started; make room and run the same "
+                          f"command again: {command(session.args)}", style="red", markup=False)
+        if not executor.interrupted:
+            summarise([cell["arm"] for cell in session.cells()])
     finally:
-        tracking.close(console)
+        tracking.close(console, quickly=executor.interrupted)
     return Outcome(failed, executor.interrupted)
 
 
@@ -187,13 +185,13 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
         for tuning in tunings:
             for path in tuning.runs.glob("*/config.json"):
                 tracking.trial(path.parent, tuning)
-        while not executor.interrupted and any(tuning.n_left() for tuning in tunings):
+        while not executor.stopping and any(tuning.n_left() for tuning in tunings):
             todo: Counter[str] = Counter()
             for tuning in tunings:
                 todo[tuning.cell["network"]] += tuning.n_left()
             work(trials(), todo)  # again when the last trials were cut off and queued once more
         for _ in range(2):  # a worker that was killed gets one more chance
-            again = [job for tuning in tunings if not executor.interrupted
+            again = [job for tuning in tunings if not executor.stopping
                      for job in tuning.rerank_jobs(session.place, session.commit)]
             if again:
                 console.print(f"running the best settings again with fresh seeds: {len(again)} "
@@ -201,7 +199,7 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
                 work(again, Counter(job.config.network for job in again))
         for tuning in tunings:
             if missing := tuning.missing():
-                failed += [missing] * (not executor.interrupted)
+                failed += [missing] * (not executor.stopping)
                 continue
             try:
                 result = tuning.finish()
@@ -211,8 +209,11 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
             rows.append(_tuned_row(result))
             tuning.figures()
             tracking.tuning(tuning)
+        if executor.disk_full:
+            failed.append("disk full: make room and run the same command again: "
+                          f"{command(session.args)}")
     finally:
-        tracking.close(console)
+        tracking.close(console, quickly=executor.interrupted)
     title = f"tuning on dev alone: {session.tune.objective}, {session.tune.sampler}"
     if rows:
         console.print(table(["arm", "trials", "epochs", "default", "chosen: at selection",
@@ -220,8 +221,7 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
     for line in failed:
         console.print(f"failed: {line}", style="red", markup=False)
     if executor.interrupted:
-        console.print(f"interrupted; continue with: {command(session.args)}", markup=False)
-        return 130
+        raise KeyboardInterrupt
     if not failed:
         console.print(f"next: {command(session.args, '--grid', 'tuning=tuned')}", markup=False)
     return 1 if failed else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import signal
 import sys
@@ -22,9 +23,9 @@ from pathlib import Path
 from filelock import Timeout
 
 from study.config import RunConfig
-from study.rundir import TERMINAL, RunDir
+from study.rundir import TERMINAL, RunDir, disk_full
 
-STOP_S = 10.0  # how long a worker may take to stop before it is killed
+STOP_S = 5.0  # how long a worker may take to stop before it is killed
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,17 @@ class _Worker:
     reason: str = ""
 
 
+def _failure(error: str, full: bool = False) -> dict:
+    """What is said of a run that could not begin; its journal says nothing of it."""
+    return {"event": "failed", "error": error, "time": time.time(), "disk_full": full}
+
+
 def _work(job: Job, pipe: Connection) -> None:
     """Body of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    from study.runner import run
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+    from study.runner import DriftError, run
 
     stop = threading.Event()
 
@@ -85,8 +92,9 @@ def _work(job: Job, pipe: Connection) -> None:
         run(job.config, RunDir(job.path), arm=job.arm, commit=job.commit, emit=emit,
             should_stop=stop.is_set)
     except Timeout:
-        emit({"event": "failed", "error": f"another process works on {job.path}",
-              "time": time.time()})
+        emit(_failure(f"another process works on {job.path}"))
+    except (DriftError, OSError) as error:
+        emit(_failure(str(error), disk_full(error)))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # skip interpreter teardown: everything is on disk
@@ -103,13 +111,15 @@ class LocalExecutor:
         self._context = multiprocessing.get_context(method or "spawn")
         if method:
             self._context.set_forkserver_preload(["study.runner"])
-            # Ctrl-C reaches the whole process group: the server and what it forks must ignore it
-            # from their first instruction on, so the disposition is inherited
-            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # Ctrl-C reaches the whole process group, and some schedulers send SIGTERM to it: the
+            # server and what it forks have both blocked from their first instruction on
+            multiprocessing.resource_tracker.ensure_running()  # it would unblock them on its way
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
             multiprocessing.forkserver.ensure_running()
-            signal.signal(signal.SIGINT, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._workers: dict[str, _Worker] = {}
-        self.interrupted = False
+        self._again: list[Job] = []
+        self.interrupted = self.disk_full = False
 
     def interrupt(self) -> None:
         """Stop every worker and start no more; safe to call from a signal handler."""
@@ -125,18 +135,32 @@ class LocalExecutor:
             except OSError:
                 pass  # it is ending already
 
+    @property
+    def stopping(self) -> bool:
+        """Whether no more runs are started."""
+        return self.interrupted or self.disk_full
+
+    def again(self, job: Job) -> None:
+        """Do a job that has ended once more, after all others."""
+        self._again.append(job)
+
     def run(self, jobs: Iterable[Job]) -> Iterator[Event]:
-        """Do all jobs; pulls the next one only when a worker is free."""
+        """Do all jobs; pulls the next one only when a worker is free, none once the disk is full.
+
+        A job ends with one event: finished, failed, stopped or died.
+        """
         queue = iter(jobs)
-        more = True
         try:
             while True:
-                while more and not self.interrupted and len(self._workers) < self.n_workers:
-                    job = next(queue, None)
+                while not self.stopping and len(self._workers) < self.n_workers:
+                    job = next(queue, None) or (self._again.pop(0) if self._again else None)
                     if job is None:
-                        more = False
-                    else:
+                        break
+                    try:
                         self._start(job)
+                    except OSError as error:
+                        self.disk_full = disk_full(error)
+                        yield Event(job, "failed", _failure(str(error), self.disk_full))
                 if not self._workers:
                     return
                 if self.interrupted:
@@ -176,6 +200,7 @@ class LocalExecutor:
             if worker.reason and row["event"] == "stopped":
                 row = {**row, "reason": worker.reason}
             worker.last = row["event"]
+            self.disk_full |= row.get("disk_full", False)
             yield Event(worker.job, row["event"], row)
         for worker in list(self._workers.values()):
             if worker.kill_at is not None and time.monotonic() > worker.kill_at:
@@ -192,13 +217,23 @@ class LocalExecutor:
         if new and new[-1]["event"] in TERMINAL:  # ended, not heard
             yield Event(worker.job, new[-1]["event"], new[-1])
             return
-        if worker.reason:
-            row = run_dir.append("stopped", reason=worker.reason)
-            yield Event(worker.job, "stopped", row)
-            return
-        code = worker.process.exitcode
-        why = f"worker ended with exit code {code}"
-        if code is not None and code < 0:
-            why = f"worker was killed by signal {-code} ({signal.Signals(-code).name})"
-        row = run_dir.append("died", error=why)
-        yield Event(worker.job, "died", row)
+        event, values = "stopped", {"reason": worker.reason or "interrupted"}
+        if not worker.reason and not self.interrupted:
+            event, values = "died", {"error": _cause(worker)}
+        try:
+            row = run_dir.append(event, **values)
+        except OSError as error:
+            self.disk_full |= disk_full(error)
+            row = {"event": event, "time": time.time(), **values}
+        yield Event(worker.job, event, row)
+
+
+def _cause(worker: _Worker) -> str:
+    """Why a worker ended without a word."""
+    code = worker.process.exitcode
+    if code is None or code >= 0:
+        return f"worker ended with exit code {code}"
+    text = f"worker was killed by signal {-code} ({signal.Signals(-code).name})"
+    if code == -signal.SIGKILL:  # what the kernel sends when memory runs out
+        text += f", possibly out of memory: if so, {worker.job.config.less_memory()}"
+    return text

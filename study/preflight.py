@@ -17,11 +17,21 @@ from seglib.data.store import Split, Store, build_store, store_path
 from seglib.data.voc import Folder
 from seglib.models import MULTIPLE, build_model
 from seglib.models.weights import Weights, load_encoder, resolve_weights
-from seglib.predict import autocast, fast_precision, predict
+from seglib.predict import fast_precision, predict
+from seglib.train import gradients
 from study.config import RECIPE, ConfigError, RunConfig
+from study.declaration import StudyError
+from study.executor import Job
 from study.presets import Preset
-from study.rundir import write_npz
-from study.runner import N_SHEET, build_network, initial_model, panel_indices, training_parts
+from study.rundir import RunDir, write_npz
+from study.runner import (
+    N_SHEET,
+    build_network,
+    drift,
+    initial_model,
+    panel_indices,
+    training_parts,
+)
 
 Progress = Callable[[int, int], None]
 
@@ -175,9 +185,26 @@ def prepare_store(
 
 
 def check_room(out: Path, configs: Sequence[RunConfig], n_classes: int, n_workers: int) -> None:
-    """Room for the weights that every run leaves and the checkpoints of those under way."""
+    """Room for the weights that every run leaves and the checkpoints of those under way.
+
+    A checkpoint is four times the weights (with AdamW's two moments and the best epoch's), and
+    there are three while one is written.
+    """
     sizes = sorted(n_parameters(config, n_classes) * 4 for config in configs)
-    check_disk(out, sum(sizes) + 4 * sum(sizes[-n_workers:]), f"{len(configs)} runs")
+    check_disk(out, sum(sizes) + 12 * sum(sizes[-n_workers:]), f"{len(configs)} runs")
+
+
+def check_drift(study: str, jobs: Sequence[Job]) -> None:
+    """No half-done run may have been begun with other libraries, another format or identity."""
+    by_change: dict[str, list[str]] = {}
+    for job in jobs:
+        if changes := drift(job.config, RunDir(job.path)):
+            name = f"{job.arm} seed {job.config.seed}"
+            by_change.setdefault(", ".join(changes), []).append(name)
+    if by_change:
+        text = "; ".join(f"{change}: {', '.join(names)}" for change, names in by_change.items())
+        raise StudyError(f"study {study} has half-done runs that cannot be continued, begun with "
+                         f"{text}; use --study NEWNAME for a new one")
 
 
 def n_parameters(config: RunConfig, n_classes: int) -> int:
@@ -252,10 +279,8 @@ def measure_run(config: RunConfig, fit: Split, dev: Split, n_test: int) -> tuple
     step_s = []
     for _, (images, masks) in zip(range(4), _repeat(sampler), strict=False):
         began = time.perf_counter()
-        with autocast(sampler.device, config.precision):
-            logits = model(images)
         optimizer.zero_grad(set_to_none=True)
-        loss(logits, masks).backward()
+        gradients(model, loss, images, masks, recipe)
         optimizer.step()
         if sampler.device.type == "cuda":
             torch.cuda.synchronize(sampler.device)

@@ -2,7 +2,7 @@
 
     config.json     what the run is
     journal.jsonl   what happened, append-only, one JSON object a line
-    last.pt         checkpoint (gone when the run is finished)
+    last.pt         checkpoint, and previous.pt the one before (gone when the run is finished)
     best.pt         weights of the best dev epoch
     confusion.npz panel.npz panel.png history.json    results
 """
@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from filelock import FileLock, Timeout
 
 # Events after which nothing of a run is under way. Any other last event means it was cut off.
@@ -28,14 +30,29 @@ class JournalError(ValueError):
     """A file of a run is damaged: not just a last line that was cut short."""
 
 
-def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write` on a temporary neighbour, flush it to disk and rename it to `path`."""
+def disk_full(error: BaseException) -> bool:
+    """Whether an error means that the disk, or the user's quota, is used up.
+
+    torch.save may raise a RuntimeError over the OSError of the file it writes to.
+    """
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or (error.__context__ is not None and disk_full(error.__context__))
+
+
+def atomic_write(path: Path, write: Callable[[Path], None], keep: Path | None = None) -> None:
+    """Call `write` on a temporary neighbour, flush it to disk and rename it to `path`.
+
+    What was there before is renamed to `keep` where that is given.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         part.replace(path)
+        sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -57,6 +74,25 @@ def _finite(text: str) -> float:
 def _whole(text: str) -> int:
     _finite(text)
     return int(text)
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder to disk: what was made or renamed in it survives a loss of power."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_weights(path: Path, weights: dict) -> None:
+    """Write a state dict atomically."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:  # given a path, torch.save hides the error of a full disk
+            torch.save(weights, file)
+
+    atomic_write(path, write)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -94,6 +130,8 @@ class RunDir:
         self.journal = self.path / "journal.jsonl"
         self.best = self.path / "best.pt"
         self.last = self.path / "last.pt"
+        self.previous = self.path / "previous.pt"
+        self._latest_s: float | None = None  # time of the last journal row, once known
 
     @property
     def run_id(self) -> str:
@@ -120,16 +158,30 @@ class RunDir:
         for part in self.path.glob(".*.part"):
             part.unlink(missing_ok=True)
 
+    def drop_checkpoints(self) -> None:
+        """A run that has ended keeps only its best weights."""
+        self.last.unlink(missing_ok=True)
+        self.previous.unlink(missing_ok=True)
+
     def append(self, event: str, **values: object) -> dict:
-        """Add one line to the journal, on disk before this returns, and return it."""
-        row = {"event": event, "time": time.time(), **values}
+        """Add one line to the journal, on disk before this returns, and return it.
+
+        Its time is never before the last line's: the clock may be set back meanwhile.
+        """
+        if self._latest_s is None:
+            self._latest_s = max((row["time"] for row in self.rows()), default=0.0)
+        self._latest_s = max(self._latest_s, time.time())
+        row = {"event": event, "time": self._latest_s, **values}
         line = (json.dumps(row, allow_nan=False) + "\n").encode()
+        new = not self.journal.exists()
         with self.journal.open("ab+") as file:
             if file.tell() and not self._ends_whole(file):
                 line = b"\n" + line  # a crash cut the last line short; keep it on its own
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
+        if new:
+            sync_folder(self.path)
         return row
 
     @staticmethod

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +24,25 @@ from torch import nn
 from seglib.data.augment import AUGMENTATION_FIELDS, Augmentation, CropSampler
 from seglib.data.shapes import voc_palette
 from seglib.data.store import Split, Store, open_store
-from seglib.losses import build_loss, class_weights, loss_spec
+from seglib.losses import build_loss, class_weights, introduced_params, loss_spec
 from seglib.metrics import CONTRACT, VOID, class_counts, iou, mean_iou, pixel_accuracy
 from seglib.models import MULTIPLE, build_model
 from seglib.models.weights import load_encoder
 from seglib.predict import Stopped, evaluate, predict
 from seglib.train import EpochResult, NonFiniteLoss, Recipe, evaluation_epochs, fit
-from study.config import RunConfig
-from study.rundir import RunDir, atomic_write, write_json, write_npz
+from study import checkpoint
+from study.config import FIELDS, RunConfig
+from study.rundir import RunDir, atomic_write, disk_full, write_json, write_npz, write_weights
 
 WEIGHTS_STREAM = 3  # augment.py uses 1 and 2
 N_PANEL, N_SHEET = 24, 8  # example images of a study; those of them drawn in panel.png
+SCHEMA = 2  # of journal and checkpoint: raised when a half-done run of before cannot be continued
 
 Emit = Callable[[dict], None]
+
+
+class DriftError(ValueError):
+    """A half-done run cannot be continued with this code or these libraries."""
 
 
 def build_network(config: RunConfig, n_classes: int) -> nn.Module:
@@ -93,6 +100,7 @@ def training_parts(config: RunConfig, fit_split: Split) -> tuple:
         schedule=config.schedule,
         warmup_frac=config.warmup_frac,
         precision=config.precision,
+        accumulate=config.accumulate,
         evaluate_at=evaluation_epochs(config.epochs, config.n_evaluations),
     )
     return loss, sampler, recipe
@@ -108,6 +116,31 @@ def environment(config: RunConfig, commit: str) -> dict[str, object]:
         "torchvision": torchvision.__version__, "numpy": np.__version__,
         "platform": platform.platform(), "commit": commit,
     }
+
+
+def drift(config: RunConfig, run_dir: RunDir) -> list[str]:
+    """What has changed since a half-done run was last worked on, so that it cannot be continued.
+
+    Returns: e.g. ["torch 2.14 (now 2.15)"]; empty for a run that may go on, or has no epoch yet.
+    """
+    if run_dir.state() == "finished" or not run_dir.epochs():
+        return []
+    start = [row for row in run_dir.rows() if row["event"] == "start"][-1]
+    stored, wanted = run_dir.record()["config"], asdict(config)
+    stored["loss_params"] = introduced_params(config.loss) | stored["loss_params"]
+
+    def versions(row: dict, environment: dict) -> dict[str, object]:
+        torch_ = ".".join(environment["torch"].split(".")[:2])
+        return {"run format": row.get("schema", 1), "torch": torch_,
+                "numpy": environment["numpy"].split(".")[0]}
+
+    before = versions(start, start["environment"])
+    now = versions({"schema": SCHEMA}, {"torch": torch.__version__, "numpy": np.__version__})
+    for name, spec in FIELDS.items():
+        if spec.metadata["identity"]:  # a field that is newer than the run had its first default
+            before[name], now[name] = stored.get(name, spec.metadata["introduced"]), wanted[name]
+    return [f"{name} {before[name]} (now {now[name]})" for name in now
+            if before[name] != now[name]]
 
 
 def scores(confusions: np.ndarray, classes: tuple[str, ...], prefix: str) -> dict[str, object]:
@@ -142,6 +175,8 @@ class _Run:
             self.dev = dev.subset(np.sort(rng.permutation(len(dev))[: config.dev_images]))
         self.best: dict = {"epoch": 0, "miou": -1.0, "confusions": None, "weights": None}
         self.elapsed_s, self._began = 0.0, time.monotonic()
+        self._sound = True  # last.pt, if any, can be used
+        self.state = self._load_checkpoint()  # fit's, None to begin from nothing
 
     @property
     def duration_s(self) -> float:
@@ -156,17 +191,21 @@ class _Run:
     def log(self, event: str, **values: object) -> None:
         self.emit(self.dir.append(event, **values))
 
+    @property
+    def after_epoch(self) -> int:
+        """The epoch that this attempt continues after; 0 for a start from nothing."""
+        return self.state["epoch"] if self.state else 0
+
     def train(self, model: nn.Module) -> bool:
         """All epochs that are missing; False when it was told to stop."""
         loss, sampler, recipe = training_parts(self.config, self.fit_split)
-        checkpoint = self._load_checkpoint()
         known = {row["epoch"] for row in self.dir.epochs()}
         saved_at, cost_s = time.monotonic(), 0.0
-        epoch = checkpoint["fit"]["epoch"] if checkpoint else 0
+        epoch = self.after_epoch
         results = fit(
             model, loss, sampler, recipe,
             evaluate=lambda m: self.evaluate(m, self.dev),
-            state=checkpoint and checkpoint["fit"],
+            state=self.state,
             should_stop=self.should_stop,
         )
         for result in results:
@@ -207,16 +246,29 @@ class _Run:
     def _save_checkpoint(self, result: EpochResult) -> None:
         state = {"run_id": self.config.run_id, "fit": result.state(), "best": self.best,
                  "elapsed_s": self.duration_s}
-        atomic_write(self.dir.last, lambda part: torch.save(state, part))
+        checkpoint.save(state, self.dir.last, self.dir.previous if self._sound else None)
+        self._sound = True
 
     def _load_checkpoint(self) -> dict | None:
-        if not self.dir.last.exists():
-            return None
-        state = torch.load(self.dir.last, map_location="cpu", weights_only=True)
-        if state["run_id"] != self.config.run_id:
-            raise ValueError(f"{self.dir.last} belongs to run {state['run_id']}; delete it")
-        self.best, self.elapsed_s = state["best"], state["elapsed_s"]
-        return state
+        """What `fit` continues from: the last checkpoint that is sound; what is not is named."""
+        rejected = []
+        for path in filter(Path.exists, (self.dir.last, self.dir.previous)):
+            try:
+                state = checkpoint.load(path)
+                if state["run_id"] != self.config.run_id:
+                    raise checkpoint.CheckpointError(f"it belongs to run {state['run_id']}")
+            except checkpoint.CheckpointError as error:
+                rejected.append(f"checkpoint {path.name} is not used: {error}")
+                self._sound = False
+                continue
+            self.best, self.elapsed_s, found = state["best"], state["elapsed_s"], state["fit"]
+            break
+        else:
+            found = None
+        if rejected:
+            so = f"continued after epoch {found['epoch']}" if found else "begun again from nothing"
+            self.log("note", text="; ".join([*rejected, so]))
+        return found
 
     def finish(self, model: nn.Module) -> None:
         """Evaluate the best weights (a final run on test, once), store the results, close."""
@@ -224,7 +276,7 @@ class _Run:
         dev = np.asarray(self.best["confusions"])
         arrays = {"dev": dev.astype(np.int32), "dev_names": np.array(self.dev.names)}
         metrics = scores(dev, classes, "dev")
-        atomic_write(self.dir.best, lambda part: torch.save(self.best["weights"], part))
+        write_weights(self.dir.best, self.best["weights"])
         if self.config.role == "final":
             model.load_state_dict(self.best["weights"])
             test = self.store.test()
@@ -243,7 +295,7 @@ class _Run:
             memory_mb = torch.cuda.max_memory_allocated(self.config.device) / 2**20
         self.log("finished", best_epoch=self.best["epoch"], duration_s=self.duration_s,
                  peak_memory_mb=memory_mb, metrics=metrics, contract=CONTRACT)
-        self.dir.last.unlink(missing_ok=True)
+        self.dir.drop_checkpoints()
 
     def _draw_panel(self, model: nn.Module, test: Split) -> None:
         maps, rows = {}, []
@@ -296,9 +348,13 @@ def run(
 ) -> str:
     """Do one run, or what is left of it; returns its state: finished, failed or dead (stopped).
 
-    A failure is recorded in the journal with its reason and does not raise.
+    A failure is recorded in the journal with its reason and does not raise. On a full disk the row
+    that `emit` gets may be all there is.
+    Raises: DriftError, before anything is written, for a half-done run that no longer fits.
     """
     with run_dir.lock():
+        if changes := drift(config, run_dir):
+            raise DriftError(f"begun with {', '.join(changes)}; use --study NEWNAME for a new one")
         run_dir.clean()
         run_dir.create(config.record(arm))
         attempt = 1 + sum(row["event"] == "start" for row in run_dir.rows())
@@ -306,7 +362,8 @@ def run(
             torch.set_num_threads(config.threads)
             work = _Run(config, run_dir, emit, should_stop)
             model = initial_model(config, len(work.store.classes))
-            work.log("start", attempt=attempt, environment=environment(config, commit),
+            work.log("start", attempt=attempt, after_epoch=work.after_epoch, schema=SCHEMA,
+                     environment=environment(config, commit),
                      n_parameters=sum(p.numel() for p in model.parameters()))
             if not work.train(model):
                 work.log("stopped")
@@ -316,10 +373,27 @@ def run(
         except Stopped:
             emit(run_dir.append("stopped"))
             return "dead"
-        except NonFiniteLoss as error:
-            message = f"run {config.run_id}: {error}"
-            emit(run_dir.append("failed", error=message, traceback=""))
         except Exception as error:
-            message = f"{type(error).__name__}: {error}".splitlines()[0]
-            emit(run_dir.append("failed", error=message, traceback=traceback.format_exc()))
+            failure = {"error": reason(error, config), "traceback": traceback.format_exc(),
+                       "disk_full": disk_full(error)}
+        try:
+            emit(run_dir.append("failed", **failure))
+        except OSError as error:  # no room even for that line
+            emit({"event": "failed", "time": time.time(), **failure, "disk_full": disk_full(error)})
         return "failed"
+
+
+def reason(error: Exception, config: RunConfig) -> str:
+    """Why a run failed, in one line that says what to do where that is known."""
+    text = (str(error).splitlines() or [""])[0]
+    if isinstance(error, NonFiniteLoss):
+        return f"run {config.run_id}: {text}"
+    if disk_full(error):
+        return "disk full: the run could not be written"
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
+        called = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+        hint = config.less_memory()
+        if "predict" in called:
+            hint = "it was predicting whole images: try a smaller --set max_side in a new --study"
+        return f"out of memory; {hint} ({text})"
+    return f"{type(error).__name__}: {text}"

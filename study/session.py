@@ -68,6 +68,7 @@ class Session:
     store_path: str = ""
     tuned: bool = False  # --set tuning=tuned
     tune: TuneOptions = TuneOptions()
+    retries: int = 1  # times that --grid begins a run again that failed or died
     weights_paths: dict[str, str] = field(default_factory=dict)  # encoder -> file
     commit: str = ""
 
@@ -184,6 +185,16 @@ def git_commit() -> str:
         return ""
 
 
+def retries_setting(args: argparse.Namespace, settings: dict[str, str]) -> int:
+    """Take `retries` out of the settings."""
+    text = settings.pop("retries", None)
+    if text is not None and args.tune:
+        raise ConfigError("--set retries belongs to --grid; a failed trial is not tried again")
+    if text is not None and not text.isdecimal():
+        raise ConfigError(f"retries must be a whole number, 0 or more, got {text!r}")
+    return 1 if text is None else int(text)
+
+
 def tuning_settings(args: argparse.Namespace, settings: dict[str, str]) -> tuple[bool, TuneOptions]:
     """Take `tuning` and `tune.*` out of the settings: whether tuned cells are wanted, and how."""
     tuning = settings.pop("tuning", None)
@@ -259,6 +270,7 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     settings = pairs_of(args.settings, "--set")
     tuned, tune = tuning_settings(args, settings)
     tuned = tuned or (matrix.tuned and not args.tune)
+    retries = retries_setting(args, settings)
     if settings.get("precision") == "auto":
         del settings["precision"]
     recipe_text, loss_params, environment_text = split_settings(settings)
@@ -284,8 +296,8 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     n_seeds = args.seeds or preset.n_seeds
     _check_only(args.only, fresh, tuned, n_seeds)
     study, _ = open_or_create(fresh, given=frozenset(recipe_given))
-    session = Session(args, study, n_seeds, device, environment, str(store.path),
-                      tuned=tuned, tune=tune, commit=git_commit())
+    session = Session(args, study, n_seeds, device, environment, str(store.path), tuned=tuned,
+                      tune=tune, retries=retries, commit=git_commit())
     preflight.check_crops(
         study.config(c, 0, **study.stand_in(c)) for c in session.default_cells())
     return session

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from study.tuning import CellTuning
 
 GATHER_S, RETRY_S = 0.05, 5.0  # before calls are made; before those that failed are made again
-CLOSE_S, N_LAST = 60.0, 10  # for `close`; attempts then, as long as the store answers
+CLOSE_S, HURRY_S = 60.0, 3.0  # for `close`; when interrupted
+N_LAST = 10  # attempts then, as long as the store answers
 
 # Called with arms; gives each arm's "n", "<metric>/mean", ...
 Aggregate = Callable[[Sequence[str]], dict[str, dict[str, float]]]
@@ -204,10 +205,10 @@ class Tracking:
         for path in self._mirror.finals():
             self.seed(path)
 
-    def close(self, console) -> None:
+    def close(self, console, *, quickly: bool = False) -> None:
         """Send what is left; one line when not all of it has arrived."""
         self.tracker.put("study", self._mirror.files)
-        if behind := self.tracker.close():
+        if behind := self.tracker.close(HURRY_S if quickly else CLOSE_S):
             out = self._mirror.out
             more = [] if out == Path("outputs") else ["--out", str(out)]
             line = shlex.join(["python", "runs.py", "--sync", "--study", self._mirror.study.name,

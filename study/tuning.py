@@ -28,7 +28,7 @@ from seglib.metrics import terciles
 from study.config import SEED_RANGES, RunConfig
 from study.declaration import Study
 from study.executor import Event, Job, LocalExecutor
-from study.rundir import TERMINAL, RunDir, atomic_write, write_json
+from study.rundir import TERMINAL, RunDir, atomic_write, parse_json, write_json
 from study.tracker import tuning_name
 from study.tracking import one_line, shown
 
@@ -104,7 +104,7 @@ def tuned_values(
     found, budgets = {}, {}
     for cell in cells:
         values, file = cell["values"], _result_file(out, study, cell, name)
-        result = json.loads(file.read_text()) if file.exists() else {}
+        result = _read(file) if file.exists() else {}
         if any(key not in result for key in BUDGET):
             named = f" --set tune.name={name}" if name else ""
             raise TuningError(
@@ -116,7 +116,7 @@ def tuned_values(
         chosen = {key: result[key] for key in KEPT}
         control = _result_file(out, study, cell, "random")
         if name != "random" and control.exists():
-            other = json.loads(control.read_text())
+            other = _read(control)
             if other.get("budget_epochs") == result["budget_epochs"]:
                 chosen["control"] = {key: other[key] for key in CONTROL}
         found[cell["arm"]] = ({**values, "tuning": "tuned", **result["params"]}, chosen)
@@ -125,6 +125,15 @@ def tuned_values(
         raise TuningError("tuned arms must have been tuned alike (epochs, objective, sampler, "
                           f"pruner), got {shown}; give --tune the same --set tune.* for all")
     return found
+
+
+def _read(file: Path) -> dict:
+    try:
+        result = parse_json(file.read_bytes())
+    except ValueError as error:
+        raise TuningError(f"{file} must be the result of a tuning, got {error}; delete it and run "
+                          "--tune again: it is written anew from the trials") from None
+    return result if isinstance(result, dict) else {}
 
 
 def storage_url(out: Path) -> str:
@@ -351,7 +360,7 @@ class CellTuning:
         run_dir = RunDir(event.job.path)
         if event.kind == "stopped" and event.row.get("reason") == "pruned":
             run_dir.append("pruned", epoch=run_dir.epochs()[-1]["epoch"])
-            run_dir.last.unlink(missing_ok=True)
+            run_dir.drop_checkpoints()
         if event.kind in ("finished", "failed", "died") or run_dir.state() == "pruned":
             self._tell(self.trials.pop(run_id), run_dir)
 
@@ -387,7 +396,7 @@ class CellTuning:
         elif state in ("pruned", "twin"):
             trial.set_user_attr("epochs", run_dir.epochs()[-1]["epoch"] if run_dir else 1)
             self.optuna.tell(trial, state=TrialState.PRUNED)
-        elif state == "dead" and trial.user_attrs.get("tries", 1) == 1:
+        elif state in ("new", "dead") and trial.user_attrs.get("tries", 1) == 1:
             frozen = self.optuna.get_trials(deepcopy=False)[trial.number]
             self._reported.pop(trial.user_attrs["run_id"], None)
             self._again(frozen, 2)

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from seglib.data.shapes import voc_palette
+from seglib.data.store import Store, build_store
+from seglib.data.voc import open_folder
 
 CLASSES = ("background", "square", "stripe")
 
@@ -45,6 +47,11 @@ def write_folder(
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return write_folder(tmp_path / "tiny", {"train": 8, "val": 4, "test": 4})
+
+
+@pytest.fixture
+def store(folder: Path, tmp_path: Path) -> Store:
+    return build_store(open_folder(folder), tmp_path / "store", max_side=None)
 
 
 @pytest.fixture(autouse=True)

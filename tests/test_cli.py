@@ -197,6 +197,8 @@ def test_a_failed_run_shows_and_the_grid_goes_on(out, data, monkeypatch, capsys)
                 data=data) == 1
     text = capsys.readouterr().out
     assert "failed: unet-w4-scratch-broken seed 0: run " in text and "loss is not finite" in text
+    assert "; tried again after the others" in text and "(tried 2 times)" in text
+    assert "[1 of 2 runs" in text  # the failed tries are not counted before the last
     _, all_runs = mlflow_runs(out, "f")
     status = {r.data.tags["arm"]: r.info.status for r in all_runs if "role" in r.data.tags}
     assert status == {"unet-w4-scratch-broken": "FAILED", "unet-w4-scratch-bce": "FINISHED"}
@@ -210,8 +212,9 @@ def test_a_failed_run_shows_and_the_grid_goes_on(out, data, monkeypatch, capsys)
 def test_stop_and_continue(out, data, number, capfd):
     """Ctrl-C, or kill -9 of the driver: workers end too, and --grid continues the run."""
     name, n_epochs = f"c{int(number)}", 250
+    settings = flags(epochs=n_epochs, checkpoint_s=0, threads=1)
     words = ["--grid", "--matrix", "losses", "--study", name, "--seeds", "1", "--only", "loss=bce",
-             "--data", str(data), "--out", str(out), *flags(epochs=n_epochs, checkpoint_s=0)]
+             "--data", str(data), "--out", str(out), *settings]
     process = subprocess.Popen([sys.executable, "runs.py", *words], cwd=ROOT,
                                stdout=subprocess.PIPE, text=True)
     journal = None
@@ -240,6 +243,20 @@ def test_stop_and_continue(out, data, number, capfd):
     child = next(r for r in all_runs if "role" in r.data.tags)
     steps = [m.step for m in client.get_metric_history(child.info.run_id, "train/loss")]
     assert child.info.status == "FINISHED" and sorted(steps) == list(range(1, n_epochs + 1))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_during_the_imports(number):
+    words = [sys.executable, "-X", "importtime", "runs.py", "--plan", "--study", "a b"]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True)
+    for line in process.stderr:
+        if "torch" in line:
+            break
+    process.send_signal(number)
+    text, errors = process.communicate(timeout=20)
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert text == "interrupted; continue with: python runs.py --plan --study 'a b'\n"
 
 
 @pytest.mark.parametrize("words, message", [
@@ -272,6 +289,8 @@ def test_stop_and_continue(out, data, number, capfd):
     (["--seeds", "1001", "--study", "new"], "--seeds must be at least 1 and at most 1000"),
     (["--set", "tuning=tuned", "--study", "new"], "no finished tuning for unet-w4-scratch-bce"),
     (["--set", "width=8"], "was declared with width=4 (now 8)"),
+    (["--set", "retries=x"], "retries must be a whole number, 0 or more, got 'x'"),
+    (["--set", "accumulate=3", "--study", "new"], "accumulate must divide batch_size, got 3 and 4"),
 ])
 def test_bad_input_is_one_line_and_exit_2(grid, out, data, words, message, capsys):
     verb = [] if "--tune" in words else ["--grid"]

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
 from seglib.metrics import CONTRACT
 from study.config import RunConfig
 from study.rundir import RunDir
@@ -16,11 +14,6 @@ from study.runner import initial_model, panel_indices, run, training_parts
 
 TINY = {"model": "unet", "init": "scratch", "loss": "dice_bce", "width": 4, "epochs": 2,
         "batch_size": 4, "crop_px": 16, "n_evaluations": 2}
-
-
-@pytest.fixture
-def store(folder, tmp_path):
-    return build_store(open_folder(folder), tmp_path / "store", max_side=None)
 
 
 def config(store, **values):

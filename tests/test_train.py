@@ -12,7 +12,7 @@ from seglib.data.voc import open_folder
 from seglib.losses import build_loss
 from seglib.models import build_model
 from seglib.predict import Stopped, evaluate, predict
-from seglib.train import NonFiniteLoss, Recipe, evaluation_epochs, fit, lr_factor
+from seglib.train import NonFiniteLoss, Recipe, evaluation_epochs, fit, gradients, lr_factor
 
 
 @pytest.fixture
@@ -53,6 +53,23 @@ def test_resume_is_bit_for_bit(parts):
     assert np.array_equal(rest[0].confusions, results[2].confusions)
     for a, b in zip(whole.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("loss, same", [("ce", True), ("bce", True), ("dice", False)])
+def test_parts_of_a_batch_add_up(loss, same):
+    """Equal valid pixels, no batch norm: a mean over pixels is the mean of the parts' means."""
+    model = torch.nn.Conv2d(3, 3, 3)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(8, 3, 12, 12, generator=generator)
+    masks = torch.randint(0, 3, (8, 10, 10), generator=generator)
+    found = {}
+    for n_parts in (1, 3, 4, 8):  # 3: of 3, 3 and 2 images
+        model.zero_grad()
+        recipe = Recipe(n_epochs=1, lr=0.1, weight_decay=0, accumulate=n_parts)
+        values = gradients(model, build_loss(loss, n_classes=3), images, masks, recipe)
+        found[n_parts] = torch.cat([values["loss"].view(1), model.weight.grad.flatten()])
+    for n_parts in (3, 4, 8):
+        assert torch.allclose(found[n_parts], found[1], rtol=1e-5, atol=1e-7) == same
 
 
 def test_stop_discards_the_partial_epoch(parts):

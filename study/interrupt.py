@@ -1,0 +1,59 @@
+"""Ctrl-C and SIGTERM, at any moment: the first stops in order, the second at once.
+
+Ending at once is safe: what is on disk is whole at any moment, and workers die with their driver.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+EXIT_CODE = 130
+LAST_S = 9.0  # an orderly stop may take so long
+
+_actions: list[Callable[[], None]] = []  # what stops the work under way
+
+
+@contextmanager
+def interruptible(last_words: str) -> Iterator[None]:
+    """Around the whole program: the first signal stops what `stop_on_signal` says.
+
+    Elsewhere it raises KeyboardInterrupt. The second signal ends the process, and so does LAST_S
+    after the first, with the last words.
+    """
+
+    def end() -> None:
+        os.write(1, f"{last_words}\n".encode())
+        os._exit(EXIT_CODE)
+
+    timer = threading.Timer(LAST_S, end)
+    timer.daemon = True
+
+    def handle(number: int, frame: object) -> None:
+        if timer.ident is not None:
+            os._exit(EXIT_CODE)
+        timer.start()
+        if not _actions:
+            raise KeyboardInterrupt
+        _actions[-1]()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if timer.ident is None:  # else it still watches over the way out
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def stop_on_signal(executor) -> Iterator[None]:
+    """While inside, the first signal stops the executor's runs in order."""
+    _actions.append(executor.interrupt)
+    try:
+        yield
+    finally:
+        _actions.pop()
