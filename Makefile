@@ -17,13 +17,13 @@ grid: $(READY)  ## run the comparison matrix on the embedded data (about 8 minut
 plan: $(READY)  ## what --grid would do, and what it would cost
 	$(BIN)/python runs.py --plan --out $(OUT) $(ARGS)
 
-tune: $(READY)  ## tune the loss weights of each loss
+tune: $(READY)  ## tune loss parameters, class weights and learning rate
 	$(BIN)/python runs.py --tune --out $(OUT) $(ARGS)
 
-report: $(READY)  ## write the report of the default study
+report: $(READY)  ## write the report of a study
 	$(BIN)/python runs.py --report --out $(OUT) $(ARGS)
 
-sync: $(READY)  ## send MLflow what it is missing of the default study
+sync: $(READY)  ## send MLflow what it is missing of a study
 	$(BIN)/python runs.py --sync --out $(OUT) $(ARGS)
 
 test: $(READY)  ## the test suite, under 5 minutes on 2 cores

@@ -1,4 +1,4 @@
-"""Known vulnerabilities of the packages installed here, as the package index knows them (pip-audit).
+"""Known vulnerabilities of the installed packages, by pip-audit, which asks the package index.
 
 Exit code 1 names each one; 0 where none is known, or where nothing could be asked: it says which.
 """

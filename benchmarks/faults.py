@@ -257,11 +257,10 @@ def disk(study: Study, whole: Study, rng: random.Random) -> tuple:
         study.wait_for_rows(process)
         time.sleep(rng.uniform(1, 2))
         filler = study.out / "filler"
-        with filler.open("wb") as file:
+        with filler.open("wb", buffering=0) as file:
             try:
                 while True:
                     file.write(bytes(2**12))
-                    file.flush()
             except OSError:
                 pass
         text, _ = process.communicate()

@@ -68,6 +68,7 @@ def connect(uri: str):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
 
+    make_database(uri)
     client = MlflowClient(uri)
     client.search_experiments(max_results=1)
     for name in ("alembic", "alembic.runtime.migration", "mlflow"):
@@ -76,6 +77,22 @@ def connect(uri: str):
         with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
     return client
+
+
+def make_database(uri: str) -> None:
+    """Make a missing SQLite file beside its place: half a schema, after a kill, is of no use."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or path.exists():
+        return
+    import mlflow
+
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        mlflow.MlflowClient(f"sqlite:///{part}").search_experiments(max_results=1)
+        with contextlib.suppress(FileExistsError):  # another process was first
+            os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def all_runs(client, experiment_id: str, **options) -> Iterator:

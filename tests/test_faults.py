@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,3 +250,32 @@ def test_a_batch_larger_than_the_data_and_a_class_never_seen(tmp_path):
     assert state == "finished", rows[-1]
     assert rows[-1]["metrics"]["test/iou/never"] is None
     assert np.isfinite(rows[-1]["metrics"]["test/miou"])
+
+
+def test_mlflows_database_appears_whole(tmp_path, monkeypatch):
+    """Its schema takes seconds: stopped half-way, the next command must be able to make it."""
+    import mlflow
+
+    from study.tracking import make_database
+
+    class Client:
+        halfway = True
+
+        def __init__(self, uri):
+            self.path = Path(uri.removeprefix("sqlite:///"))
+
+        def search_experiments(self, max_results):
+            self.path.write_text("half")
+            assert not (tmp_path / "mlflow.db").exists()
+            if self.halfway:
+                raise KeyboardInterrupt
+            self.path.write_text("whole")
+
+    monkeypatch.setattr(mlflow, "MlflowClient", Client)
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with pytest.raises(KeyboardInterrupt):
+        make_database(uri)
+    assert not list(tmp_path.iterdir())
+    Client.halfway = False
+    make_database(uri)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["whole"]

@@ -71,7 +71,7 @@ CE = Term(
 BCE = Term(
     name="bce", function=_bce, params={},
     formula="mean over classes of -g log p - (1 - g) log(1 - p), sigmoid",
-    source="one-vs-rest cross-entropy, as in the original study")
+    source="one-vs-rest cross-entropy")
 BALANCED_BCE = Term(
     name="balanced_bce", function=_balanced_bce,
     params={"positive_share": Param(
