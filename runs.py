@@ -3,7 +3,7 @@
     python runs.py --check DATA    what the images and masks look like to a study
     python runs.py --grid      run the matrix; running it again finishes what is missing
     python runs.py --plan      what that would do, and what it would cost
-    python runs.py --tune      Optuna tunes loss parameters, class weights and learning rate of each arm
+    python runs.py --tune      Optuna tunes loss parameters, class weights and learning rate
     python runs.py --report    tables, curves and the report
     python runs.py --sync      send MLflow what it is missing of a study
 """
@@ -121,7 +121,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
                        help="look at the images and masks (as --data) before any training")
     verbs.add_argument("--grid", action="store_true", help="run the matrix, or what is missing")
     verbs.add_argument("--plan", action="store_true", help="what --grid would do and cost")
-    verbs.add_argument("--tune", action="store_true", help="tune loss parameters, class weights and learning rate")
+    verbs.add_argument("--tune", action="store_true",
+                       help="tune loss parameters, class weights and learning rate")
     verbs.add_argument("--report", action="store_true", help="write the report of a study")
     verbs.add_argument("--sync", action="store_true",
                        help="send MLflow what it is missing of a study (after an outage)")

@@ -43,7 +43,7 @@ N_CANDIDATES, N_RERANK_SEEDS = 5, 2  # the best settings are run again, with see
 N_STARTUP = 5  # trials before the median prunes, and before the Gaussian process takes over
 MOST_DIMENSIONS = 5
 STORAGE_ERRORS = (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError, ImportError)
-# Settings from the literature that are tried beside the defaults (the papers of the losses; nnU-Net).
+# Published settings, tried beside the defaults (the losses' papers; nnU-Net).
 _PAPER = {"loss.fn_weight": 0.7, "loss.exponent": 0.75}
 PUBLISHED: dict[str, list[dict[str, float]]] = {
     "dice_bce": [{"loss.share": 0.5}, {"loss.share": 0.75}],
