@@ -43,11 +43,11 @@ ui: $(READY)  ## the MLflow UI on this machine, over OUT/mlflow.db
 
 dashboard: PORT = 8080
 dashboard: $(READY)  ## Optuna's dashboard on this machine, over OUT/tuning/optuna.db
-	@test -f $(OUT)/tuning/optuna.db \
+	@test -n "$$OPTUNA_STORAGE" -o -f $(OUT)/tuning/optuna.db \
 	  || { echo "$(OUT)/tuning/optuna.db must exist, got none; run make tune first"; exit 2; }
 	@test -x $(BIN)/optuna-dashboard || { echo "optuna-dashboard must be installed, got none;" \
 	  "run: $(BIN)/pip install -c constraints.txt -e '.[dashboard]'"; exit 2; }
-	$(BIN)/optuna-dashboard sqlite:///$(OUT)/tuning/optuna.db --host 127.0.0.1 --port $(PORT) \
+	$(BIN)/optuna-dashboard "$${OPTUNA_STORAGE:-sqlite:///$(OUT)/tuning/optuna.db}" --host 127.0.0.1 --port $(PORT) \
 	  --server wsgiref
 
 clean:  ## remove the environment (outputs stay)

@@ -194,9 +194,10 @@ def _tuning(study: Study) -> list[Block]:
         "default dev": ("default's trial, dev", render.fraction),
         "dev at selection": ("chosen, dev at selection", render.fraction),
         "dev again": ("dev, run again", render.fraction),
-        "random again": ("random search, run again", render.fraction), "n": ("n", str),
-        "default test": ("default arm, test", render.fraction),
-        "test": ("tuned arm, test", render.fraction), "importances": ("importances", str),
+        "random again": ("random search, run again", render.fraction),
+        "default n": ("n default", str), "default test": ("default arm, test", render.fraction),
+        "n": ("n tuned", str), "test": ("tuned arm, test", render.fraction),
+        "importances": ("importances", str),
     }
     control = ("Random search had the same budget and the same way of choosing: it is what the "
                "sampler has to beat. ")
@@ -212,8 +213,9 @@ def _tuning(study: Study) -> list[Block]:
     caption = (
         f"On dev: {what} (mean of the last two evaluations) of one trial; of the same settings run "
         "again with fresh seeds, by which they were chosen among the five best; then test mIoU of "
-        "both arms, means of their seeds. The value at selection is the best of many and too high. "
-        f"Test was not used for any choice. {control}"
+        "both arms, means of their seeds. The value at selection is among the best of many and too "
+        "high, that of the re-runs the best of up to five and slightly so. Test was not used for "
+        f"any choice. A failed trial counts as a whole one. {control}"
         + (f"Searched by {how}; trials as begun, the defaults first. " if how else "")
         + "Importances: share of what the trials' scores vary with (PED-ANOVA), rough for few "
         "trials.")

@@ -144,7 +144,8 @@ def tuned_sentences(study: Study, answer: Answer) -> list[str]:
         tuned = known.get((sister.get(a), sister.get(b)))
         if tuned is None:
             continue
-        epochs = study.declaration["tunings"][tuned.a]["budget_epochs"]
+        budgets = {study.declaration["tunings"].get(arm, {}).get("budget_epochs")
+                   for arm in (tuned.a, tuned.b)}
         parts = []
         for when, one in (("at the default settings", untuned), ("with both tuned", tuned)):
             said = {
@@ -153,8 +154,9 @@ def tuned_sentences(study: Study, answer: Answer) -> list[str]:
                 "cannot be told": "cannot be told apart"}[one.verdict]
             parts.append(f"{when} it {said} ({points(float(one.difference.miou.estimate))} points, "
                          f"{between(one.miou.low, one.miou.high)})")
-        lines.append(f"Worse, or only untuned? {a} against {b}: {'; '.join(parts)}. Each was given "
-                     f"{epochs} epochs of trials.")
+        lines.append(f"Worse, or only untuned? {a} against {b}: {'; '.join(parts)}.")
+        if len(budgets) == 1 and None not in budgets:
+            lines[-1] += f" Each was given {budgets.pop()} epochs of trials."
     return lines
 
 

@@ -182,8 +182,8 @@ def tunings(study: Study) -> pd.DataFrame:
 
     Returns: arm, trials (by state), epochs (trained, of the budget), "default dev", "dev at
         selection", "dev again", "random again" (the same for random search of the same budget,
-        where it was run), n, "default test" and "test" (mean test mIoU of the finished seeds of
-        the default arm and of this one), importances ("name share, ...").
+        where it was run), "default n", "default test", n and "test" (finished seeds and their mean
+        test mIoU, of the default arm and of this one), importances ("name share, ...").
     """
     rows = []
     defaults = {cell["arm"]: cell.get("default") for cell in study.declaration["cells"]}
@@ -194,14 +194,16 @@ def tunings(study: Study) -> pd.DataFrame:
             chosen.get("control", {}).get("dev_rerank"))]
         tests = [[run.result["test/miou"] for run in runs] for runs in (
             study.finished(defaults[arm]) if defaults.get(arm) else (), study.finished(arm))]
+        trials = ", ".join(f"{n} {state}" for state, n in chosen.get("trials", {}).items())
+        if chosen.get("dropped"):
+            trials += f"; {chosen['dropped']} of the best dropped, a re-run failed"
         rows.append((
-            arm, ", ".join(f"{n} {state}" for state, n in chosen.get("trials", {}).items()),
-            f"{chosen.get('epochs', '?')} of {chosen.get('budget_epochs', '?')}", *dev,
-            len(tests[1]), *(mean_sd(values)[0] for values in tests),
+            arm, trials, f"{chosen.get('epochs', '?')} of {chosen.get('budget_epochs', '?')}", *dev,
+            *(part for values in tests for part in (len(values), mean_sd(values)[0])),
             ", ".join(f"{name.removeprefix('loss.')} {share:.2f}" for name, share in weights)))
     return pd.DataFrame(rows, columns=[
         "arm", "trials", "epochs", "default dev", "dev at selection", "dev again", "random again",
-        "n", "default test", "test", "importances"])
+        "default n", "default test", "n", "test", "importances"])
 
 
 def cost(study: Study) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seglib.data.store import open_store
+from study.config import ConfigError, RunConfig
 from study.console import Display, clock, table
 from study.executor import Job, LocalExecutor
 from study.interrupt import stop_on_signal
@@ -43,7 +44,7 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
             run_dir.drop_checkpoints()  # a kill may have come between
         else:
             jobs.append(Job(config, cell["arm"], run_dir.path, session.commit))
-    check_drift(study.name, jobs)
+    check_drift(f"study {study.name}", jobs, "--study NEWNAME for a new one")
     n_classes = len(study.declaration["data"]["classes"])
     check_room(session.out, [job.config for job in jobs], n_classes, session.n_workers)
     write_panel(open_store(Path(session.store_path)), study.path / "panel.npz")
@@ -148,6 +149,8 @@ def tune(session: Session, console) -> int:
     from study.tuning import STORAGE_ERRORS, CellTuning, TuningError  # optuna is slow to import
 
     cells = [c for c in session.cells() if c["values"]["tuning"] == "default"]
+    if not cells:
+        raise ConfigError("--tune tunes default arms; --only must leave at least one, got none")
     tunings: list[CellTuning] = []
     try:
         for cell in cells:
@@ -164,6 +167,11 @@ def tune(session: Session, console) -> int:
 def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
     from study.tuning import TuningError
 
+    dead = [run_dir for tuning in tunings for path in sorted(tuning.runs.glob("*/config.json"))
+            if (run_dir := RunDir(path.parent)).state() == "dead"]
+    check_drift("this tuning", [
+        Job(RunConfig(**run_dir.record()["config"]), run_dir.record()["arm"], run_dir.path)
+        for run_dir in dead], "--set tune.name=NEWNAME for another one")
     _announce(session, console, tunings)
     executor, tracking = LocalExecutor(session.n_workers), Tracking(session)
     by_name = {tuning.name: tuning for tuning in tunings}
@@ -257,6 +265,8 @@ def _announce(session: Session, console, tunings: Sequence[CellTuning]) -> None:
 def _tuned_row(result: dict) -> list[str]:
     params = ", ".join(f"{k.removeprefix('loss.')} {v:.3g}" for k, v in result["params"].items())
     states = ", ".join(f"{n} {state}" for state, n in result["trials"].items())
+    if result["dropped"]:
+        states += f"; {result['dropped']} of the best dropped, a re-run failed"
     default = result["default_dev"]
     return [result["arm"], states, result["epochs"], "-" if default is None else f"{default:.3f}",
             f"{result['dev_selected']:.3f}", f"{result['dev_rerank']:.3f}", params]

@@ -194,7 +194,7 @@ def check_room(out: Path, configs: Sequence[RunConfig], n_classes: int, n_worker
     check_disk(out, sum(sizes) + 12 * sum(sizes[-n_workers:]), f"{len(configs)} runs")
 
 
-def check_drift(study: str, jobs: Sequence[Job]) -> None:
+def check_drift(what: str, jobs: Sequence[Job], remedy: str) -> None:
     """No half-done run may have been begun with other libraries, another format or identity."""
     by_change: dict[str, list[str]] = {}
     for job in jobs:
@@ -203,8 +203,8 @@ def check_drift(study: str, jobs: Sequence[Job]) -> None:
             by_change.setdefault(", ".join(changes), []).append(name)
     if by_change:
         text = "; ".join(f"{change}: {', '.join(names)}" for change, names in by_change.items())
-        raise StudyError(f"study {study} has half-done runs that cannot be continued, begun with "
-                         f"{text}; use --study NEWNAME for a new one")
+        raise StudyError(f"{what} has half-done runs that cannot be continued, begun with {text}; "
+                         f"use {remedy}")
 
 
 def n_parameters(config: RunConfig, n_classes: int) -> int:

@@ -316,7 +316,7 @@ def resolve_weights(session: Session) -> None:
 
 def add_tuned_cells(session: Session) -> None:
     """`--set tuning=tuned`: the chosen default cells get a tuned sister in the declaration."""
-    if not session.tuned:
+    if not session.tuned or only_values(session.args.only).get("tuning") == {"default"}:
         return
     from study.tuning import tuned_values  # optuna is slow to import
 

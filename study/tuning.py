@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from seglib.losses import loss_spec
 from seglib.metrics import terciles
-from study.config import SEED_RANGES, RunConfig
+from study.config import SEED_RANGES, RunConfig, digest
 from study.declaration import Study
 from study.executor import Event, Job, LocalExecutor
 from study.rundir import TERMINAL, RunDir, atomic_write, parse_json, write_json
@@ -40,9 +40,9 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 LAST_EVALUATIONS = 2  # the objective is the mean over this many last evaluations on dev
 N_CANDIDATES, N_RERANK_SEEDS = 5, 2  # the best settings are run again, with seeds of their own
-N_STARTUP = 5  # trials before the median prunes, and before the Gaussian process takes over
+N_STARTUP = 5  # trials before the median prunes, and before a sampler learns from them
 MOST_DIMENSIONS = 5
-STORAGE_ERRORS = (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError, ImportError)
+STORAGE_ERRORS = (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError)
 # Published settings, tried beside the defaults (the losses' papers; nnU-Net).
 _PAPER = {"loss.fn_weight": 0.7, "loss.exponent": 0.75}
 PUBLISHED: dict[str, list[dict[str, float]]] = {
@@ -90,7 +90,7 @@ def _result_file(out: Path, study: Study, cell: Mapping, name: str) -> Path:
 
 BUDGET = ("budget_epochs", "objective", "sampler", "pruner")  # equal for all arms compared
 CONTROL = ("epochs", "trials", "dev_selected", "dev_rerank")
-KEPT = (*BUDGET, *CONTROL, "default_dev", "importances")
+KEPT = (*BUDGET, *CONTROL, "default_dev", "importances", "dropped")
 
 
 def tuned_values(
@@ -98,14 +98,17 @@ def tuned_values(
 ) -> dict[str, tuple[dict[str, object], dict[str, object]]]:
     """Per arm of the default cells: the values of its tuned sister, and how they were found.
 
-    A finished tuning by random search of the same budget is added as the control.
-    Raises: TuningError when a tuning is not finished (naming the command) or budgets differ.
+    A finished tuning by random search, otherwise alike, is added as the control.
+    Raises: TuningError when a tuning is not finished (naming the command) or budgets differ, also
+        from those of the arms that the study has tuned cells of already.
     """
-    found, budgets = {}, {}
+    arms = {f"{cell['arm']}-tuned" for cell in cells}
+    found, budgets = {}, {arm: {key: chosen.get(key) for key in BUDGET} for arm, chosen
+                          in study.declaration.get("tunings", {}).items() if arm not in arms}
     for cell in cells:
         values, file = cell["values"], _result_file(out, study, cell, name)
         result = _read(file) if file.exists() else {}
-        if any(key not in result for key in BUDGET):
+        if any(key not in result for key in (*KEPT, "params")):
             named = f" --set tune.name={name}" if name else ""
             raise TuningError(
                 f"no finished tuning for {cell['arm']} with this data and recipe; run `python "
@@ -117,7 +120,8 @@ def tuned_values(
         control = _result_file(out, study, cell, "random")
         if name != "random" and control.exists():
             other = _read(control)
-            if other.get("budget_epochs") == result["budget_epochs"]:
+            alike = {**budgets[cell["arm"]], "sampler": "random"}
+            if all(key in other for key in CONTROL) and alike.items() <= other.items():
                 chosen["control"] = {key: other[key] for key in CONTROL}
         found[cell["arm"]] = ({**values, "tuning": "tuned", **result["params"]}, chosen)
     if len({json.dumps(budget) for budget in budgets.values()}) > 1:
@@ -150,17 +154,17 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     arguments = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
-    except (*STORAGE_ERRORS, OSError, ValueError) as error:
+    except (*STORAGE_ERRORS, ImportError, OSError, ValueError) as error:
         raise TuningError(f"Optuna's storage {shown(url)} must be a database that answers, got: "
                           f"{shown(one_line(error))}; mend it or set OPTUNA_STORAGE") from None
 
 
 def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
     """`tpe` (multivariate, with constant liar: Optuna's defaults since 5.0), `gp` or `random`."""
-    if kind == "gp":
-        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=N_STARTUP)
-    classes = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
-    return classes[kind](seed=seed)
+    if kind == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    classes = {"tpe": optuna.samplers.TPESampler, "gp": optuna.samplers.GPSampler}
+    return classes[kind](seed=seed, n_startup_trials=N_STARTUP)
 
 
 def make_pruner(kind: str, warmup: int, epochs: int) -> optuna.pruners.BasePruner:
@@ -190,7 +194,10 @@ class CellTuning:
                               "leave it out with --only")
         config = study.config(cell, SEED_RANGES["trial"].start, role="trial")
         self.default = point_of(config, self.space)  # the arm as it is in the study
-        for name, value in self.default.items():  # and it lies inside the space
+        for name, value in list(self.default.items()):  # and it lies inside the space
+            if self.space[name].log and value <= 0:  # switched off by --set
+                del self.space[name], self.default[name]
+                continue
             low, high = min(self.space[name].low, value), max(self.space[name].high, value)
             self.space[name] = FloatDistribution(low, high, log=self.space[name].log)
         self.epochs, self.budget = config.epochs, options.budget(config.epochs)
@@ -212,6 +219,11 @@ class CellTuning:
             self.trials: dict[str, optuna.Trial] = {}  # run id -> under way
             self._reported: dict[str, int] = {}  # run id -> last epoch the pruner knows
             self._revive()
+            if self.spent() > self.budget:
+                raise TuningError(
+                    f"{self.name} has trained {self.spent()} epochs of trials already, more than "
+                    f"the budget of {self.budget}; give --set tune.epochs={self.spent()} or more, "
+                    "or --set tune.name=NEWNAME for another tuning")
         except BaseException:
             self.close()
             raise
@@ -225,23 +237,28 @@ class CellTuning:
             "space": ", ".join(f"{name} {d.low:g} to {d.high:g}"
                                for name, d in sorted(self.space.items())),
         }
+        if os.environ.get("OPTUNA_STORAGE"):  # one lock a folder: two of them must not mix
+            made_for["folder"] = str(self.runs.resolve())
         known = {summary.study_name: summary for summary in
                  optuna.get_all_study_summaries(storage, include_best_trial=False)}
         there = known.get(self.key)
         if there is not None:
             stored = {"direction": there.direction.name.lower(), **there.user_attrs}
             wanted = {"direction": "maximize", **made_for}
+            if not there.n_trials:  # its driver may have died before it had said it all
+                stored = {**wanted, **stored}
             if wrong := [k for k, v in wanted.items() if stored.get(k) != v]:
                 raise TuningError(
                     f"the Optuna study {self.key} of {self.cell['arm']} was made for "
                     + "; ".join(f"{k} {stored.get(k)} (now {wanted[k]})" for k in wrong)
                     + "; give the same again, or --set tune.name=NEWNAME for another tuning")
-        seed = int(self.key[:6], 16) + (there.n_trials if there else 0)
+        # another name, such as the control's, is another search
+        seed = int(digest(self.key)[:6], 16) + (there.n_trials if there else 0)
         self.optuna = optuna.create_study(
             study_name=self.key, storage=storage, direction="maximize", load_if_exists=True,
             sampler=make_sampler(self.options.sampler, seed),
             pruner=make_pruner(self.options.pruner, warmup, self.epochs))
-        if there is None:
+        if there is None or not there.n_trials:
             for name, value in made_for.items():
                 self.optuna.set_user_attr(name, value)
 
@@ -312,7 +329,7 @@ class CellTuning:
                 continue
             for row in run_dir.epochs():  # of an attempt that was cut off
                 self._report(trial, config.run_id, row)
-            if run_dir.state() in TERMINAL:
+            if state_of(run_dir) in TERMINAL:
                 self._tell(trial, run_dir)
                 continue
             self.trials[config.run_id] = trial
@@ -342,7 +359,7 @@ class CellTuning:
             return
         for trial in self.candidates():
             for config, run_dir in self.rerank_runs(trial):
-                if run_dir.state() not in TERMINAL:
+                if state_of(run_dir) not in TERMINAL:
                     name = f"{self.name} trial {trial.number} again"
                     yield Job(prepare(config), name, run_dir.path, commit)
 
@@ -389,17 +406,21 @@ class CellTuning:
         return float(np.mean(values[-LAST_EVALUATIONS:])) if values else math.nan
 
     def _tell(self, trial: optuna.Trial, run_dir: RunDir | None) -> None:
-        """Close a trial by what became of its run; a run that was killed gets one more chance."""
-        state = run_dir.state() if run_dir else "twin"
+        """Close a trial by what became of its run.
+
+        A run that was killed gets one more chance, one that met a full disk any number.
+        """
+        state = state_of(run_dir) if run_dir else "twin"
         if state == "finished" and not math.isnan(value := self.objective(run_dir)):
             self.optuna.tell(trial, value)
         elif state in ("pruned", "twin"):
             trial.set_user_attr("epochs", run_dir.epochs()[-1]["epoch"] if run_dir else 1)
             self.optuna.tell(trial, state=TrialState.PRUNED)
-        elif state in ("new", "dead") and trial.user_attrs.get("tries", 1) == 1:
+        elif state in ("new", "dead") and (
+                (tries := trial.user_attrs.get("tries", 1)) == 1 or met_full_disk(run_dir)):
             frozen = self.optuna.get_trials(deepcopy=False)[trial.number]
             self._reported.pop(trial.user_attrs["run_id"], None)
-            self._again(frozen, 2)
+            self._again(frozen, tries + (not met_full_disk(run_dir)))
         else:
             self.optuna.tell(trial, state=TrialState.FAIL)
 
@@ -408,14 +429,15 @@ class CellTuning:
         if n := self.n_left() + len(self.trials):
             return f"{n} trials of {self.name} are not done"
         dead = [run_dir.run_id for trial in self.candidates()
-                for _, run_dir in self.rerank_runs(trial) if run_dir.state() not in TERMINAL]
+                for _, run_dir in self.rerank_runs(trial) if state_of(run_dir) not in TERMINAL]
         return f"{len(dead)} re-runs of {self.name} are not done" if dead else ""
 
     def finish(self) -> dict:
         """Write the result; call when nothing is `missing`.
 
-        Chosen is the candidate with the highest mean over its re-runs: the value at selection is
-        the best of many and too high (the winner's curse), that of the re-runs is not.
+        Chosen is the candidate with the highest mean over its re-runs. The value at selection is
+        among the best of many and too high (the winner's curse); that of the re-runs, the best of
+        five, less so. A candidate with a failed re-run is dropped.
         Raises: TuningError when no trial was completed.
         """
         counts = Counter(t.state.name.lower().replace("fail", "failed") for t in self.counted())
@@ -424,8 +446,8 @@ class CellTuning:
             raise TuningError(f"{self.name}: no trial was completed, got "
                               f"{', '.join(f'{n} {state}' for state, n in counts.items())}; see "
                               "their reasons in MLflow or their journals")
-        again = {}
-        for trial in self.candidates():
+        again, candidates = {}, self.candidates()
+        for trial in candidates:
             runs = [run_dir for _, run_dir in self.rerank_runs(trial)]
             values = [self.objective(run) for run in runs if run.state() == "finished"]
             if len(values) == N_RERANK_SEEDS and not np.isnan(values).any():
@@ -442,6 +464,7 @@ class CellTuning:
             "dev_selected": best.value, "dev_rerank": again[best.number],
             "default_dev": default[0] if default else None, "trial": best.number,
             "candidates": {str(number): value for number, value in again.items()},
+            "dropped": len(candidates) - len(again),
             "importances": self._importances(),
         }
         write_json(self.result, result)
@@ -474,6 +497,16 @@ class CellTuning:
                 atomic_write(path, lambda part, f=figure: f.savefig(
                     part, format="png", dpi=100, bbox_inches="tight"))
             plt.close(figure)
+
+
+def met_full_disk(run_dir: RunDir) -> bool:
+    """Whether a run ended because the disk was full, which is no fault of its settings."""
+    return bool((run_dir.last_row() or {}).get("disk_full"))
+
+
+def state_of(run_dir: RunDir) -> str:
+    """The state of a trial's run; one that a full disk ended is to be gone on with."""
+    return "dead" if met_full_disk(run_dir) else run_dir.state()
 
 
 def _rare_classes(data: Mapping) -> list[str]:

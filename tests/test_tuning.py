@@ -55,7 +55,7 @@ class Stop(Exception):
     """The driver is killed here."""
 
 
-def play(tuning, slots=2, *, value=score, kill_at=None, ends=None):
+def play(tuning, slots=2, *, value=score, kill_at=None, ends=None, disk_full=False):
     """What workers and driver do, an epoch a turn. `kill_at`: events until the driver dies.
 
     `ends` maps the number of a job to how it ends ("failed" or "died") after its second epoch.
@@ -87,7 +87,7 @@ def play(tuning, slots=2, *, value=score, kill_at=None, ends=None):
             if run_id in stopped or (end and epoch > 2):
                 kind = "stopped" if run_id in stopped else end
                 reason = {"reason": "pruned"} if run_id in stopped else {}
-                row = run_dir.append(kind, error="boom", **reason)
+                row = run_dir.append(kind, error="boom", disk_full=disk_full, **reason)
             elif epoch > job.config.epochs:
                 kind, row = "finished", run_dir.append("finished")
             else:
@@ -115,7 +115,7 @@ def rerun(tuning):
 
 
 def test_the_budget_is_epochs_and_pruning_buys_trials(tmp_path):
-    tuning = begin(tmp_path, epochs=80, pruner="median")
+    tuning = begin(tmp_path, epochs=80, pruner="median", sampler="random")
     play(tuning)
     states = [t.state.name for t in tuning.counted()]
     assert "PRUNED" in states and len(states) > 80 / EPOCHS
@@ -257,7 +257,10 @@ def test_another_direction_space_or_data_is_refused(tmp_path):
     optuna.delete_study(study_name=key, storage=storage)
     optuna.create_study(study_name=key, storage=storage, direction="minimize")
     with pytest.raises(TuningError, match=(
-            rf"{key} of unet-scratch-dice_bce was made for direction minimize \(now maximize\); "
+            rf"{key} of unet-scratch-dice_bce was made for direction minimize \(now maximize")):
+        begin(tmp_path, trials=3)
+    optuna.load_study(study_name=key, storage=storage).enqueue_trial({})
+    with pytest.raises(TuningError, match=(
             r"data None .*space None \(now background_multiplier 0.25 to 2, .*loss.share 0.1 to")):
         begin(tmp_path, trials=3)
 
@@ -300,6 +303,67 @@ def test_random_search_of_the_same_budget_is_kept_as_the_control(tmp_path):
     other.close()
     with pytest.raises(TuningError, match="tuned alike .* got unet-scratch-dice_bce 24, miou, tpe"):
         tuned_values(tmp_path, tuning.study, [*cells, other.cell])
+
+
+def test_the_control_is_a_search_of_its_own_and_alike(tmp_path):
+    points = {}
+    for options in ({}, {"sampler": "random", "name": "random"}):
+        tuning = begin(tmp_path, trials=8, pruner="none", **options)
+        play(tuning)
+        points[tuning.options.sampler] = [tuple(t.params.values()) for t in tuning.counted()]
+        tuning.close()
+    shared = set(points["tpe"]) & set(points["random"])
+    assert len(shared) == 2  # the default and the published point, no start-up point
+    for name, options in (("", {}), ("random", {"sampler": "random", "objective": "rare"})):
+        tuning = begin(tmp_path / "odd", trials=4, name=name, **options)
+        play(tuning)
+        rerun(tuning)
+        tuning.close()
+    ((_, chosen),) = tuned_values(tmp_path / "odd", tuning.study, [tuning.cell]).values()
+    assert "control" not in chosen  # its objective is another
+
+
+def test_a_budget_that_is_spent_cannot_shrink_and_arms_are_tuned_alike(tmp_path):
+    for loss, trials in (("dice_bce", 4), ("bce", 6)):
+        tuning = begin(tmp_path, loss=loss, trials=trials, pruner="none")
+        play(tuning)
+        rerun(tuning)
+        tuning.close()
+    with pytest.raises(TuningError, match="trained 24 epochs of trials already, more than the "
+                                          "budget of 16; give --set tune.epochs=24 or more"):
+        begin(tmp_path, loss="bce", trials=4, pruner="none")
+    dice, bce = (next(c for c in tuning.study.cells if c["arm"] == f"unet-scratch-{loss}")
+                 for loss in ("dice_bce", "bce"))
+    tuning.study.add_cells(tuned_values(tmp_path, tuning.study, [dice]))
+    with pytest.raises(TuningError, match="tuned alike"):  # also one after the other
+        tuned_values(tmp_path, tuning.study, [bce])
+
+
+def test_a_study_that_a_dead_driver_left_half_made_is_taken_over(tmp_path):
+    tuning = begin(tmp_path, trials=3)
+    key, storage = tuning.key, tuning.optuna._storage
+    tuning.close()
+    optuna.delete_study(study_name=key, storage=storage)
+    optuna.create_study(study_name=key, storage=storage, direction="maximize")
+    tuning = begin(tmp_path, trials=3)
+    assert tuning.optuna.user_attrs["objective"] == "miou"
+    tuning.close()
+
+
+def test_a_trial_that_met_a_full_disk_is_begun_again(tmp_path):
+    tuning = begin(tmp_path, trials=3, pruner="none")
+    begun = play(tuning, slots=1, ends=dict.fromkeys(range(5), "failed"), disk_full=True)
+    assert len(begun) == 8 and len(set(begun)) == 3
+    assert [t.state for t in tuning.counted()] == [TrialState.COMPLETE] * 3
+    tuning.close()
+
+
+def test_a_parameter_switched_off_is_not_searched(tmp_path):
+    declared = new_study(tmp_path / "s", epochs=EPOCHS, background_multiplier=0.0)
+    declared.declaration["data"] = DATA
+    tuning = CellTuning(tmp_path, declared, declared.cells[0], TuneOptions(trials=3))
+    assert set(tuning.space) == set(tuning.default) == {"class_weight_exponent", "lr_multiplier"}
+    tuning.close()
 
 
 def test_tuned_sisters_bring_their_contrasts(tmp_path):
