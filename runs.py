@@ -286,9 +286,9 @@ def drive_study(args: argparse.Namespace, console) -> int:
         if args.tune:
             return drive.tune(session, console)
         outcome = drive.grid(session, console, aggregator(session.study))
+        if outcome.interrupted:
+            raise KeyboardInterrupt
         print_summary(session, console, outcome.failed)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
     return 1 if outcome.failed else 0
 
 

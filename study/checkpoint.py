@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import BinaryIO
 
 import torch
@@ -60,7 +60,7 @@ def load(path: Path) -> dict:
         raise CheckpointError("its checksum is wrong")
     try:
         state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+    except UnpicklingError:
         raise CheckpointError("it holds more than tensors and plain values") from None
     except (EOFError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"it cannot be read: {str(error).splitlines()[0]}") from None

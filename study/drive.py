@@ -172,6 +172,9 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
     check_drift("this tuning", [
         Job(RunConfig(**run_dir.record()["config"]), run_dir.record()["arm"], run_dir.path)
         for run_dir in dead], "--set tune.name=NEWNAME for another one")
+    configs = [session.place(tuning.config(tuning.default)) for tuning in tunings]
+    n_classes = len(session.study.declaration["data"]["classes"])
+    check_room(session.out, configs, n_classes, session.n_workers)
     _announce(session, console, tunings)
     executor, tracking = LocalExecutor(session.n_workers), Tracking(session)
     by_name = {tuning.name: tuning for tuning in tunings}

@@ -23,7 +23,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from study.config import RunConfig
-from study.rundir import TERMINAL, RunDir, disk_full
+from study.rundir import TERMINAL, JournalError, RunDir, disk_full
 
 STOP_S = 5.0  # how long a worker may take to stop before it is killed
 
@@ -93,7 +93,7 @@ def _work(job: Job, pipe: Connection) -> None:
             should_stop=stop.is_set)
     except Timeout:
         emit(_failure(f"another process works on {job.path}"))
-    except (DriftError, OSError) as error:
+    except (DriftError, JournalError, OSError) as error:
         emit(_failure(str(error), disk_full(error)))
     sys.stdout.flush()
     sys.stderr.flush()
@@ -158,7 +158,7 @@ class LocalExecutor:
                         break
                     try:
                         self._start(job)
-                    except OSError as error:
+                    except (JournalError, OSError) as error:
                         self.disk_full = disk_full(error)
                         yield Event(job, "failed", _failure(str(error), self.disk_full))
                 if not self._workers:
@@ -213,7 +213,11 @@ class LocalExecutor:
         run_dir = RunDir(worker.job.path)
         if worker.last in ("finished", "failed", "stopped"):
             return
-        new = run_dir.rows()[worker.n_rows:]
+        try:
+            new = run_dir.rows()[worker.n_rows:]
+        except JournalError as error:
+            yield Event(worker.job, "failed", _failure(str(error)))
+            return
         if new and new[-1]["event"] in TERMINAL:  # ended, not heard
             yield Event(worker.job, new[-1]["event"], new[-1])
             return

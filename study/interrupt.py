@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 EXIT_CODE = 130
 LAST_S = 9.0  # an orderly stop may take so long
+SAME_S = 0.3  # SIGINT and SIGTERM from one scheduler are one wish
 
 _actions: list[Callable[[], None]] = []  # what stops the work under way
 
@@ -25,16 +27,21 @@ def interruptible(last_words: str) -> Iterator[None]:
     after the first, with the last words.
     """
 
-    def end() -> None:
-        os.write(1, f"{last_words}\n".encode())
+    def end(words: str = f"{last_words}\n") -> None:
+        show_cursor = "\x1b[?25h" if os.isatty(1) else ""  # a progress bar hides it
+        os.write(1, f"{show_cursor}{words}".encode())
         os._exit(EXIT_CODE)
 
+    began: list[float] = []
     timer = threading.Timer(LAST_S, end)
     timer.daemon = True
 
     def handle(number: int, frame: object) -> None:
-        if timer.ident is not None:
-            os._exit(EXIT_CODE)
+        if began:
+            if time.monotonic() - began[0] > SAME_S:
+                end("")
+            return
+        began.append(time.monotonic())
         timer.start()
         if not _actions:
             raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from seglib.data.findings import copies, suspicious
 from seglib.data.integrity import check_sources, damaged
@@ -175,13 +177,23 @@ def prepare_store(
         shutil.rmtree(path)  # a run that has it open keeps what it mapped
         there = False
     if not there:
-        names = folder.development + folder.test
-        n_bytes = sum(folder.image_path(name).stat().st_size for name in names)
-        check_disk(out, n_bytes * 15, "the decoded images")  # JPEG packs about 1:10
+        paths = [folder.image_path(name) for name in folder.development + folder.test]
+        check_disk(out, sum(_stored_bytes(path, max_side) for path in paths), "the decoded images")
     store = build_store(folder, out / "store", max_side=max_side, progress=progress)
     if there:
         check_sources(store, folder, progress)
     return store
+
+
+def _stored_bytes(path: Path, max_side: int | None) -> float:
+    """Bytes of an image and its mask once decoded, from the size in the file's header."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return 0.0  # what is wrong with it is said when it is decoded
+    shrink = min(1.0, (max_side or math.inf) / max(width, height))
+    return 4 * width * height * shrink**2
 
 
 def check_room(out: Path, configs: Sequence[RunConfig], n_classes: int, n_workers: int) -> None:
@@ -199,12 +211,13 @@ def check_drift(what: str, jobs: Sequence[Job], remedy: str) -> None:
     by_change: dict[str, list[str]] = {}
     for job in jobs:
         if changes := drift(job.config, RunDir(job.path)):
-            name = f"{job.arm} seed {job.config.seed}"
+            name = f"{job.arm} seed {job.config.seed} ({job.path.name})"
             by_change.setdefault(", ".join(changes), []).append(name)
     if by_change:
         text = "; ".join(f"{change}: {', '.join(names)}" for change, names in by_change.items())
         raise StudyError(f"{what} has half-done runs that cannot be continued, begun with {text}; "
-                         f"use {remedy}")
+                         f"use {remedy}, or move their folders out of {jobs[0].path.parent} to "
+                         "begin them anew")
 
 
 def n_parameters(config: RunConfig, n_classes: int) -> int:

@@ -113,8 +113,9 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def _event(row: object) -> dict:
     """`row` if it can be an event; ValueError otherwise."""
-    if not (isinstance(row, dict) and isinstance(row.get("event"), str)):
-        raise ValueError("no event")
+    if not (isinstance(row, dict) and isinstance(row.get("event"), str)
+            and isinstance(row.get("time"), (int, float))):
+        raise ValueError("no event with its time")
     if row["event"] == "epoch" and not (
             type(row.get("epoch")) is int and isinstance(row.get("metrics"), dict)):
         raise ValueError("an epoch without its number or metrics")

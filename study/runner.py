@@ -32,7 +32,15 @@ from seglib.predict import Stopped, evaluate, predict
 from seglib.train import EpochResult, NonFiniteLoss, Recipe, evaluation_epochs, fit
 from study import checkpoint
 from study.config import FIELDS, RunConfig
-from study.rundir import RunDir, atomic_write, disk_full, write_json, write_npz, write_weights
+from study.rundir import (
+    JournalError,
+    RunDir,
+    atomic_write,
+    disk_full,
+    write_json,
+    write_npz,
+    write_weights,
+)
 
 WEIGHTS_STREAM = 3  # augment.py uses 1 and 2
 N_PANEL, N_SHEET = 24, 8  # example images of a study; those of them drawn in panel.png
@@ -125,7 +133,12 @@ def drift(config: RunConfig, run_dir: RunDir) -> list[str]:
     """
     if run_dir.state() == "finished" or not run_dir.epochs():
         return []
-    start = [row for row in run_dir.rows() if row["event"] == "start"][-1]
+    start = next((row for row in reversed(run_dir.rows()) if row["event"] == "start"), None)
+    about = start and start.get("environment")
+    if not (isinstance(about, dict) and {"torch", "numpy"} <= set(about)):
+        raise JournalError(f"{run_dir.journal} must say how the run started, with torch and numpy, "
+                           "got no such line; the file is damaged: move the run's folder away and "
+                           "run it again")
     stored, wanted = run_dir.record()["config"], asdict(config)
     stored["loss_params"] = introduced_params(config.loss) | stored["loss_params"]
 
@@ -251,13 +264,15 @@ class _Run:
 
     def _load_checkpoint(self) -> dict | None:
         """What `fit` continues from: the last checkpoint that is sound; what is not is named."""
-        rejected = []
+        rejected, journaled = [], {row["epoch"] for row in self.dir.epochs()}
         for path in filter(Path.exists, (self.dir.last, self.dir.previous)):
             try:
                 state = checkpoint.load(path)
                 if state["run_id"] != self.config.run_id:
                     raise checkpoint.CheckpointError(f"it belongs to run {state['run_id']}")
-            except checkpoint.CheckpointError as error:
+                if set(range(1, state["fit"]["epoch"] + 1)) - journaled:
+                    raise checkpoint.CheckpointError("the journal lacks epochs before it")
+            except (checkpoint.CheckpointError, OSError) as error:
                 rejected.append(f"checkpoint {path.name} is not used: {error}")
                 self._sound = False
                 continue
@@ -276,8 +291,8 @@ class _Run:
         dev = np.asarray(self.best["confusions"])
         arrays = {"dev": dev.astype(np.int32), "dev_names": np.array(self.dev.names)}
         metrics = scores(dev, classes, "dev")
-        write_weights(self.dir.best, self.best["weights"])
-        if self.config.role == "final":
+        if self.config.role == "final":  # of a trial only the numbers are wanted
+            write_weights(self.dir.best, self.best["weights"])
             model.load_state_dict(self.best["weights"])
             test = self.store.test()
             confusions = self.evaluate(model, test)

@@ -422,6 +422,7 @@ class CellTuning:
             self._reported.pop(trial.user_attrs["run_id"], None)
             self._again(frozen, tries + (not met_full_disk(run_dir)))
         else:
+            run_dir.drop_checkpoints()
             self.optuna.tell(trial, state=TrialState.FAIL)
 
     def missing(self) -> str:

@@ -17,9 +17,10 @@ from test_runner import config, do, numbers
 from seglib.data.store import build_store
 from seglib.data.voc import open_folder
 from study import checkpoint, preflight, rundir, runner
+from study.config import RunConfig
 from study.declaration import StudyError
 from study.executor import Job
-from study.rundir import RunDir
+from study.rundir import JournalError, RunDir
 from study.runner import DriftError, drift, run
 
 LONG = {"epochs": 5, "checkpoint_s": 0.0}
@@ -114,6 +115,25 @@ def test_a_damaged_checkpoint_is_not_used(store, whole, half, tmp_path, damage, 
     assert {p.name for p in half.path.glob("*.pt")} == {"best.pt"}
 
 
+def test_a_checkpoint_ahead_of_its_journal_is_not_used(store, whole, half):
+    """A copy of a folder at work may hold an older journal than its checkpoint."""
+    lines = half.journal.read_text().splitlines(keepends=True)
+    half.journal.write_text("".join(x for x in lines if '"epoch": 3' not in x))
+    _, rest = do(store, half.path, **LONG)
+    assert rest[0]["text"] == ("checkpoint last.pt is not used: the journal lacks epochs before "
+                               "it; continued after epoch 2")
+    assert [row["epoch"] for row in half.epochs()] == list(range(1, len(half.epochs()) + 1))
+    assert numbers(rest) == whole[0][2:]
+
+
+@pytest.mark.parametrize("word", ["start", "environment", "torch", "time"])
+def test_a_damaged_start_is_a_journal_error(half, word):
+    lines = half.journal.read_text().splitlines(keepends=True)
+    half.journal.write_text(lines[0].replace(f'"{word}"', f'"{word[::-1]}"') + "".join(lines[1:]))
+    with pytest.raises(JournalError, match="damaged"):
+        drift(RunConfig(**half.record()["config"]), half)
+
+
 def test_both_checkpoints_damaged_begins_again(store, whole, half, tmp_path):
     truncated(half.last, tmp_path)
     malicious(half.previous, tmp_path)
@@ -206,8 +226,8 @@ def test_a_half_done_run_of_another_world_is_not_continued(store, half, change, 
         run(wanted, half, arm="a")
     assert half.journal.read_bytes() == before
     with pytest.raises(StudyError) as error:
-        preflight.check_drift("s", [Job(wanted, "a", half.path)] * 2)
-    assert "a seed 0, a seed 0; use --study NEWNAME" in str(error.value)
+        preflight.check_drift("study s", [Job(wanted, "a", half.path)] * 2, "--study NEWNAME")
+    assert "a seed 0 (half), a seed 0 (half); use --study NEWNAME, or move" in str(error.value)
     assert says in str(error.value)
     half.append("finished")
     assert drift(wanted, half) == []  # finished runs are untouched

@@ -32,7 +32,9 @@ OUTSIDE = """
 """
 TWICE = """
     with interrupt.stop_on_signal(executor):
-        os.kill(os.getpid(), signal.{signal})
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.{signal})  # at once: the same wish
+        time.sleep(0.5)
         os.kill(os.getpid(), signal.{signal})
         print("still here")
 """
