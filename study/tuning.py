@@ -487,6 +487,7 @@ class CellTuning:
         matplotlib.use("Agg")
         import matplotlib.pyplot as plt
         import optuna.visualization.matplotlib as draw
+        from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
         for name, function in (("history", draw.plot_optimization_history),
                                ("slice", draw.plot_slice)):
@@ -494,6 +495,11 @@ class CellTuning:
                 warnings.simplefilter("ignore")
                 axes = function(self.optuna, target_name=f"dev {self.options.objective}")
                 figure = np.ravel(axes)[0].figure
+                for one in figure.axes:
+                    if one.get_xscale() == "log":  # labels of the minor ticks would overlap
+                        one.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                        one.xaxis.set_major_formatter(ScalarFormatter())
+                        one.xaxis.set_minor_formatter(NullFormatter())
                 path = self.runs / f"{name}.png"
                 atomic_write(path, lambda part, f=figure: f.savefig(
                     part, format="png", dpi=100, bbox_inches="tight"))
