@@ -154,7 +154,10 @@ def tuned_sentences(study: Study, answer: Answer) -> list[str]:
                 "cannot be told": "cannot be told apart"}[one.verdict]
             parts.append(f"{when} it {said} ({points(float(one.difference.miou.estimate))} points, "
                          f"{between(one.miou.low, one.miou.high)})")
-        lines.append(f"Worse, or only untuned? {a} against {b}: {'; '.join(parts)}.")
+        question = {"worse": "Worse, or only untuned?",
+                    "better": "Better, or is only the other untuned?"}
+        lines.append(f"{question.get(untuned.verdict, 'Untuned and tuned:')} {a} against {b}: "
+                     f"{'; '.join(parts)}.")
         if len(budgets) == 1 and None not in budgets:
             lines[-1] += f" Each was given {budgets.pop()} epochs of trials."
     return lines
