@@ -159,7 +159,8 @@ def _effects(answer: Answer) -> list[Block]:
         "verdict": ("verdict", str),
     }
     if not len(answer.effects):
-        return [Text("Main effects need every network with every loss, each with a finished run.")]
+        return [Text("Main effects need two networks and two losses, every network with every "
+                     "loss, each with a finished run.")]
     caption = (
         "Exploratory, not declared before the runs: means over the other factor, and how much the "
         "effect of a loss differs between networks (interaction). Intervals adjusted within a "
