@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -188,8 +189,10 @@ def prepare_store(
 def _stored_bytes(path: Path, max_side: int | None) -> float:
     """Bytes of an image and its mask once decoded, from the size in the file's header."""
     try:
-        with Image.open(path) as image:
-            width, height = image.size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                width, height = image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 0.0  # what is wrong with it is said when it is decoded
     shrink = min(1.0, (max_side or math.inf) / max(width, height))
