@@ -113,8 +113,10 @@ def local_folder(artifact_uri: str) -> Path | None:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type when it has none."""
-    return (str(error).splitlines() or [repr(error)])[0][:300]
+    """The first line of an error's message that says what it is, or its type when it has none."""
+    lines = [line for line in str(error).splitlines()
+             if line.strip() and not line.startswith("(raised as a result of")]  # SQLAlchemy's
+    return (lines or [repr(error)])[0][:300]
 
 
 def reason(error: BaseException) -> str:
