@@ -38,6 +38,7 @@ from study.rundir import RunDir
 
 ROOT = Path(__file__).parents[1]
 N_RUNS = 6
+NAMES = ("kill", "damage", "signals", "disk", "many", "many-killed")
 TINY = {"width": 8, "crop_px": 32, "batch_size": 4, "precision": "fp32"}
 TIMING = "minutes|memory|images_per_s|images/s|system/"  # columns, and metrics of history.csv
 COLUMNS = ("fault", "how", "times", "lost", "repeated", "outcome")
@@ -96,7 +97,8 @@ class Study:
     def tables(self) -> dict[str, pd.DataFrame]:
         words = [sys.executable, "runs.py", "--report", "--study", "s", "--out", str(self.out)]
         subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        return {p.name: untimed(pd.read_csv(p)) for p in self.path.glob("report/tables/*.csv")}
+        return {p.name: untimed(pd.read_csv(p)) for p in self.path.glob("report/tables/*.csv")
+                if p.name != "score_at_cost.csv"}  # made of times
 
     def doubled_steps(self) -> int:
         """Points of a metric beyond the first at a step of an MLflow run."""
@@ -314,12 +316,14 @@ def many(root: Path, rng: random.Random, kill_every: int = 0) -> tuple:
 
 
 def main(names: list[str]) -> None:
+    if unknown := set(names) - set(NAMES):
+        sys.exit(f"names must be among {', '.join(NAMES)}, got {', '.join(sorted(unknown))}")
     root = Path(tempfile.mkdtemp(prefix="faults-"))
     print("| " + " | ".join(COLUMNS) + " |\n|" + " --- |" * len(COLUMNS), flush=True)
     try:
         data, wholes = root / "drawn", {}
         write_shapes(data, n_train=16, n_val=8, n_test=8)
-        for name in names or ["kill", "damage", "signals", "disk", "many", "many-killed"]:
+        for name in names or NAMES:
             rng = random.Random(0)
             if name.startswith("many"):
                 row = many(root, rng, 5 if name == "many-killed" else 0)

@@ -3,9 +3,9 @@
     python benchmarks/tuning.py [REPEATS]
 
 In the search space of each loss, a quadratic bowl with its best point drawn anew for each repeat
-(inside 0.2 to 0.8 of each range), without noise and with noise of the size that a seed has beside
-what the settings do. Median over the repeats (20) of the distance of the chosen trial from the best
-point, divided by random search's.
+(inside 0.2 to 0.8 of each range), without noise and with normal noise of s.d. 0.1. Median over the
+repeats (20) of the squared distance of the chosen trial from the best point, divided by random
+search's.
 """
 
 import math
