@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,14 +100,31 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
     return Outcome(failed, executor.interrupted)
 
 
+def timed_cost(session: Session) -> Callable[[RunConfig], tuple[float, float]]:
+    """A function of a run: its seconds and megabytes, from steps timed once for each model.
+
+    Only a final run is scored on the test images.
+    """
+    recipe = session.study.declaration["recipe"]
+    store = open_store(Path(session.store_path))
+    fit, dev = store.development(split_seed=recipe["split_seed"], dev_share=recipe["dev_share"])
+    known: dict[str, tuple[float, float]] = {}
+
+    def cost(config: RunConfig) -> tuple[float, float]:
+        if config.model not in known:
+            bare = replace(config, init="scratch", weights="", weights_source="")
+            n_test = len(store.test()) if config.role == "final" else 0
+            known[config.model] = measure_run(bare, fit, dev, n_test)
+        return known[config.model]
+
+    return cost
+
+
 def plan(session: Session, console) -> int:
     """Each cell with its state, what is excluded and why, and the cost of what is missing."""
     add_tuned_cells(session)
     study, rows = session.study, []
-    recipe = study.declaration["recipe"]
-    store = open_store(Path(session.store_path))
-    fit, dev = store.development(split_seed=recipe["split_seed"], dev_share=recipe["dev_share"])
-    cost: dict[str, tuple[float, float]] = {}
+    cost = timed_cost(session)
     total_s = total_mb = 0.0
     n_missing = 0
     for cell in session.cells():
@@ -119,10 +136,8 @@ def plan(session: Session, console) -> int:
             states.append(state)
             if state == "finished":
                 continue
-            if config.model not in cost:
-                bare = replace(config, init="scratch", weights="", weights_source="")
-                cost[config.model] = measure_run(bare, fit, dev, len(store.test()))
-            total_s, total_mb = total_s + cost[config.model][0], total_mb + cost[config.model][1]
+            run_s, run_mb = cost(config)
+            total_s, total_mb = total_s + run_s, total_mb + run_mb
             n_missing += 1
         shown = [f"{s} x{states.count(s)}" for s in dict.fromkeys(states)]
         rows.append([cell["arm"], ", ".join(shown)])
@@ -167,15 +182,16 @@ def tune(session: Session, console) -> int:
 def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
     from study.tuning import TuningError
 
-    dead = [run_dir for tuning in tunings for path in sorted(tuning.runs.glob("*/config.json"))
-            if (run_dir := RunDir(path.parent)).state() == "dead"]
+    begun = [(tuning, RunDir(path.parent)) for tuning in tunings
+             for path in sorted(tuning.runs.glob("*/config.json"))]
     check_drift("this tuning", [
-        Job(RunConfig(**run_dir.record()["config"]), run_dir.record()["arm"], run_dir.path)
-        for run_dir in dead], "--set tune.name=NEWNAME for another one")
+        Job(RunConfig(**record["config"]), record["arm"], run_dir.path) for _, run_dir in begun
+        if run_dir.state() == "dead" and (record := run_dir.record())
+    ], "--set tune.name=NEWNAME for another one")
     configs = [session.place(tuning.config(tuning.default)) for tuning in tunings]
     n_classes = len(session.study.declaration["data"]["classes"])
     check_room(session.out, configs, n_classes, session.n_workers)
-    _announce(session, console, tunings)
+    _announce(session, console, tunings, configs)
     executor, tracking = LocalExecutor(session.n_workers), Tracking(session)
     by_name = {tuning.name: tuning for tuning in tunings}
 
@@ -193,9 +209,8 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
 
     rows, failed = [], []
     try:
-        for tuning in tunings:
-            for path in tuning.runs.glob("*/config.json"):
-                tracking.trial(path.parent, tuning)
+        for tuning, run_dir in begun:
+            tracking.trial(run_dir.path, tuning)
         while not executor.stopping and any(tuning.n_left() for tuning in tunings):
             todo: Counter[str] = Counter()
             for tuning in tunings:
@@ -238,25 +253,19 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
     return 1 if failed else 0
 
 
-def _announce(session: Session, console, tunings: Sequence[CellTuning]) -> None:
+def _announce(session: Session, console, tunings: Sequence[CellTuning],
+              configs: Sequence[RunConfig]) -> None:
     """What a tuning will do, and a forecast from timed training steps."""
     from study.tuning import N_CANDIDATES, N_RERANK_SEEDS
 
-    store = open_store(Path(session.store_path))
-    recipe = session.study.declaration["recipe"]
-    fit, dev = store.development(split_seed=recipe["split_seed"], dev_share=recipe["dev_share"])
-    cost: dict[str, float] = {}
+    cost = timed_cost(session)
     n_trials = n_again = 0
     total_s = 0.0
-    for tuning in tunings:
-        config = session.place(tuning.config(tuning.default))
-        if config.model not in cost:
-            bare = replace(config, init="scratch", weights="", weights_source="")
-            cost[config.model] = measure_run(bare, fit, dev, 0)[0]
-        again = 0 if tuning.result.exists() and not tuning.n_left() else (
-            N_CANDIDATES * N_RERANK_SEEDS)
-        n_trials, n_again = n_trials + tuning.n_left(), n_again + again
-        total_s += (tuning.n_left() + again) * cost[config.model]
+    for tuning, config in zip(tunings, configs, strict=True):
+        left = tuning.n_left()
+        again = 0 if tuning.result.exists() and not left else N_CANDIDATES * N_RERANK_SEEDS
+        n_trials, n_again = n_trials + left, n_again + again
+        total_s += (left + again) * cost(config)[0]
     shares = dict.fromkeys(f"{tuning.budget} epochs" for tuning in tunings)
     console.print(
         f"tuning {len(tunings)} arm{'s' * (len(tunings) > 1)}, {' or '.join(shares)} each, by "

@@ -50,10 +50,6 @@ class Tracker:
         """Have a call made soon."""
         self._queue.put((key, call))
 
-    def summarise(self, parent: str, *values: object) -> None:
-        """Have a parent run's own values written: see `Projection.parent`."""
-        self.put(f"parent:{parent}", partial(self.projection.parent, parent, *values))
-
     def close(self, timeout_s: float = CLOSE_S) -> str:
         """Send what is left; "" when all of it has arrived, else why something has not."""
         self._queue.put(None)

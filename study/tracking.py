@@ -250,6 +250,11 @@ class Projection:
             self._refresh(run)
         return run
 
+    def _parent(self, parent: str, tags: Mapping[str, object]) -> Run:
+        """The run above an arm's seeds or a tuning's trials."""
+        kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
+        return self._closed_run(f"parent:{parent}", parent, {**kept, "kind": "parent"})
+
     def _refresh(self, run: Run) -> Run:
         key = run.data.tags["run_key"]
         self._runs[key] = self.client.get_run(run.info.run_id)
@@ -268,8 +273,7 @@ class Projection:
         if status is None:  # under way, or cut off without a word
             state, status = ("running", "RUNNING") if run_dir.locked() else ("dead", "KILLED")
         stamp = int(last["time"] * 1000)
-        kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
-        top = self._closed_run(f"parent:{parent}", parent, {**kept, "kind": "parent"})
+        top = self._parent(parent, tags)
         # a directory that was deleted and trained again is another MLflow run
         known = self._run(f"{run_dir.run_id}:{rows[0]['time']}", child, {
             **tags, "run_id": run_dir.run_id, "mlflow.parentRunId": top.info.run_id,
@@ -407,8 +411,7 @@ class Projection:
 
     def attach(self, parent: str, tags: Mapping[str, object], paths: Sequence[Path]) -> None:
         """Store files with a parent run."""
-        kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
-        info = self._closed_run(f"parent:{parent}", parent, {**kept, "kind": "parent"}).info
+        info = self._parent(parent, tags).info
         for path in paths:
             self._put(info.run_id, info.artifact_uri, path)
 
@@ -425,8 +428,7 @@ class Projection:
         """
         from mlflow.entities import Metric, Param, RunTag
 
-        kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
-        run = self._closed_run(f"parent:{parent}", parent, {**kept, "kind": "parent"})
+        run = self._parent(parent, tags)
         run_id, known = run.info.run_id, run.data
         # what can no longer be had (an s.d. of one run) is NaN: a metric cannot be deleted
         values = dict.fromkeys(known.metrics, math.nan) | {

@@ -79,13 +79,10 @@ def point_of(config: RunConfig, space: Mapping[str, object]) -> dict[str, float]
     return {name: flat[name] if name in flat else getattr(config, name) for name in space}
 
 
-def tuning_key(study: Study, cell: Mapping) -> str:
-    """Names a tuning: the hash of data, recipe, network with its weights, and loss."""
-    return study.config(cell, 0).cell_id
-
-
 def _result_file(out: Path, study: Study, cell: Mapping, name: str) -> Path:
-    return out / "tuning" / f"{'-'.join(filter(None, (tuning_key(study, cell), name)))}.json"
+    """Where a tuning's result lies: named by data, recipe, network with its weights, and loss."""
+    key = study.config(cell, 0).cell_id
+    return out / "tuning" / f"{'-'.join(filter(None, (key, name)))}.json"
 
 
 BUDGET = ("budget_epochs", "objective", "sampler", "pruner")  # equal for all arms compared
@@ -219,10 +216,10 @@ class CellTuning:
             self.trials: dict[str, optuna.Trial] = {}  # run id -> under way
             self._reported: dict[str, int] = {}  # run id -> last epoch the pruner knows
             self._revive()
-            if self.spent() > self.budget:
+            if (spent := self.spent()) > self.budget:
                 raise TuningError(
-                    f"{self.name} has trained {self.spent()} epochs of trials already, more than "
-                    f"the budget of {self.budget}; give --set tune.epochs={self.spent()} or more, "
+                    f"{self.name} has trained {spent} epochs of trials already, more than "
+                    f"the budget of {self.budget}; give --set tune.epochs={spent} or more, "
                     "or --set tune.name=NEWNAME for another tuning")
         except BaseException:
             self.close()
@@ -308,10 +305,15 @@ class CellTuning:
         """Whole trials that still fit into the budget."""
         return max(0, self.budget - self.spent()) // self.epochs
 
-    def config(self, params: Mapping[str, float]) -> RunConfig:
-        """The run of one trial: what Optuna suggested reaches the loss under the same names."""
+    def config(
+        self, params: Mapping[str, float], role: str = "trial", number: int = 0
+    ) -> RunConfig:
+        """The run of one trial: what Optuna suggested reaches the loss under the same names.
+
+        `number` counts the seeds of the role: a trial has one, a re-run several.
+        """
         cell = {"values": {**self.cell["values"], "tuning": "tuned", **params}}
-        return self.study.config(cell, SEED_RANGES["trial"].start, role="trial")
+        return self.study.config(cell, SEED_RANGES[role].start + number, role=role)
 
     @property
     def name(self) -> str:
@@ -345,10 +347,7 @@ class CellTuning:
 
     def rerank_runs(self, trial: FrozenTrial) -> list[tuple[RunConfig, RunDir]]:
         """The runs that look at a candidate again, with seeds no trial has seen."""
-        cell = {"values": {**self.cell["values"], "tuning": "tuned", **trial.params}}
-        first = SEED_RANGES["rerank"].start
-        configs = [self.study.config(cell, first + i, role="rerank")
-                   for i in range(N_RERANK_SEEDS)]
+        configs = [self.config(trial.params, "rerank", i) for i in range(N_RERANK_SEEDS)]
         return [(config, RunDir(self.runs / config.run_id)) for config in configs]
 
     def rerank_jobs(
@@ -417,10 +416,10 @@ class CellTuning:
             trial.set_user_attr("epochs", run_dir.epochs()[-1]["epoch"] if run_dir else 1)
             self.optuna.tell(trial, state=TrialState.PRUNED)
         elif state in ("new", "dead") and (
-                (tries := trial.user_attrs.get("tries", 1)) == 1 or met_full_disk(run_dir)):
+                (tries := trial.user_attrs.get("tries", 1) + (not met_full_disk(run_dir))) <= 2):
             frozen = self.optuna.get_trials(deepcopy=False)[trial.number]
             self._reported.pop(trial.user_attrs["run_id"], None)
-            self._again(frozen, tries + (not met_full_disk(run_dir)))
+            self._again(frozen, tries)
         else:
             run_dir.drop_checkpoints()
             self.optuna.tell(trial, state=TrialState.FAIL)
