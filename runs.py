@@ -1,11 +1,11 @@
 """The comparison matrices, as data, and the command line that runs them.
 
-    python runs.py --check DATA    what the images and masks look like to a study
-    python runs.py --grid      run the matrix; running it again finishes what is missing
-    python runs.py --plan      what that would do, and what it would cost
-    python runs.py --tune      Optuna tunes loss parameters, class weights and learning rate
-    python runs.py --report    tables, curves and the report
-    python runs.py --sync      send MLflow what it is missing of a study
+python runs.py --check DATA    what the images and masks look like to a study
+python runs.py --grid      run the matrix; running it again finishes what is missing
+python runs.py --plan      what that would do, and what it would cost
+python runs.py --tune      Optuna tunes loss parameters, class weights and learning rate
+python runs.py --report    tables, curves and the report
+python runs.py --sync      send MLflow what it is missing of a study
 """
 
 from __future__ import annotations
@@ -72,8 +72,11 @@ MATRICES = {
     ),
     # One network, the three losses: the smallest study worth running.
     "losses": Matrix(
-        axes={"model": ("unet",), "init": ("scratch",),
-              "loss": ("bce", "dice_bce", "focal_tversky")},
+        axes={
+            "model": ("unet",),
+            "init": ("scratch",),
+            "loss": ("bce", "dice_bce", "focal_tversky"),
+        },
         baseline=BASELINE,
         contrasts=(
             Contrast("loss", {"loss": "dice_bce"}, {"loss": "bce"}),
@@ -82,9 +85,12 @@ MATRICES = {
     ),
     # Is FocalTversky worse, or only untuned? Needs --tune first, with the same flags.
     "tuned": Matrix(
-        axes={"model": ("unet",), "init": ("scratch",),
-              "loss": ("bce", "dice_bce", "focal_tversky", "focal_tversky_bce"),
-              "tuning": ("default", "tuned")},
+        axes={
+            "model": ("unet",),
+            "init": ("scratch",),
+            "loss": ("bce", "dice_bce", "focal_tversky", "focal_tversky_bce"),
+            "tuning": ("default", "tuned"),
+        },
         baseline=BASELINE,
         contrasts=(
             Contrast("loss", {"loss": "dice_bce"}, {"loss": "bce"}),
@@ -95,8 +101,15 @@ MATRICES = {
     # Why FocalTversky failed: from how it is commonly written on, one change a rung.
     "focal-tversky": ladder(
         {**UNET, "loss": "focal_tversky"},
-        ("1-as-first-tried", {"loss.activation": "sigmoid", "loss.over": "image",
-                              "loss.classes": "all", "train_void": "class"}),
+        (
+            "1-as-first-tried",
+            {
+                "loss.activation": "sigmoid",
+                "loss.over": "image",
+                "loss.classes": "all",
+                "train_void": "class",
+            },
+        ),
         ("2-flattened", {"loss.classes": "flattened"}),
         ("3-void-ignored", {"train_void": "ignore"}),
         ("4-batch-sums", {"loss.over": "batch"}),
@@ -112,35 +125,61 @@ MATRICES = {
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="runs.py", description="Train and compare a matrix of segmentation models and losses.",
+        prog="runs.py",
+        description="Train and compare a matrix of segmentation models and losses.",
         epilog=f"Matrices: {', '.join(MATRICES)}. Exit codes: 0 all chosen runs finished, 1 some "
         "run failed, 2 bad input or a refusal, 130 interrupted.",
     )
     verbs = parser.add_mutually_exclusive_group(required=True)
-    verbs.add_argument("--check", metavar="DATA",
-                       help="look at the images and masks (as --data) before any training")
+    verbs.add_argument(
+        "--check",
+        metavar="DATA",
+        help="look at the images and masks (as --data) before any training",
+    )
     verbs.add_argument("--grid", action="store_true", help="run the matrix, or what is missing")
     verbs.add_argument("--plan", action="store_true", help="what --grid would do and cost")
-    verbs.add_argument("--tune", action="store_true",
-                       help="tune loss parameters, class weights and learning rate")
+    verbs.add_argument(
+        "--tune", action="store_true", help="tune loss parameters, class weights and learning rate"
+    )
     verbs.add_argument("--report", action="store_true", help="write the report of a study")
-    verbs.add_argument("--sync", action="store_true",
-                       help="send MLflow what it is missing of a study (after an outage)")
+    verbs.add_argument(
+        "--sync",
+        action="store_true",
+        help="send MLflow what it is missing of a study (after an outage)",
+    )
     add = parser.add_argument
-    add("--data", default="shapes", metavar="shapes|voc|voc2007|voc2012|FOLDER",
-        help="images with masks; voc is 2007 on a CPU and 2012 on a GPU; a folder in VOC's layout")
+    add(
+        "--data",
+        default="shapes",
+        metavar="shapes|voc|voc2007|voc2012|FOLDER",
+        help="images with masks; voc is 2007 on a CPU and 2012 on a GPU; a folder in VOC's layout",
+    )
     add("--study", metavar="NAME", help="name of the study (default MATRIX-DATA)")
     add("--matrix", default="default", metavar="NAME", help="a matrix of runs.py")
-    add("--only", action="append", default=[], metavar="AXIS=VALUE,...",
-        help="choose cells, e.g. model=unet or loss=bce,dice_bce; repeatable")
+    add(
+        "--only",
+        action="append",
+        default=[],
+        metavar="AXIS=VALUE,...",
+        help="choose cells, e.g. model=unet or loss=bce,dice_bce; repeatable",
+    )
     add("--seeds", type=int, metavar="N", help="seeds per arm (default: the data's preset)")
     add("--workers", type=int, metavar="N", help="runs at once (default: one per core, 1 on a GPU)")
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where to train")
     add("--out", default="outputs", metavar="DIR", help="where everything is written")
-    add("--pretrained", metavar="pretext|imagenet|FILE",
-        help="encoder weights (default: pretext for shapes, imagenet otherwise)")
-    add("--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings",
-        help="change a recipe field, e.g. epochs=5, loss.fn_weight=0.6, tuning=tuned; repeatable")
+    add(
+        "--pretrained",
+        metavar="pretext|imagenet|FILE",
+        help="encoder weights (default: pretext for shapes, imagenet otherwise)",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="settings",
+        help="change a recipe field, e.g. epochs=5, loss.fn_weight=0.6, tuning=tuned; repeatable",
+    )
     return parser.parse_args(argv)
 
 
@@ -151,12 +190,21 @@ def print_summary(session: Session, console, failed: dict[str, str]) -> None:
     frame = summary(read_study(session.study.path))
     rows = []
     for row in frame.to_dict("records"):
+
         def number(name: str, digits: int = 3, row: dict = row) -> str:
             return "-" if row[name] != row[name] else f"{row[name]:.{digits}f}"
-        rows.append([
-            row["arm"], row["n"], number("test/miou mean"), number("test/miou sd"),
-            number("dev/miou mean"), number("minutes per run mean", 1), row["status"],
-        ])
+
+        rows.append(
+            [
+                row["arm"],
+                row["n"],
+                number("test/miou mean"),
+                number("test/miou sd"),
+                number("dev/miou mean"),
+                number("minutes per run mean", 1),
+                row["status"],
+            ]
+        )
     columns = ["arm", "n", "test mIoU mean", "s.d.", "dev mIoU", "minutes", "status"]
     console.print(table(columns, rows, f"study {session.study.name}"))
     floor = session.study.declaration["data"]["constant_floor"]
@@ -165,8 +213,10 @@ def print_summary(session: Session, console, failed: dict[str, str]) -> None:
         console.print(f"failed: {name}: {reason}", style="red", markup=False)
     out = "" if session.args.out == "outputs" else f" --out {session.args.out}"
     port = "" if session.args.out == "outputs" else f" OUT={session.args.out}"
-    console.print(f"next: python runs.py --report --study {session.study.name}{out}\n"
-                  f"      make ui{port}", markup=False)
+    console.print(
+        f"next: python runs.py --report --study {session.study.name}{out}\n      make ui{port}",
+        markup=False,
+    )
 
 
 def page_name(facts: dict) -> str:
@@ -183,8 +233,9 @@ def check(args: argparse.Namespace, console) -> int:
 
     args.data = args.check
     facts, sheet = look_at_data(args, console)
-    page = write_check(facts, [Sample(*row) for row in sheet],
-                       Path(args.out) / "check" / page_name(facts))
+    page = write_check(
+        facts, [Sample(*row) for row in sheet], Path(args.out) / "check" / page_name(facts)
+    )
     for line in check_lines(facts):
         console.print(line, markup=False)
     console.print(f"check: {page}", markup=False)
@@ -215,8 +266,11 @@ def sync(args: argparse.Namespace, console) -> int:
     probe(uri)
     with study_lock(study), step(console, f"sending study {study.name}") as progress:
         done = send(study, out, aggregator(study), progress)
-    console.print(f"sync: {done.n_sent} of {done.n_runs} runs brought up to date in MLflow at "
-                  f"{shown(uri)}", markup=False, soft_wrap=True)
+    console.print(
+        f"sync: {done.n_sent} of {done.n_runs} runs brought up to date in MLflow at {shown(uri)}",
+        markup=False,
+        soft_wrap=True,
+    )
     for problem in done.problems:
         console.print(f"not sent: {problem}", style="red", markup=False, soft_wrap=True)
     return 1 if done.problems else 0
@@ -242,8 +296,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def last_words(args: argparse.Namespace) -> str:
-    return "interrupted" + (
-        f"; continue with: {command(args)}" if args.grid or args.tune else "")
+    return "interrupted" + (f"; continue with: {command(args)}" if args.grid or args.tune else "")
 
 
 def run_command(args: argparse.Namespace) -> int:

@@ -15,7 +15,8 @@ def verdict(report: str) -> tuple[int, list[str]]:
     lines = [
         f"{package['name']} {package['version']}: {found['id']}, "
         f"fixed in {', '.join(found['fix_versions']) or 'no version yet'}"
-        for package in known for found in package["vulns"]
+        for package in known
+        for found in package["vulns"]
     ]
     code = int(bool(lines))
     if known:
@@ -26,8 +27,19 @@ def verdict(report: str) -> tuple[int, list[str]]:
 
 def main() -> int:
     done = subprocess.run(
-        [sys.executable, "-m", "pip_audit", "-f", "json", "--progress-spinner", "off",
-         "--skip-editable"], capture_output=True, text=True)
+        [
+            sys.executable,
+            "-m",
+            "pip_audit",
+            "-f",
+            "json",
+            "--progress-spinner",
+            "off",
+            "--skip-editable",
+        ],
+        capture_output=True,
+        text=True,
+    )
     if done.stdout.strip():
         code, lines = verdict(done.stdout)
         print("\n".join(lines))

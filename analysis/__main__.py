@@ -31,8 +31,9 @@ def report(out: Path, name: str) -> tuple[Path, list[str]]:
                 gone = set(deleted(uri, name, uuid)) & {run.run_id for run in study.runs}
             except Exception as error:  # the report needs no tracker
                 gone, there = set(), False
-                notes.append("MLflow could not be asked for deleted runs: "
-                             f"{shown(one_line(error))}")
+                notes.append(
+                    f"MLflow could not be asked for deleted runs: {shown(one_line(error))}"
+                )
             names = [run.name for run in study.runs if run.run_id in gone]
             notes += [f"deleted in MLflow, used here from disk: {', '.join(names)}"] * bool(names)
         return _write(study, folder, uri if there and uuid else "", notes)

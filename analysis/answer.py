@@ -78,19 +78,25 @@ class _Scores:
                 found, scored = run.counts["test"]
                 if names not in (None, found):
                     first = runs[self.arms[0]][0].name
-                    raise ValueError(f"run {run.name} must be scored on the same test images in "
-                                     f"the same order as {first}")
+                    raise ValueError(
+                        f"run {run.name} must be scored on the same test images in "
+                        f"the same order as {first}"
+                    )
                 names = found
                 counts[-1].append(_checked(study, run, scored))
                 if abs(mean_iou(counts[-1][-1]) - run.result["test/miou"]) > 1e-6:
                     raise ValueError(
                         f"run {run.name} must have confusions that give its test mIoU "
                         f"{run.result['test/miou']:.6f}, got {mean_iou(counts[-1][-1]):.6f}; move "
-                        "the run's folder away and run it again")
+                        "the run's folder away and run it again"
+                    )
         video = study.data.get("test_groups")
         self.sample = stats.resample(
-            [np.stack(part) for part in counts], n_boot=n_boot, rng=np.random.default_rng(seed),
-            groups=[video.get(name, "") for name in names] if video else None)
+            [np.stack(part) for part in counts],
+            n_boot=n_boot,
+            rng=np.random.default_rng(seed),
+            groups=[video.get(name, "") for name in names] if video else None,
+        )
         lists = [groups[name] for name in TERCILES]
         self.by_tercile = add_group_means(self.sample, lists) if all(lists) else None
 
@@ -108,11 +114,17 @@ class _Scores:
             nothing = np.zeros(len(sample.n_units))
             return SeedVariance(nothing, nothing, nothing + 1)
         shared = {self.seeds[i] for i in used}
-        kept = [i for i, seeds in enumerate(self.seeds) if i in used or (
-            len(seeds) > 1 and (len(shared) > 1 or seeds in shared))]
+        kept = [
+            i
+            for i, seeds in enumerate(self.seeds)
+            if i in used or (len(seeds) > 1 and (len(shared) > 1 or seeds in shared))
+        ]
         return seed_variance(
-            [sample.observed[i] for i in kept], [weights[i] for i in kept],
-            networks=[self.networks[i] for i in kept], seeds=[self.seeds[i] for i in kept])
+            [sample.observed[i] for i in kept],
+            [weights[i] for i in kept],
+            networks=[self.networks[i] for i in kept],
+            seeds=[self.seeds[i] for i in kept],
+        )
 
     def contrast(self, shares: Mapping[str, float], sample: Resampled | None = None) -> Difference:
         sample, weights = sample or self.sample, self.weights(shares)
@@ -123,7 +135,7 @@ class _Scores:
         if self.by_tercile is None:
             return None
         columns = self.contrast(shares, self.by_tercile).per_class
-        last = [part[-len(TERCILES):] for part in vars(columns).values()]
+        last = [part[-len(TERCILES) :] for part in vars(columns).values()]
         return stats.adjust(Interval(*last))
 
 
@@ -133,7 +145,8 @@ def _checked(study: Study, run: Record, counts: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"run {run.name} must have test confusions of {wanted[0]} images and {wanted[1]} "
             f"classes, got {counts.shape[0]} and {counts.shape[1]}; move the run's folder away and "
-            "run it again")
+            "run it again"
+        )
     return counts
 
 
@@ -156,18 +169,27 @@ def answer(study: Study, *, n_boot: int = N_BOOT, seed: int = 0) -> Answer:
         for position, index in enumerate(indices):
             classes = contrasts[index].classes
             contrasts[index] = replace(
-                contrasts[index], miou=_entry(adjusted, position),
+                contrasts[index],
+                miou=_entry(adjusted, position),
                 verdict=str(verdicts[position]),
-                class_verdicts=tuple(map(str, stats.verdict(classes, smallest))))
-    dev = {cell.arm: np.mean([run.result["dev/miou"] for run in done])
-           for cell in study.cells if (done := study.finished(cell.arm))}
+                class_verdicts=tuple(map(str, stats.verdict(classes, smallest))),
+            )
+    dev = {
+        cell.arm: np.mean([run.result["dev/miou"] for run in done])
+        for cell in study.cells
+        if (done := study.finished(cell.arm))
+    }
     fixed = [c.difference.images_fixed for c in contrasts if c.difference is not None]
     return Answer(
-        tuple(contrasts), _effects(study, scores, smallest), _noise(scores, study, smallest),
+        tuple(contrasts),
+        _effects(study, scores, smallest),
+        _noise(scores, study, smallest),
         max(dev, key=dev.get) if dev else None,
         {name: tuple(study.classes[i] for i in labels) for name, labels in groups.items()},
-        smallest, study.data["n_images"]["test"],
-        int(scores.sample.n_units[0]) if scores else 0, any(fixed),
+        smallest,
+        study.data["n_images"]["test"],
+        int(scores.sample.n_units[0]) if scores else 0,
+        any(fixed),
     )
 
 
@@ -179,9 +201,12 @@ def _compare(study: Study, scores: _Scores | None, pair: Mapping[str, str]) -> C
     shares = {pair["a"]: 1.0, pair["b"]: -1.0}
     difference = scores.contrast(shares)
     return replace(
-        compared, difference=difference, miou=difference.miou,
+        compared,
+        difference=difference,
+        miou=difference.miou,
         classes=stats.adjust(difference.per_class),
-        terciles=scores.terciles(shares))
+        terciles=scores.terciles(shares),
+    )
 
 
 def _entry(interval: Interval, index: int) -> Interval:
@@ -206,16 +231,22 @@ def _effects(study: Study, scores: _Scores | None, smallest: float) -> pd.DataFr
         return pd.DataFrame(columns=columns)  # the planned contrasts say it all
     rows = []
     for kind in ("network", "loss", "interaction"):
-        named = {name: dict(zip((c.arm for c in cells), weights.tolist(), strict=True))
-                 for name, weights in effects.items() if name[0] == kind}
+        named = {
+            name: dict(zip((c.arm for c in cells), weights.tolist(), strict=True))
+            for name, weights in effects.items()
+            if name[0] == kind
+        }
         if not named:
             continue
         family = stats.adjust([scores.contrast(shares).miou for shares in named.values()])
         verdicts = stats.verdict(family, smallest)
         for index, (_, a, b) in enumerate(named):
             one = _entry(family, index)
-            text = (f"{a} minus {b}" if kind != "interaction"
-                    else f"{a[0]} minus {a[1]}: under {b[0]} minus under {b[1]}")
+            text = (
+                f"{a} minus {b}"
+                if kind != "interaction"
+                else f"{a[0]} minus {a[1]}: under {b[0]} minus under {b[1]}"
+            )
             word = str(verdicts[index]) if math.isfinite(one.low) else UNKNOWN
             rows.append((kind, text, one.estimate, one.low, one.high, one.p, word))
     return pd.DataFrame(rows, columns=columns)
@@ -233,8 +264,11 @@ def _noise(scores: _Scores | None, study: Study, smallest: float) -> pd.DataFram
     columns = ["network", "a", "b", "n", "seed sd", "image sd", "detectable", "seeds needed"]
     rows = []
     for network in dict.fromkeys(scores.networks if scores else ()):
-        arms = {a: len(seeds) for a, name, seeds in
-                zip(scores.arms, scores.networks, scores.seeds, strict=True) if name == network}
+        arms = {
+            a: len(seeds)
+            for a, name, seeds in zip(scores.arms, scores.networks, scores.seeds, strict=True)
+            if name == network
+        }
         planned = [(c["a"], c["b"]) for c in study.declaration.get("contrasts", ())]
         pairs = [pair for pair in planned if set(pair) <= set(arms)] or list(combinations(arms, 2))
         if not pairs:
@@ -250,10 +284,20 @@ def _noise(scores: _Scores | None, study: Study, smallest: float) -> pd.DataFram
         _, a, b, one = sorted(known, key=lambda row: row[0])[len(known) // 2]
         n = min(arms[a], arms[b])
         variance = float(one.seed_variance) / (1 / arms[a] + 1 / arms[b])
-        args = {"n_arms": max(2.0, 1 + float(one.seed_df) / (n - 1)),
-                "image_variance": float(one.image_variance)}
-        rows.append((
-            network, a, b, n, math.sqrt(variance), math.sqrt(args["image_variance"]),
-            detectable_difference(variance, n, **args),
-            seeds_needed(smallest, variance, **args) if smallest > 0 else math.nan))
+        args = {
+            "n_arms": max(2.0, 1 + float(one.seed_df) / (n - 1)),
+            "image_variance": float(one.image_variance),
+        }
+        rows.append(
+            (
+                network,
+                a,
+                b,
+                n,
+                math.sqrt(variance),
+                math.sqrt(args["image_variance"]),
+                detectable_difference(variance, n, **args),
+                seeds_needed(smallest, variance, **args) if smallest > 0 else math.nan,
+            )
+        )
     return pd.DataFrame(rows, columns=columns)

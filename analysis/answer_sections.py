@@ -65,9 +65,16 @@ def _contrasts(answer: Answer) -> list[Block]:
     if not len(table):
         return [Text("This study declared no contrasts.")]
     columns = {
-        "family": ("family", str), "a": ("a", str), "b": ("minus b", str), "n_a": ("n a", str),
-        "n_b": ("n b", str), "estimate": ("points", _points), "low": ("from", _points),
-        "high": ("to", _points), "p": ("p, Holm", _p), "verdict": ("verdict", str),
+        "family": ("family", str),
+        "a": ("a", str),
+        "b": ("minus b", str),
+        "n_a": ("n a", str),
+        "n_b": ("n b", str),
+        "estimate": ("points", _points),
+        "low": ("from", _points),
+        "high": ("to", _points),
+        "p": ("p, Holm", _p),
+        "verdict": ("verdict", str),
     }
     caption = (
         "Differences in test mIoU, points (a minus b), declared before the runs. 95 % intervals: "
@@ -80,20 +87,27 @@ def _contrasts(answer: Answer) -> list[Block]:
         "covers several families."
     )
     if "tuning" in set(table["family"]):
-        caption += (" Contrasts with tuned arms were declared when the tuning was done, before "
-                    "the tuned arms saw the test.")
+        caption += (
+            " Contrasts with tuned arms were declared when the tuning was done, before "
+            "the tuned arms saw the test."
+        )
     drawn = render.picture(
-        "contrasts", effect_figures.intervals(table, answer.smallest),
-        "Intervals of the planned contrasts", "The same numbers; the band is the smallest "
-        "difference of interest; hollow: no interval, the noise between seeds being unknown.")
+        "contrasts",
+        effect_figures.intervals(table, answer.smallest),
+        "Intervals of the planned contrasts",
+        "The same numbers; the band is the smallest "
+        "difference of interest; hollow: no interval, the noise between seeds being unknown.",
+    )
     return [grid(table, columns, caption), drawn]
 
 
 def _images(answer: Answer) -> str:
     """What the intervals say of the variance between images."""
     if answer.images_fixed:
-        return (f"not between images: the {answer.n_images} test images form fewer than "
-                f"{MIN_GROUPS} groups, so the intervals speak of these images only")
+        return (
+            f"not between images: the {answer.n_images} test images form fewer than "
+            f"{MIN_GROUPS} groups, so the intervals speak of these images only"
+        )
     grouped = answer.n_units < answer.n_images
     units = f"{answer.n_units} groups of the " if grouped else ""
     return f"and between images, from resampling the {units}{answer.n_images} test images"
@@ -104,20 +118,29 @@ def _classes(study: Study, answer: Answer) -> list[Block]:
     if not len(table):
         return [Text("No contrast has runs on both sides.")]
     drawn = render.picture(
-        "class_differences", effect_figures.class_differences(table),
+        "class_differences",
+        effect_figures.class_differences(table),
         "Heat map of per-class differences",
         "Points of test IoU, a minus b; classes from frequent to rare. Bold with *: its verdict, "
         "adjusted over the classes of that contrast, is better or worse. The numbers with "
-        "intervals are in tables/class_differences.csv.")
+        "intervals are in tables/class_differences.csv.",
+    )
     told = table[table["verdict"].isin(["better", "worse"])]
     columns = {
-        "a": ("a", str), "b": ("minus b", str), "class": ("class", str),
-        "fit_pixel_share": ("fit pixels", render.percent), "estimate": ("points", _points),
-        "low": ("from", _points), "high": ("to", _points), "p": ("p, Holm", _p),
+        "a": ("a", str),
+        "b": ("minus b", str),
+        "class": ("class", str),
+        "fit_pixel_share": ("fit pixels", render.percent),
+        "estimate": ("points", _points),
+        "low": ("from", _points),
+        "high": ("to", _points),
+        "p": ("p, Holm", _p),
     }
-    caption = ("The differences per class that can be told: 95 %, adjusted over the classes but "
-               "not over the contrasts, so that of 20 contrasts without any difference one may "
-               "still show a class here.")
+    caption = (
+        "The differences per class that can be told: 95 %, adjusted over the classes but "
+        "not over the contrasts, so that of 20 contrasts without any difference one may "
+        "still show a class here."
+    )
     none = "No difference per class can be told (95 %, adjusted over the classes of a contrast)."
     return [drawn, grid_or(none, told, columns, caption)]
 
@@ -131,47 +154,70 @@ def _frequency(study: Study, answer: Answer) -> list[Block]:
         effect_figures.against_frequency(comparisons.classes(study, answer), slopes),
         "Per-class differences against class frequency",
         "Each dot is a class: its difference over its share of the fit pixels. A "
-        "background is not in the slope.")
+        "background is not in the slope.",
+    )
     if not len(groups):
-        return [Text("Groups need at least 3 classes that are in fit and in test, background "
-                     "apart."), drawn]
+        return [
+            Text("Groups need at least 3 classes that are in fit and in test, background apart."),
+            drawn,
+        ]
     named = "; ".join(f"{name}: {', '.join(answer.terciles[name]) or 'none'}" for name in TERCILES)
-    text = [_points(e) + (f" ({between(x, y)})".replace(" to ", "\u00a0to\u00a0") if x == x else "")
-            for e, x, y in groups[["estimate", "low", "high"]].itertuples(index=False)]
+    text = [
+        _points(e) + (f" ({between(x, y)})".replace(" to ", "\u00a0to\u00a0") if x == x else "")
+        for e, x, y in groups[["estimate", "low", "high"]].itertuples(index=False)
+    ]
     wide = groups.assign(text=text).pivot(index=["a", "b"], columns="group", values="text")
     wide = slopes.merge(wide.reset_index(), on=["a", "b"])  # in the order of the contrasts
-    wide["range"] = [f"{_points(x)}\u00a0to\u00a0{_points(y)}" if x == x else "–"
-                     for x, y in zip(wide["lowest"], wide["highest"], strict=True)]
-    columns = {"a": ("a", str), "b": ("minus b", str),
-               **{name: (f"{name} classes", str) for name in TERCILES},
-               "slope": ("slope", _points), "range": ("slope, leaving one class out", str)}
+    wide["range"] = [
+        f"{_points(x)}\u00a0to\u00a0{_points(y)}" if x == x else "–"
+        for x, y in zip(wide["lowest"], wide["highest"], strict=True)
+    ]
+    columns = {
+        "a": ("a", str),
+        "b": ("minus b", str),
+        **{name: (f"{name} classes", str) for name in TERCILES},
+        "slope": ("slope", _points),
+        "range": ("slope, leaving one class out", str),
+    }
     caption = (
         "Points of test IoU, a minus b, 95 % intervals adjusted over the three groups "
         f"({named}; by their share of fit pixels, background apart). Slope: points per tenfold "
-        "more fit pixels, for these classes: below 0, the rarer a class the more a gains over b.")
+        "more fit pixels, for these classes: below 0, the rarer a class the more a gains over b."
+    )
     return [grid(wide, columns, caption), drawn]
 
 
 def _effects(answer: Answer) -> list[Block]:
     columns = {
-        "kind": ("kind", str), "effect": ("effect", str), "estimate": ("points", _points),
-        "low": ("from", _points), "high": ("to", _points), "p": ("p, Holm", _p),
+        "kind": ("kind", str),
+        "effect": ("effect", str),
+        "estimate": ("points", _points),
+        "low": ("from", _points),
+        "high": ("to", _points),
+        "p": ("p, Holm", _p),
         "verdict": ("verdict", str),
     }
     if not len(answer.effects):
-        return [Text("Main effects need two networks and two losses, every network with every "
-                     "loss, each with a finished run.")]
+        return [
+            Text(
+                "Main effects need two networks and two losses, every network with every "
+                "loss, each with a finished run."
+            )
+        ]
     caption = (
         "Exploratory, not declared before the runs: means over the other factor, and how much the "
         "effect of a loss differs between networks (interaction). Intervals adjusted within a "
         "kind. "
-        "Where an interaction is told, the main effects are averages over unlike things.")
+        "Where an interaction is told, the main effects are averages over unlike things."
+    )
     return [grid(answer.effects, columns, caption)]
 
 
 def _noise(answer: Answer) -> list[Block]:
     columns = {
-        "network": ("network", str), "a": ("between a", str), "b": ("and b", str),
+        "network": ("network", str),
+        "a": ("between a", str),
+        "b": ("and b", str),
         "n": ("seeds", str),
         "seed sd": ("s.d. between seeds, points", lambda v: f"{100 * v:.1f}"),
         "image sd": ("s.d. over images, points", lambda v: f"{100 * v:.1f}"),
@@ -183,7 +229,8 @@ def _noise(answer: Answer) -> list[Block]:
         "true difference that would be told 4 times in 5 at two-sided 5 %, and the seeds per arm "
         "for the smallest difference of interest. The s.d. between seeds is of one arm, as far as "
         "it does not cancel in the contrast; over images, of the difference. inf: the images alone "
-        "spread too much, or over 1000 seeds.")
+        "spread too much, or over 1000 seeds."
+    )
     none = "No network has two arms with finished runs."
     return [grid_or(none, answer.noise, columns, caption)]
 
@@ -191,26 +238,38 @@ def _noise(answer: Answer) -> list[Block]:
 def _tuning(study: Study) -> list[Block]:
     table = tables.tunings(study)
     columns = {
-        "arm": ("arm", str), "trials": ("trials", str), "epochs": ("epochs of trials", str),
+        "arm": ("arm", str),
+        "trials": ("trials", str),
+        "epochs": ("epochs of trials", str),
         "default dev": ("default's trial, dev", render.fraction),
         "dev at selection": ("chosen, dev at selection", render.fraction),
         "dev again": ("dev, run again", render.fraction),
         "random again": ("random search, run again", render.fraction),
-        "default n": ("n default", str), "default test": ("default arm, test", render.fraction),
-        "n": ("n tuned", str), "test": ("tuned arm, test", render.fraction),
+        "default n": ("n default", str),
+        "default test": ("default arm, test", render.fraction),
+        "n": ("n tuned", str),
+        "test": ("tuned arm, test", render.fraction),
         "importances": ("importances", str),
     }
-    control = ("Random search had the same budget and the same way of choosing: it is what the "
-               "sampler has to beat. ")
+    control = (
+        "Random search had the same budget and the same way of choosing: it is what the "
+        "sampler has to beat. "
+    )
     if table["random again"].isna().all():
-        control = ("No random search of the same budget was run as a control (--tune --set "
-                   "tune.sampler=random). ")
+        control = (
+            "No random search of the same budget was run as a control (--tune --set "
+            "tune.sampler=random). "
+        )
         del columns["random again"]
     tunings = list(study.declaration["tunings"].values())
     what = {"miou": "mIoU", "rare": "mean IoU of the rarest third of the classes"}[
-        tunings[0].get("objective", "miou")]
-    how = ", ".join(dict.fromkeys(
-        f"{one['sampler']} with {one['pruner']} pruning" for one in tunings if "sampler" in one))
+        tunings[0].get("objective", "miou")
+    ]
+    how = ", ".join(
+        dict.fromkeys(
+            f"{one['sampler']} with {one['pruner']} pruning" for one in tunings if "sampler" in one
+        )
+    )
     caption = (
         f"On dev: {what} (mean of the last two evaluations) of one trial; of the same settings run "
         "again with fresh seeds, by which they were chosen among the five best; then test mIoU of "
@@ -219,7 +278,8 @@ def _tuning(study: Study) -> list[Block]:
         f"any choice. A failed trial counts as a whole one. {control}"
         + (f"Searched by {how}; trials as begun, the defaults first. " if how else "")
         + "Importances: share of what the trials' scores vary with (PED-ANOVA), rough for few "
-        "trials.")
+        "trials."
+    )
     return [grid(table, columns, caption)]
 
 
@@ -227,10 +287,13 @@ def _convergence(study: Study) -> Block:
     table = comparisons.convergence(study)
     percents = [name.removeprefix("reach ") for name in table if name.startswith("reach ")]
     for p in percents:
-        table[p] = [f"{render.cell(e, render.one_decimal)} ({n})"
-                    for e, n in zip(table[f"epochs to {p}"], table[f"reach {p}"], strict=True)]
+        table[p] = [
+            f"{render.cell(e, render.one_decimal)} ({n})"
+            for e, n in zip(table[f"epochs to {p}"], table[f"reach {p}"], strict=True)
+        ]
     columns = {
-        "arm": ("arm", str), "n": ("n", str),
+        "arm": ("arm", str),
+        "n": ("n", str),
         **{p: (f"epochs to {p} (seeds)", str) for p in percents},
         "area": ("mean height of the dev curve", render.fraction),
     }
@@ -238,7 +301,8 @@ def _convergence(study: Study) -> Block:
         "First evaluated epoch at or above that share of the best final dev mIoU of any run: mean "
         "of the seeds that reach it, in brackets how many do; the others are in no mean, so "
         "compare arms only where all their seeds reach it. Last column: dev mIoU averaged over the "
-        "epochs between the first and the last evaluation.")
+        "epochs between the first and the last evaluation."
+    )
     return grid_or("No finished run has a dev curve.", table, columns, caption)
 
 
@@ -248,7 +312,8 @@ def _at_cost(study: Study) -> Block:
         return Text("Score at equal time needs two arms with runs that went in one piece.")
     first, second = (render.two_decimals(table[f"{at}_min"].iloc[0]) for at in ("first", "second"))
     columns = {
-        "arm": ("arm", str), "n": ("n", str),
+        "arm": ("arm", str),
+        "n": ("n", str),
         "first": (f"dev mIoU after {first} minutes", render.fraction),
         "second": (f"dev mIoU after {second} minutes", render.fraction),
         "end": ("dev mIoU at its end", render.fraction),
@@ -264,7 +329,8 @@ def _at_cost(study: Study) -> Block:
         "the start of the run, dev evaluations included: it holds for the machine and the number "
         "of runs at once. A run read before its end may score below one planned for that time, "
         "whose learning rate would have come down by then. Differences between arms in this table "
-        "are not tested.")
+        "are not tested."
+    )
     return grid(table, columns, caption)
 
 
@@ -274,13 +340,19 @@ def _confusions(study: Study, answer: Answer) -> list[Block]:
     arms = dict.fromkeys([answer.chosen, study.declaration.get("baseline", answer.chosen)])
     parts = {
         f"{arm} (sum of {len(done)} seeds)": np.sum(
-            [run.confusion("test")[1].sum(0) for run in done], axis=0)
-        for arm in arms if (done := study.finished(arm))}
+            [run.confusion("test")[1].sum(0) for run in done], axis=0
+        )
+        for arm in arms
+        if (done := study.finished(arm))
+    }
     if len(study.classes) > MOST_CLASSES:
         return [Text(f"Not drawn for more than {MOST_CLASSES} classes.")]
     drawn = render.picture(
-        "confusions", effect_figures.confusions(parts, study.classes),
-        "Confusion matrices on test", "The arm chosen on dev (and the baseline, where it is "
+        "confusions",
+        effect_figures.confusions(parts, study.classes),
+        "Confusion matrices on test",
+        "The arm chosen on dev (and the baseline, where it is "
         "another and has a finished run): where the pixels of each class of the truth went, "
-        "percent of that class.")
+        "percent of that class.",
+    )
     return [drawn]

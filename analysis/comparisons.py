@@ -38,8 +38,19 @@ def contrasts(answer: Answer) -> pd.DataFrame:
             continue
         single = one.difference.miou
         word = one.verdict if one.seeds_known else UNKNOWN
-        rows.append((*head, single.estimate, one.miou.low, one.miou.high, one.miou.p, single.df,
-                     word, single.low, single.high))
+        rows.append(
+            (
+                *head,
+                single.estimate,
+                one.miou.low,
+                one.miou.high,
+                one.miou.p,
+                single.df,
+                word,
+                single.low,
+                single.high,
+            )
+        )
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -56,9 +67,20 @@ def classes(study: Study, answer: Answer) -> pd.DataFrame:
         for i, name in enumerate(study.classes):
             if present[i]:
                 part = one.classes
-                rows.append((one.family, one.a, one.b, name, shares[i], float(part.estimate[i]),
-                             float(part.low[i]), float(part.high[i]), float(part.p[i]),
-                             one.class_verdicts[i] if one.seeds_known else UNKNOWN))
+                rows.append(
+                    (
+                        one.family,
+                        one.a,
+                        one.b,
+                        name,
+                        shares[i],
+                        float(part.estimate[i]),
+                        float(part.low[i]),
+                        float(part.high[i]),
+                        float(part.p[i]),
+                        one.class_verdicts[i] if one.seeds_known else UNKNOWN,
+                    )
+                )
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -68,9 +90,18 @@ def terciles(answer: Answer) -> pd.DataFrame:
     Returns: family, a, b, group, classes, estimate, low, high (adjusted over the three groups).
     """
     rows = [
-        (one.family, one.a, one.b, name, ", ".join(answer.terciles[name]),
-         float(one.terciles.estimate[i]), float(one.terciles.low[i]), float(one.terciles.high[i]))
-        for one in compared(answer) if one.terciles is not None
+        (
+            one.family,
+            one.a,
+            one.b,
+            name,
+            ", ".join(answer.terciles[name]),
+            float(one.terciles.estimate[i]),
+            float(one.terciles.low[i]),
+            float(one.terciles.high[i]),
+        )
+        for one in compared(answer)
+        if one.terciles is not None
         for i, name in enumerate(TERCILES)
     ]
     return pd.DataFrame(rows, columns="family a b group classes estimate low high".split())
@@ -86,14 +117,19 @@ def slopes(study: Study, answer: Answer) -> pd.DataFrame:
     Returns: family, a, b, n_classes, slope, lowest, highest (leaving one class out).
     """
     shares = np.array(study.data["pixel_share"]["fit"], dtype=float)
-    chosen = [i for i, there in enumerate(study.present("test")) if there and shares[i] > 0
-              and not (i == 0 and study.data.get("background"))]
+    chosen = [
+        i
+        for i, there in enumerate(study.present("test"))
+        if there and shares[i] > 0 and not (i == 0 and study.data.get("background"))
+    ]
     rows = []
     for one in compared(answer):
-        found = imbalance_slope(np.asarray(one.difference.per_class.estimate)[chosen],
-                                shares[chosen])
-        rows.append((one.family, one.a, one.b, found.n_classes, found.slope, found.lowest,
-                     found.highest))
+        found = imbalance_slope(
+            np.asarray(one.difference.per_class.estimate)[chosen], shares[chosen]
+        )
+        rows.append(
+            (one.family, one.a, one.b, found.n_classes, found.slope, found.lowest, found.highest)
+        )
     return pd.DataFrame(rows, columns="family a b n_classes slope lowest highest".split())
 
 
@@ -105,19 +141,31 @@ def convergence(study: Study) -> pd.DataFrame:
     """
     runs = _evaluated(study)
     percents = [f"{100 * f:.0f} %" for f in FRACTIONS]
-    columns = ["arm", "n", *(f"{what} {p}" for p in percents for what in ("epochs to", "reach")),
-               "area"]
+    columns = [
+        "arm",
+        "n",
+        *(f"{what} {p}" for p in percents for what in ("epochs to", "reach")),
+        "area",
+    ]
     if not runs:
         return pd.DataFrame(columns=columns)
-    curves = [(run.history["epoch"].to_numpy(float), run.history["dev/miou"].to_numpy(float))
-              for run in runs]
+    curves = [
+        (run.history["epoch"].to_numpy(float), run.history["dev/miou"].to_numpy(float))
+        for run in runs
+    ]
     found = effects.convergence(curves)
     rows = []
     for arm in dict.fromkeys(run.arm for run in runs):
         mine = [i for i, run in enumerate(runs) if run.arm == arm]
         reached = [epochs[np.isfinite(epochs)] for epochs in found.epochs[mine].T]
-        rows.append((arm, len(mine), *(x for e in reached for x in (mean_sd(e)[0], len(e))),
-                     float(found.area[mine].mean())))
+        rows.append(
+            (
+                arm,
+                len(mine),
+                *(x for e in reached for x in (mean_sd(e)[0], len(e))),
+                float(found.area[mine].mean()),
+            )
+        )
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -150,5 +198,8 @@ def at_cost(study: Study) -> pd.DataFrame:
 
 
 def _evaluated(study: Study) -> list[Record]:
-    return [run for run in study.finished()
-            if "dev/miou" in run.history and run.history["dev/miou"].notna().any()]
+    return [
+        run
+        for run in study.finished()
+        if "dev/miou" in run.history and run.history["dev/miou"].notna().any()
+    ]

@@ -59,8 +59,12 @@ def read_declaration(study_dir: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path}: data must have {', '.join(DATA_KEYS)}, got no {', '.join(missing)}"
         )
-    for key, kind in (("classes", list), ("n_images", dict), ("pixel_share", dict),
-                      ("image_share", dict)):
+    for key, kind in (
+        ("classes", list),
+        ("n_images", dict),
+        ("pixel_share", dict),
+        ("image_share", dict),
+    ):
         if not isinstance(data[key], kind):
             raise ValueError(f"{path}: data.{key} must be a {kind.__name__}, got {data[key]!r}")
     for key in ("pixel_share", "image_share"):

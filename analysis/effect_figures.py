@@ -34,17 +34,26 @@ def intervals(contrasts: pd.DataFrame, smallest: float) -> Figure:
         known = np.isfinite(row["low"])
         if known:
             axes.plot([100 * row["low"], 100 * row["high"]], [y, y], color=colour, linewidth=2)
-        axes.plot(100 * row["estimate"], y, "o" if known else "D", color=colour, markersize=6,
-                  markerfacecolor=colour if known else "white")
-    axes.set_yticks(range(len(rows)), [
-        plain(f"{row['a']}\nminus {row['b']} (n={row['n_a']}, {row['n_b']})") for row in rows])
+        axes.plot(
+            100 * row["estimate"],
+            y,
+            "o" if known else "D",
+            color=colour,
+            markersize=6,
+            markerfacecolor=colour if known else "white",
+        )
+    axes.set_yticks(
+        range(len(rows)),
+        [plain(f"{row['a']}\nminus {row['b']} (n={row['n_a']}, {row['n_b']})") for row in rows],
+    )
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel("difference in test mIoU, points", fontsize=8)
     _quiet(axes)
     axes.tick_params(axis="y", labelsize=6.5)
     words = dict.fromkeys(row["verdict"] for row in rows)
-    handles = [Line2D([], [], color=MARKS.get(word, GREY), marker="o", linewidth=2)
-               for word in words]
+    handles = [
+        Line2D([], [], color=MARKS.get(word, GREY), marker="o", linewidth=2) for word in words
+    ]
     legend(figure, handles, list(words))
     return figure
 
@@ -73,11 +82,24 @@ def class_differences(classes: pd.DataFrame) -> Figure:
     image = axes.imshow(values, cmap="RdBu", norm=scale, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         strong = abs(value) > 0.6 * far
-        axes.text(column, row, f"{value:+.1f}" + ("*" if told[row, column] else ""), ha="center",
-                  va="center", fontsize=6.5, color="white" if strong else "black",
-                  fontweight="bold" if told[row, column] else "normal")
-    label_map(axes, ScalarMappable(scale, image.cmap), [f"{a}\nminus {b}" for a, b in pairs], names,
-              "points of test IoU", 7)
+        axes.text(
+            column,
+            row,
+            f"{value:+.1f}" + ("*" if told[row, column] else ""),
+            ha="center",
+            va="center",
+            fontsize=6.5,
+            color="white" if strong else "black",
+            fontweight="bold" if told[row, column] else "normal",
+        )
+    label_map(
+        axes,
+        ScalarMappable(scale, image.cmap),
+        [f"{a}\nminus {b}" for a, b in pairs],
+        names,
+        "points of test IoU",
+        7,
+    )
     return figure
 
 
@@ -90,20 +112,28 @@ def against_frequency(classes: pd.DataFrame, slopes: pd.DataFrame) -> Figure:
     n_rows = -(-len(pairs) // n_columns)
     figure = Figure(figsize=(3.5 * n_columns, 2.7 * n_rows + 0.3), layout="constrained")
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-    for axes in panels.flat[len(pairs):]:
+    for axes in panels.flat[len(pairs) :]:
         axes.set_visible(False)
     for axes, (a, b) in zip(panels.flat, pairs, strict=False):
         rows = classes[(classes["a"] == a) & (classes["b"] == b) & (classes["fit_pixel_share"] > 0)]
         axes.axhline(0, color=GREY, linewidth=0.8)
-        axes.plot(rows["fit_pixel_share"], 100 * rows["estimate"], "o", color=COLOURS[0],
-                  markersize=4)
+        axes.plot(
+            rows["fit_pixel_share"], 100 * rows["estimate"], "o", color=COLOURS[0], markersize=4
+        )
         for row in rows.to_dict("records"):
-            axes.annotate(plain(row["class"]), (row["fit_pixel_share"], 100 * row["estimate"]),
-                          fontsize=5.5, xytext=(2, 2), textcoords="offset points", color=GREY,
-                          rotation=35)
+            axes.annotate(
+                plain(row["class"]),
+                (row["fit_pixel_share"], 100 * row["estimate"]),
+                fontsize=5.5,
+                xytext=(2, 2),
+                textcoords="offset points",
+                color=GREY,
+                rotation=35,
+            )
         slope = slopes.loc[(slopes["a"] == a) & (slopes["b"] == b), "slope"].iloc[0]
-        title = f"{a}\nminus {b}" + (f"\n{100 * slope:+.1f} points per tenfold pixels"
-                                     if np.isfinite(slope) else "")
+        title = f"{a}\nminus {b}" + (
+            f"\n{100 * slope:+.1f} points per tenfold pixels" if np.isfinite(slope) else ""
+        )
         axes.set_title(plain(title), fontsize=6.5)
         axes.set_xscale("log")
         axes.margins(0.12, 0.15)  # room for the names
@@ -132,10 +162,18 @@ def confusions(parts: dict[str, np.ndarray], names: tuple[str, ...]) -> Figure:
         image = axes.imshow(shares, cmap="cividis", norm=scale)
         for (row, column), value in np.ndenumerate(shares):
             if value >= 0.005 and n <= 12:
-                axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=5.5,
-                          color="white" if value < 0.47 else "black")
-        axes.set_xticks(range(n), map(plain, names), rotation=60, ha="right",
-                        rotation_mode="anchor", fontsize=6)
+                axes.text(
+                    column,
+                    row,
+                    f"{100 * value:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=5.5,
+                    color="white" if value < 0.47 else "black",
+                )
+        axes.set_xticks(
+            range(n), map(plain, names), rotation=60, ha="right", rotation_mode="anchor", fontsize=6
+        )
         axes.set_yticks(range(n), map(plain, names), fontsize=6)
         axes.set_title(plain(title), fontsize=8)
         axes.set_xlabel("predicted", fontsize=7)

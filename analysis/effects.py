@@ -34,8 +34,10 @@ def factorial_weights(
     cells = list(zip(networks, losses, strict=True))
     wrong = [(n, k) for n in rows for k in columns if cells.count((n, k)) != 1]
     if wrong:
-        raise ValueError(f"every network must have every loss exactly once, got not so for "
-                         f"{wrong}; leave that network or loss out")
+        raise ValueError(
+            f"every network must have every loss exactly once, got not so for "
+            f"{wrong}; leave that network or loss out"
+        )
 
     def sign(labels: Sequence[Hashable], a: Hashable, b: Hashable) -> np.ndarray:
         return np.array([(label == a) - float(label == b) for label in labels])
@@ -71,6 +73,7 @@ def add_group_means(sample: Resampled, groups: Sequence[Sequence[int]]) -> Resam
     `seed_variance` and `contrast` then give `per_class` C + G entries: groups get intervals as
     classes do. A group has as many units as its most common class.
     """
+
     def widen(scores: np.ndarray) -> np.ndarray:
         return np.concatenate([scores, group_means(scores[..., 1:], groups)], axis=-1)
 
@@ -108,8 +111,10 @@ def imbalance_slope(differences: np.ndarray, frequencies: np.ndarray) -> Slope:
     """
     differences, frequencies = np.asarray(differences, float), np.asarray(frequencies, float)
     if differences.ndim != 1 or differences.shape != frequencies.shape:
-        raise ValueError(f"differences and frequencies must both be (C,), got {differences.shape} "
-                         f"and {frequencies.shape}")
+        raise ValueError(
+            f"differences and frequencies must both be (C,), got {differences.shape} "
+            f"and {frequencies.shape}"
+        )
     kept = np.isfinite(differences) & (frequencies > 0)
     x, y = np.log10(frequencies[kept]), differences[kept]
     n = len(x)
@@ -177,6 +182,8 @@ def score_at_cost(minutes: np.ndarray, values: np.ndarray, at: float | np.ndarra
 def _curve(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.asarray(x, float), np.asarray(y, float)
     if x.ndim != 1 or x.shape != y.shape or not np.isfinite(y).any() or (np.diff(x) <= 0).any():
-        raise ValueError(f"a curve must be two arrays (E,), the first increasing, the second with "
-                         f"a finite value, got {x.tolist()} and {y.tolist()}")
+        raise ValueError(
+            f"a curve must be two arrays (E,), the first increasing, the second with "
+            f"a finite value, got {x.tolist()} and {y.tolist()}"
+        )
     return x[np.isfinite(y)], y[np.isfinite(y)]

@@ -46,12 +46,16 @@ def examples(study: Study, chosen: str | None) -> Examples | None:
             if predicted.shape != mask.shape:
                 raise ValueError(
                     f"run {firsts[arm].name} must have a map of {name} of its size {mask.shape}, "
-                    f"got {predicted.shape}; move the run's folder away and run it again")
+                    f"got {predicted.shape}; move the run's folder away and run it again"
+                )
     return Examples(
-        Panel(panel.names[:n], panel.images[:n], panel.masks[:n]), len(panel.names),
-        tuple(firsts[arm] for arm in shown), tuple(stored[arm][:n] for arm in shown),
+        Panel(panel.names[:n], panel.images[:n], panel.masks[:n]),
+        len(panel.names),
+        tuple(firsts[arm] for arm in shown),
+        tuple(stored[arm][:n] for arm in shown),
         tuple(arm for arm, run in firsts.items() if run and arm not in stored),
-        tuple(order[MOST_ARMS:]))
+        tuple(order[MOST_ARMS:]),
+    )
 
 
 def disagreement(study: Study, shown: Examples | None) -> pd.DataFrame:
@@ -69,10 +73,15 @@ def disagreement(study: Study, shown: Examples | None) -> pd.DataFrame:
     if len(arms) < 2:
         return pd.DataFrame(columns=columns)
     n_classes = len(study.classes)
-    counts = np.stack([
-        [class_counts(confusion(predicted[None], mask[None], n_classes=n_classes))[0]
-         for predicted, mask in zip(maps, shown.pool.masks, strict=True)] for maps in shown.maps
-    ])  # (arms, images, classes, TP FP FN)
+    counts = np.stack(
+        [
+            [
+                class_counts(confusion(predicted[None], mask[None], n_classes=n_classes))[0]
+                for predicted, mask in zip(maps, shown.pool.masks, strict=True)
+            ]
+            for maps in shown.maps
+        ]
+    )  # (arms, images, classes, TP FP FN)
     truth = counts[0, ..., 0] + counts[0, ..., 2]
     wrong = counts[..., 1:].sum(-1) / np.maximum(truth.sum(1, keepdims=True), 1)
     spread = np.where(truth > 0, wrong.max(0) - wrong.min(0), -1.0)
@@ -81,6 +90,7 @@ def disagreement(study: Study, shown: Examples | None) -> pd.DataFrame:
         image = int(spread[:, label].argmax())
         if truth[image, label]:
             scores = [iou(of_arm[image][None])[label] for of_arm in counts]
-            rows.append((study.classes[label], shown.pool.names[image], spread[image, label],
-                         *scores))
+            rows.append(
+                (study.classes[label], shown.pool.names[image], spread[image, label], *scores)
+            )
     return pd.DataFrame(rows, columns=columns)

@@ -158,7 +158,11 @@ def per_class_map(per_class: pd.DataFrame, n_finished: Mapping[str, int]) -> Fig
 
 
 def label_map(
-    axes: Axes, scale: ScalarMappable, rows: Sequence[str], columns: Sequence[str], meaning: str,
+    axes: Axes,
+    scale: ScalarMappable,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    meaning: str,
     size: float,
 ) -> None:
     """Names of rows and columns and the colour bar of a heat map; `size` of the names, points."""

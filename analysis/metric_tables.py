@@ -28,8 +28,12 @@ def frequency_groups(study: Study) -> dict[str, list[int]]:
 
     Without background. Returns: rare, medium, frequent -> class indices.
     """
-    shares = [share if there else 0.0 for share, there in
-              zip(study.data["pixel_share"]["fit"], study.present("test"), strict=True)]
+    shares = [
+        share if there else 0.0
+        for share, there in zip(
+            study.data["pixel_share"]["fit"], study.present("test"), strict=True
+        )
+    ]
     return terciles(shares, exclude=(0,) if study.data.get("background") else ())
 
 
@@ -55,16 +59,23 @@ def more_metrics(study: Study) -> pd.DataFrame:
         found = []
         for run in done:
             counts = run.counts["test"][1]
-            found.append({
-                **({"miou foreground": mean_iou(counts[:, 1:])} if background else {}),
-                "mean class accuracy": mean_class_accuracy(counts),
-                "frequency-weighted iou": frequency_weighted_iou(counts),
-                "miou over images": mean_iou_images(counts),
-                "miou over pairs": mean_iou_pairs(counts),
-                "worst classes": mean_iou_of(counts, worst),
-                "lowest 10 % images": worst_images(counts, 10),
-                **mean_iou_by_group(counts, groups),
-            })
-        rows.append({"arm": cell.arm, "n": len(done),
-                     **{name: float(np.mean([one[name] for one in found])) for name in found[0]}})
+            found.append(
+                {
+                    **({"miou foreground": mean_iou(counts[:, 1:])} if background else {}),
+                    "mean class accuracy": mean_class_accuracy(counts),
+                    "frequency-weighted iou": frequency_weighted_iou(counts),
+                    "miou over images": mean_iou_images(counts),
+                    "miou over pairs": mean_iou_pairs(counts),
+                    "worst classes": mean_iou_of(counts, worst),
+                    "lowest 10 % images": worst_images(counts, 10),
+                    **mean_iou_by_group(counts, groups),
+                }
+            )
+        rows.append(
+            {
+                "arm": cell.arm,
+                "n": len(done),
+                **{name: float(np.mean([one[name] for one in found])) for name in found[0]},
+            }
+        )
     return pd.DataFrame(rows)

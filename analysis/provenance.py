@@ -33,7 +33,9 @@ def provenance(study: Study) -> dict[str, str]:
         "void share of pixels": ", ".join(f"{k} {percent(v)}" for k, v in void.items()),
         "pretrained weights": "; ".join(
             f"{encoder}: {file['source']}, sha256 {file['sha256']}"
-            for encoder, file in weights.items()) or "none",
+            for encoder, file in weights.items()
+        )
+        or "none",
         "commits of the finished runs": ", ".join(_commits(study)) or "none",
         "tables as CSV": "in tables/ beside this report",
     }
@@ -75,8 +77,12 @@ def commands(study: Study, place: Path) -> list[Block]:
     if never and not only(study):
         blocks.append(Text(f"The command runs more than was run here: {', '.join(never)}."))
     if len(untuned) < len(study.cells):
-        blocks.append(Text("The tuned arms come after it: --tune with the same flags, then --grid "
-                           "again with --set tuning=tuned."))
+        blocks.append(
+            Text(
+                "The tuned arms come after it: --tune with the same flags, then --grid "
+                "again with --set tuning=tuned."
+            )
+        )
     return blocks
 
 

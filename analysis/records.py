@@ -67,8 +67,9 @@ class Record:
         path = self.path / "confusion.npz"
         if not path.is_file():
             raise ValueError(f"run {self.name} must have {path}, got none; is it finished?")
-        arrays = _arrays(path, "move the run's folder away and run it again", split,
-                         f"{split}_names")
+        arrays = _arrays(
+            path, "move the run's folder away and run it again", split, f"{split}_names"
+        )
         names = tuple(str(name) for name in arrays[f"{split}_names"].ravel())
         counts = arrays[split].astype(np.int64)
         if counts.ndim != 3 or counts.shape[0] != len(names) or counts.shape[1] != counts.shape[2]:
@@ -269,8 +270,9 @@ def _arrays(path: Path, remedy: str, *needed: str) -> dict[str, np.ndarray]:
     except Exception as error:  # NumPy and zipfile raise many types for damaged files
         raise ValueError(f"{path} must be a whole .npz file, got {error}; {remedy}") from None
     if missing := [name for name in needed if name not in found]:
-        raise ValueError(f"{path} must hold {' and '.join(needed)}, got no {', '.join(missing)}; "
-                         f"{remedy}")
+        raise ValueError(
+            f"{path} must hold {' and '.join(needed)}, got no {', '.join(missing)}; {remedy}"
+        )
     return found
 
 

@@ -106,9 +106,17 @@ def picture(name: str, figure: Figure, alt: str, caption: str) -> Picture:
 def latex(table: pd.DataFrame) -> str:
     """A table as a LaTeX tabular, every string escaped."""
     plain = table.rename(columns=lambda name: tex(str(name)))
-    return plain.to_latex(index=False, escape=False, na_rep="--", float_format="%.4f", formatters={
-        tex(str(name)): (lambda value: tex(str(value))) for name in table.columns
-        if not pd.api.types.is_numeric_dtype(table[name])})
+    return plain.to_latex(
+        index=False,
+        escape=False,
+        na_rep="--",
+        float_format="%.4f",
+        formatters={
+            tex(str(name)): (lambda value: tex(str(value)))
+            for name in table.columns
+            if not pd.api.types.is_numeric_dtype(table[name])
+        },
+    )
 
 
 def tex(text: str) -> str:

@@ -40,8 +40,11 @@ def write_report(
     out_dir = Path(out_dir)
     files: dict[str, bytes] = {
         f"tables/{name}.{suffix}": text.encode()
-        for name, table in (*_csv(study), *answer_sections.csv(study, found),
-                            ("disagreement", apart))
+        for name, table in (
+            *_csv(study),
+            *answer_sections.csv(study, found),
+            ("disagreement", apart),
+        )
         for suffix, text in _written(name, table)
     }
     for block in (block for section in sections for block in section.blocks):
@@ -81,9 +84,7 @@ def _csv(study: Study) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "environment_mixtures", tables.environment_mixtures(study)
 
 
-def _sections(
-    study: Study, found: Answer, pictures: list[Block], place: Path
-) -> list[Section]:
+def _sections(study: Study, found: Answer, pictures: list[Block], place: Path) -> list[Section]:
     """The report's order; each section stands also when it has nothing to list."""
     per_class, dots = _per_class(study), _summary(study)
     frequencies = render.picture(
@@ -170,7 +171,9 @@ def _void_scored(study: Study) -> list[Block]:
         "n": ("n", str),
         "test/miou mean": ("test mIoU, mean", render.fraction),
         "test/miou_void_scored mean": (
-            f"the same runs with void scored as class {len(study.classes) + 1}", render.fraction),
+            f"the same runs with void scored as class {len(study.classes) + 1}",
+            render.fraction,
+        ),
     }
     caption = (
         "These arms learnt void as one more class. Scored as if it were a class of the data, the "
@@ -211,8 +214,9 @@ def _per_class(study: Study) -> list[Block]:
         "class": ("class", str),
         "fit_pixel_share": ("fit pixels", render.percent),
         "fit_image_share": ("fit images", render.percent),
-        **{arm: (header, render.fraction) for arm, header in headers.items()
-           if study.finished(arm)},
+        **{
+            arm: (header, render.fraction) for arm, header in headers.items() if study.finished(arm)
+        },
     }
     caption = (
         "Mean test IoU over the n finished seeds of each arm that has any; classes sorted by their "
@@ -230,20 +234,24 @@ def _more(study: Study) -> list[Block]:
         "over pairs: Wang et al. 2023. Worst classes: the 3 (5 from 15 classes on) with the lowest "
         "IoU of the arm on dev. Lowest 10 % images: mean over the tenth of the images with the "
         "lowest mIoU of their own. Rare, medium, frequent: thirds of the classes by fit pixels, "
-        "background apart. Differences between arms in this table are not tested.")
+        "background apart. Differences between arms in this table are not tested."
+    )
     return [grid_or("No finished run.", table, columns, caption)]
 
 
 def _cost(study: Study) -> list[Block]:
     columns = {
-        "arm": ("arm", str), "n": ("n", str), "minutes": ("minutes a run", render.one_decimal),
+        "arm": ("arm", str),
+        "n": ("n", str),
+        "minutes": ("minutes a run", render.one_decimal),
         "peak memory, MB": ("peak memory, MB", lambda v: f"{v:.0f}"),
         "parameters, M": ("parameters, M", render.two_decimals),
         "images/s": ("training images/s", render.one_decimal),
     }
     caption = (
         "Means over the finished seeds. Minutes and images/s hold for the machine and the number "
-        "of runs at once they were measured with.")
+        "of runs at once they were measured with."
+    )
     return [grid(tables.cost(study), columns, caption)]
 
 

@@ -63,8 +63,9 @@ def seed_variance(
         )
     n_rows = [len(arm) for arm in scores]
     if seeds is not None and [len(arm) for arm in seeds] != n_rows:
-        raise ValueError(f"seeds must be one per row of scores, {n_rows}, got "
-                         f"{[list(arm) for arm in seeds]}")
+        raise ValueError(
+            f"seeds must be one per row of scores, {n_rows}, got {[list(arm) for arm in seeds]}"
+        )
     members = [[a for a, n in enumerate(labels) if n == label] for label in dict.fromkeys(labels)]
     members = [arms for arms in members if weights[arms].any()]
     lists = {tuple(seeds[a]) for arms in members for a in arms} if seeds is not None else ()
@@ -182,7 +183,11 @@ def detectable_difference(
 
 
 def seeds_needed(
-    difference: float, variance: float, *, n_arms: int, image_variance: float = 0.0,
+    difference: float,
+    variance: float,
+    *,
+    n_arms: int,
+    image_variance: float = 0.0,
     power: float = 0.8,
 ) -> float:
     """Fewest seeds per arm whose detectable difference is at most `difference`.
@@ -190,14 +195,17 @@ def seeds_needed(
     Returns: a whole number from 2; inf where the images alone exceed it (or over 1000 seeds would
         be needed); NaN without a variance. Arguments as in `detectable_difference`.
     """
+
     def reached(n_seeds: int) -> bool:
         found = detectable_difference(
-            variance, n_seeds, n_arms=n_arms, image_variance=image_variance, power=power)
+            variance, n_seeds, n_arms=n_arms, image_variance=image_variance, power=power
+        )
         return found <= difference
 
     if not difference > 0 or n_arms < 2:
-        raise ValueError(f"difference must be above 0 and n_arms at least 2, got {difference} and "
-                         f"{n_arms}")
+        raise ValueError(
+            f"difference must be above 0 and n_arms at least 2, got {difference} and {n_arms}"
+        )
     if not variance >= 0 or not image_variance >= 0:
         return float("nan")
     return float(next((n for n in range(2, MAX_SEEDS + 1) if reached(n)), np.inf))

@@ -39,8 +39,10 @@ def sentences(study: Study, answer: Answer) -> list[str]:
     lines += [contrast_sentence(study, answer, one) for one in told if not _never_run(study, one)]
     if skipped := sum(_never_run(study, one) for one in answer.contrasts):
         arms = [cell.arm for cell in study.cells if not study.runs_of(cell.arm)]
-        lines.append(f"Planned contrasts not compared because an arm was not run: {skipped} of "
-                     f"{len(answer.contrasts)} (not run: {', '.join(arms)}).")
+        lines.append(
+            f"Planned contrasts not compared because an arm was not run: {skipped} of "
+            f"{len(answer.contrasts)} (not run: {', '.join(arms)})."
+        )
     lines += tuned_sentences(study, answer)
     lines += [text for one in answer.contrasts if (text := trade_sentence(one))]
     lines += _noise(answer)
@@ -58,8 +60,10 @@ def _setting(study: Study) -> str:
     if files:
         sources = ", ".join(dict.fromkeys(file["source"] for file in files))
         parts.append(f"pretrained weights: {sources}")
-    return (f"Study of {study.data['name']} ({n_images['fit']} fit, {n_images['dev']} dev, "
-            f"{n_images['test']} test images): {'; '.join(parts)}.")
+    return (
+        f"Study of {study.data['name']} ({n_images['fit']} fit, {n_images['dev']} dev, "
+        f"{n_images['test']} test images): {'; '.join(parts)}."
+    )
 
 
 def _choice(study: Study, answer: Answer) -> list[str]:
@@ -67,20 +71,26 @@ def _choice(study: Study, answer: Answer) -> list[str]:
         return ["No run is finished: there is nothing to compare."]
     done = study.finished(answer.chosen)
     dev, test = (np.mean([run.result[key] for run in done]) for key in ("dev/miou", "test/miou"))
-    return [f"Chosen on dev alone (highest mean dev mIoU, {dev:.3f}): {answer.chosen}, with test "
-            f"mIoU {test:.3f} ({_seeds(len(done))}). Being chosen is no claim that it differs from "
-            "the next."]
+    return [
+        f"Chosen on dev alone (highest mean dev mIoU, {dev:.3f}): {answer.chosen}, with test "
+        f"mIoU {test:.3f} ({_seeds(len(done))}). Being chosen is no claim that it differs from "
+        "the next."
+    ]
 
 
 def _tally(answer: Answer) -> list[str]:
     known = [one for one in answer.contrasts if one.seeds_known]
     if len(known) < 2:
         return []
-    counts = {word: sum(one.verdict == word for one in known)
-              for word in ("better", "worse", "equivalent", "cannot be told")}
+    counts = {
+        word: sum(one.verdict == word for one in known)
+        for word in ("better", "worse", "equivalent", "cannot be told")
+    }
     told = counts["better"] + counts["worse"]
-    return [f"Of {len(known)} planned contrasts with an interval, {told} can be told apart, "
-            f"{counts['equivalent']} are equivalent, {counts['cannot be told']} cannot be told."]
+    return [
+        f"Of {len(known)} planned contrasts with an interval, {told} can be told apart, "
+        f"{counts['equivalent']} are equivalent, {counts['cannot be told']} cannot be told."
+    ]
 
 
 def _never_run(study: Study, compared: Compared) -> bool:
@@ -109,19 +119,24 @@ def contrast_sentence(study: Study, answer: Answer, compared: Compared) -> str:
         return f"{a} against {b}: no comparison, without a finished run: {states}."
     estimate = points(float(compared.difference.miou.estimate))
     if not compared.seeds_known:
-        return (f"{a} against {b}: {estimate} points of test mIoU ({_n(compared)}); with one seed "
-                "on a side seed noise is unknown, so nothing is claimed.")
+        return (
+            f"{a} against {b}: {estimate} points of test mIoU ({_n(compared)}); with one seed "
+            "on a side seed noise is unknown, so nothing is claimed."
+        )
     family = sum(one.family == compared.family and one.seeds_known for one in answer.contrasts)
     level = "95 % interval" + (
-        f", adjusted for the {family} contrasts of {compared.family}" if family > 1 else "")
+        f", adjusted for the {family} contrasts of {compared.family}" if family > 1 else ""
+    )
     weights = _weights(study, compared)
     where = f"{answer.n_images} test images"
     if compared.difference.images_fixed:
         where = f"on these {answer.n_images} images"
     elif answer.n_units < answer.n_images:
         where += f" in {answer.n_units} groups"
-    facts = (f"{estimate} points of test mIoU ({level}: "
-             f"{between(compared.miou.low, compared.miou.high)}; {_n(compared)}, {where}{weights})")
+    facts = (
+        f"{estimate} points of test mIoU ({level}: "
+        f"{between(compared.miou.low, compared.miou.high)}; {_n(compared)}, {where}{weights})"
+    )
     d = f"{POINTS * answer.smallest:.3g}"
     return {
         "better": f"{a} scores higher than {b}: {facts}.",
@@ -136,28 +151,39 @@ def tuned_sentences(study: Study, answer: Answer) -> list[str]:
 
     Two verdicts side by side; that they differ is not claimed.
     """
-    sister = {cell["default"]: cell["arm"] for cell in study.declaration["cells"]
-              if "default" in cell}
+    sister = {
+        cell["default"]: cell["arm"] for cell in study.declaration["cells"] if "default" in cell
+    }
     known = {(one.a, one.b): one for one in answer.contrasts if one.seeds_known}
     lines = []
     for (a, b), untuned in known.items():
         tuned = known.get((sister.get(a), sister.get(b)))
         if tuned is None:
             continue
-        budgets = {study.declaration["tunings"].get(arm, {}).get("budget_epochs")
-                   for arm in (tuned.a, tuned.b)}
+        budgets = {
+            study.declaration["tunings"].get(arm, {}).get("budget_epochs")
+            for arm in (tuned.a, tuned.b)
+        }
         parts = []
         for when, one in (("at the default settings", untuned), ("with both tuned", tuned)):
             said = {
-                "better": "scores higher", "worse": "scores lower",
+                "better": "scores higher",
+                "worse": "scores lower",
                 "equivalent": f"is equivalent within {POINTS * answer.smallest:.3g} points",
-                "cannot be told": "cannot be told apart"}[one.verdict]
-            parts.append(f"{when} it {said} ({points(float(one.difference.miou.estimate))} points, "
-                         f"{between(one.miou.low, one.miou.high)})")
-        question = {"worse": "Worse, or only untuned?",
-                    "better": "Better, or is only the other untuned?"}
-        lines.append(f"{question.get(untuned.verdict, 'Untuned and tuned:')} {a} against {b}: "
-                     f"{'; '.join(parts)}.")
+                "cannot be told": "cannot be told apart",
+            }[one.verdict]
+            parts.append(
+                f"{when} it {said} ({points(float(one.difference.miou.estimate))} points, "
+                f"{between(one.miou.low, one.miou.high)})"
+            )
+        question = {
+            "worse": "Worse, or only untuned?",
+            "better": "Better, or is only the other untuned?",
+        }
+        lines.append(
+            f"{question.get(untuned.verdict, 'Untuned and tuned:')} {a} against {b}: "
+            f"{'; '.join(parts)}."
+        )
         if len(budgets) == 1 and None not in budgets:
             lines[-1] += f" Each was given {budgets.pop()} epochs of trials."
     return lines
@@ -166,8 +192,11 @@ def tuned_sentences(study: Study, answer: Answer) -> list[str]:
 def _weights(study: Study, compared: Compared) -> str:
     """Which pretrained weights a contrast speaks of, where it has any."""
     sources = dict.fromkeys(
-        source for arm in (compared.a, compared.b) for run in study.finished(arm)
-        if (source := run.config.get("weights_source")))
+        source
+        for arm in (compared.a, compared.b)
+        for run in study.finished(arm)
+        if (source := run.config.get("weights_source"))
+    )
     return f", weights: {', '.join(sources)}" if sources else ""
 
 
@@ -177,11 +206,17 @@ def _class_claims(study: Study, compared: Compared) -> str:
         found = [
             f"{name} {points(float(compared.classes.estimate[i]))} ("
             f"{between(compared.classes.low[i], compared.classes.high[i])})"
-            for i, (name, what) in enumerate(zip(study.classes, compared.class_verdicts,
-                                                 strict=True)) if what == wanted]
+            for i, (name, what) in enumerate(
+                zip(study.classes, compared.class_verdicts, strict=True)
+            )
+            if what == wanted
+        ]
         parts += [f"{word} on {', '.join(found)}"] if found else []
-    return (f" Per class (95 %, adjusted over the classes), {compared.a} is {'; '.join(parts)}."
-            if parts else "")
+    return (
+        f" Per class (95 %, adjusted over the classes), {compared.a} is {'; '.join(parts)}."
+        if parts
+        else ""
+    )
 
 
 def trade_sentence(compared: Compared) -> str:
@@ -192,13 +227,18 @@ def trade_sentence(compared: Compared) -> str:
     moves = [
         f"{name} classes {points(float(compared.terciles.estimate[i]))} points "
         f"({between(compared.terciles.low[i], compared.terciles.high[i])})"
-        for i, name in enumerate(TERCILES)]
+        for i, name in enumerate(TERCILES)
+    ]
     if (rare, frequent) == ("worse", "better"):
-        return (f"{compared.a} against {compared.b} buys frequent classes with rare ones: "
-                f"{moves[2]}, {moves[0]} (95 %, adjusted over the three groups; {_n(compared)}).")
+        return (
+            f"{compared.a} against {compared.b} buys frequent classes with rare ones: "
+            f"{moves[2]}, {moves[0]} (95 %, adjusted over the three groups; {_n(compared)})."
+        )
     if (rare, frequent) == ("better", "worse"):
-        return (f"{compared.a} against {compared.b} buys rare classes with frequent ones: "
-                f"{moves[0]}, {moves[2]} (95 %, adjusted over the three groups; {_n(compared)}).")
+        return (
+            f"{compared.a} against {compared.b} buys rare classes with frequent ones: "
+            f"{moves[0]}, {moves[2]} (95 %, adjusted over the three groups; {_n(compared)})."
+        )
     return ""
 
 
@@ -206,12 +246,16 @@ def _noise(answer: Answer) -> list[str]:
     lines, d = [], f"{POINTS * answer.smallest:.3g}"
     for row in answer.noise.to_dict("records"):
         if math.isnan(row["detectable"]):
-            lines.append(f"{row['network']}: no two of its arms have two seeds, so the noise "
-                         "between seeds is unknown.")
+            lines.append(
+                f"{row['network']}: no two of its arms have two seeds, so the noise "
+                "between seeds is unknown."
+            )
             continue
-        text = (f"{row['network']}, {_seeds(row['n'])} per arm: a true difference of "
-                f"{POINTS * row['detectable']:.1f} points between {row['a']} and {row['b']} would "
-                "be told 4 times in 5 (not adjusted), a smaller one less often")
+        text = (
+            f"{row['network']}, {_seeds(row['n'])} per arm: a true difference of "
+            f"{POINTS * row['detectable']:.1f} points between {row['a']} and {row['b']} would "
+            "be told 4 times in 5 (not adjusted), a smaller one less often"
+        )
         need = row["seeds needed"]
         if math.isfinite(need):
             text += f"; for {d} points, {need:.0f} seeds per arm"
@@ -234,8 +278,9 @@ def _gaps(study: Study) -> list[str]:
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{arm} {n}" for arm, n in counts.items())
         lines.append(f"Unequal numbers of seeds: {shown}.")
-    absent = [name for name, there in zip(study.classes, study.present("test"), strict=True)
-              if not there]
+    absent = [
+        name for name, there in zip(study.classes, study.present("test"), strict=True) if not there
+    ]
     if absent:
         lines.append(f"Not in test, so without a score: {', '.join(absent)}.")
     return lines

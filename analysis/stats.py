@@ -81,16 +81,20 @@ def resample(
     arms = [_checked(arm, "(S, n_images, C, 3)", 4) for arm in arms]
     for arm in arms:
         if arm.shape[1:] != arms[0].shape[1:]:
-            raise ValueError(f"counts must be of the same images and classes, (S, n_images, C, 3) "
-                             f"like {arms[0].shape}, got {arm.shape}")
+            raise ValueError(
+                f"counts must be of the same images and classes, (S, n_images, C, 3) "
+                f"like {arms[0].shape}, got {arm.shape}"
+            )
     if n_boot < 2:
         raise ValueError(f"n_boot must be at least 2, got {n_boot}")
     runs = np.concatenate(arms)
     n_runs, n_images, n_classes, _ = runs.shape
     truth = runs[..., 0] + runs[..., 2]
     if (truth != truth[0]).any():
-        raise ValueError("counts must share the truth, TP + FN of each image and class the same in "
-                         "all runs, got different ones; put the images in one order")
+        raise ValueError(
+            "counts must share the truth, TP + FN of each image and class the same in "
+            "all runs, got different ones; put the images in one order"
+        )
     # Rows of pixel sums: C of truth, TP of each run, FP of each run. float64 is exact below 2^53.
     hits = runs[..., :2].transpose(1, 3, 0, 2).reshape(n_images, -1)
     units = np.hstack([truth[0], hits]).astype(np.float64)
@@ -141,7 +145,8 @@ def paired_bootstrap(
     variance, none = variance_over(drawn), np.full_like(low, np.nan)
     estimate = sample.observed[0][0] - sample.observed[1][0]
     columns = Interval(
-        estimate, low, high, np.sqrt(variance), none, none, none, none, variance, none)
+        estimate, low, high, np.sqrt(variance), none, none, none, none, variance, none
+    )
     return _difference(columns, sample.n_units, images_fixed=False)
 
 
@@ -192,8 +197,10 @@ def contrast(
     weights = np.asarray(weights, dtype=float)
     n_columns = len(sample.n_units)
     if weights.shape != (len(sample.observed),) or not weights.any():
-        raise ValueError(f"weights must be {len(sample.observed)} numbers, one per arm and not all "
-                         f"0, got {weights.tolist()}")
+        raise ValueError(
+            f"weights must be {len(sample.observed)} numbers, one per arm and not all "
+            f"0, got {weights.tolist()}"
+        )
     if pooled is None or not np.ndim(pooled[0]):
         variance, df, _ = seed_variance(sample.observed, weights)
         if pooled is not None:
@@ -201,8 +208,10 @@ def contrast(
     else:
         variance, df = (np.asarray(part, dtype=float) for part in pooled[:2])
         if not variance.shape == df.shape == (n_columns,):
-            raise ValueError(f"pooled must be two numbers or two arrays ({n_columns},), got "
-                             f"{variance.shape} and {df.shape}")
+            raise ValueError(
+                f"pooled must be two numbers or two arrays ({n_columns},), got "
+                f"{variance.shape} and {df.shape}"
+            )
     used = weights != 0
     n_seeds = np.array([len(scores) for scores in sample.observed])[used]
     estimate = _sum(weights, [scores.mean(0) for scores in sample.observed])
@@ -246,8 +255,13 @@ def adjust(family: Interval | Sequence[Interval]) -> Interval:
         family = Interval(*map(np.array, zip(*(vars(one).values() for one in family), strict=True)))
     n_tested = max(np.isfinite(family.p).sum(), 1)
     wide = t_interval(
-        family.estimate, family.seed_variance, family.seed_df, family.image_variance,
-        family.image_df, ALPHA / n_tested)
+        family.estimate,
+        family.seed_variance,
+        family.seed_df,
+        family.image_variance,
+        family.image_df,
+        ALPHA / n_tested,
+    )
     p = holm(family.p)
     up, down = (p < ALPHA) & (wide.estimate > 0), (p < ALPHA) & (wide.estimate < 0)
     low = np.where(up, np.maximum(wide.low, 0), wide.low)
@@ -316,12 +330,17 @@ def t_interval(estimate, seeds, seed_df, images, image_df, alpha: float = ALPHA)
     for half_step in (*[True] * 8, False):  # p sets the df that it is read from: settle
         read = 2 * special.stdtr(df_at(np.clip(p, 1e-12, 0.5)), -t)
         p = np.sqrt(p * read) if half_step else read
-    return Interval(estimate, estimate - half, estimate + half, se, df, p,
-                    seeds, seed_df, images, image_df)
+    return Interval(
+        estimate, estimate - half, estimate + half, se, df, p, seeds, seed_df, images, image_df
+    )
 
 
 def _difference(columns: Interval, n_units: np.ndarray, *, images_fixed: bool) -> Difference:
     """Intervals of K columns as one of mIoU and one of the classes."""
     parts = vars(columns).values()
-    return Difference(Interval(*(float(part[0]) for part in parts)),
-                      Interval(*(part[1:] for part in parts)), int(n_units[0]), images_fixed)
+    return Difference(
+        Interval(*(float(part[0]) for part in parts)),
+        Interval(*(part[1:] for part in parts)),
+        int(n_units[0]),
+        images_fixed,
+    )

@@ -120,11 +120,14 @@ def void_scored(study: Study) -> pd.DataFrame:
     for cell in study.cells:
         done = [run for run in study.finished(cell.arm) if "test/miou_void_scored" in run.result]
         if done:
-            rows.append({"arm": cell.arm, "n": len(done)} | {
-                f"{key} mean": mean_sd([run.result[key] for run in done])[0]
-                for key in ("test/miou", "test/miou_void_scored")})
-    return pd.DataFrame(
-        rows, columns=["arm", "n", "test/miou mean", "test/miou_void_scored mean"])
+            rows.append(
+                {"arm": cell.arm, "n": len(done)}
+                | {
+                    f"{key} mean": mean_sd([run.result[key] for run in done])[0]
+                    for key in ("test/miou", "test/miou_void_scored")
+                }
+            )
+    return pd.DataFrame(rows, columns=["arm", "n", "test/miou mean", "test/miou_void_scored mean"])
 
 
 def per_class(study: Study) -> pd.DataFrame:
@@ -189,21 +192,52 @@ def tunings(study: Study) -> pd.DataFrame:
     defaults = {cell["arm"]: cell.get("default") for cell in study.declaration["cells"]}
     for arm, chosen in study.declaration.get("tunings", {}).items():
         weights = sorted(chosen.get("importances", {}).items(), key=lambda item: -item[1])
-        dev = [math.nan if value is None else value for value in (
-            chosen.get("default_dev"), chosen.get("dev_selected"), chosen.get("dev_rerank"),
-            chosen.get("control", {}).get("dev_rerank"))]
-        tests = [[run.result["test/miou"] for run in runs] for runs in (
-            study.finished(defaults[arm]) if defaults.get(arm) else (), study.finished(arm))]
+        dev = [
+            math.nan if value is None else value
+            for value in (
+                chosen.get("default_dev"),
+                chosen.get("dev_selected"),
+                chosen.get("dev_rerank"),
+                chosen.get("control", {}).get("dev_rerank"),
+            )
+        ]
+        tests = [
+            [run.result["test/miou"] for run in runs]
+            for runs in (
+                study.finished(defaults[arm]) if defaults.get(arm) else (),
+                study.finished(arm),
+            )
+        ]
         trials = ", ".join(f"{n} {state}" for state, n in chosen.get("trials", {}).items())
         if chosen.get("dropped"):
             trials += f"; {chosen['dropped']} of the best dropped, a re-run failed"
-        rows.append((
-            arm, trials, f"{chosen.get('epochs', '?')} of {chosen.get('budget_epochs', '?')}", *dev,
-            *(part for values in tests for part in (len(values), mean_sd(values)[0])),
-            ", ".join(f"{name.removeprefix('loss.')} {share:.2f}" for name, share in weights)))
-    return pd.DataFrame(rows, columns=[
-        "arm", "trials", "epochs", "default dev", "dev at selection", "dev again", "random again",
-        "default n", "default test", "n", "test", "importances"])
+        rows.append(
+            (
+                arm,
+                trials,
+                f"{chosen.get('epochs', '?')} of {chosen.get('budget_epochs', '?')}",
+                *dev,
+                *(part for values in tests for part in (len(values), mean_sd(values)[0])),
+                ", ".join(f"{name.removeprefix('loss.')} {share:.2f}" for name, share in weights),
+            )
+        )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "arm",
+            "trials",
+            "epochs",
+            "default dev",
+            "dev at selection",
+            "dev again",
+            "random again",
+            "default n",
+            "default test",
+            "n",
+            "test",
+            "importances",
+        ],
+    )
 
 
 def cost(study: Study) -> pd.DataFrame:
@@ -214,14 +248,25 @@ def cost(study: Study) -> pd.DataFrame:
     rows = []
     for cell in study.cells:
         done = study.finished(cell.arm)
-        speed = [run.history["train/images_per_s"].mean() for run in done
-                 if "train/images_per_s" in run.history]
+        speed = [
+            run.history["train/images_per_s"].mean()
+            for run in done
+            if "train/images_per_s" in run.history
+        ]
         sizes = [run.n_parameters for run in done if run.n_parameters is not None]
-        rows.append((cell.arm, len(done), mean_sd([run.duration_s / 60 for run in done])[0],
-                     mean_sd([run.peak_memory_mb for run in done])[0],
-                     sizes[0] / 1e6 if sizes else math.nan, mean_sd(speed)[0]))
-    return pd.DataFrame(rows, columns=[
-        "arm", "n", "minutes", "peak memory, MB", "parameters, M", "images/s"])
+        rows.append(
+            (
+                cell.arm,
+                len(done),
+                mean_sd([run.duration_s / 60 for run in done])[0],
+                mean_sd([run.peak_memory_mb for run in done])[0],
+                sizes[0] / 1e6 if sizes else math.nan,
+                mean_sd(speed)[0],
+            )
+        )
+    return pd.DataFrame(
+        rows, columns=["arm", "n", "minutes", "peak memory, MB", "parameters, M", "images/s"]
+    )
 
 
 def missing(study: Study) -> pd.DataFrame:

@@ -37,9 +37,15 @@ from analysis.stats import (
 PRESENT = np.array([1.0, 0.7, 0.45, 0.25, 0.12])  # share of images that hold the class
 SIZE_PX = np.array([2500, 500, 400, 300, 150])
 RECALL = np.array([3.0, 1.6, 1.0, 0.6, 0.2])  # logits
-CONFUSED = np.array([  # where the missed pixels of a class go
-    [0, 0.5, 0.25, 0.15, 0.1], [0.8, 0, 0.1, 0.05, 0.05], [0.8, 0.1, 0, 0.05, 0.05],
-    [0.8, 0.1, 0.05, 0, 0.05], [0.8, 0.1, 0.05, 0.05, 0]])
+CONFUSED = np.array(
+    [  # where the missed pixels of a class go
+        [0, 0.5, 0.25, 0.15, 0.1],
+        [0.8, 0, 0.1, 0.05, 0.05],
+        [0.8, 0.1, 0, 0.05, 0.05],
+        [0.8, 0.1, 0.05, 0, 0.05],
+        [0.8, 0.1, 0.05, 0.05, 0],
+    ]
+)
 N_CLASSES, N_BOOT = len(SIZE_PX), 200
 NETWORK_NOISE = np.array([1.0, 1.4, 0.7])
 RARE = 3  # the class held by 25 of 100 images
@@ -81,7 +87,9 @@ def simulate(world: World, n_seeds: int, rng: np.random.Generator, n_images: int
         shared = draw((n_arms, n_seeds, N_CLASSES))
     seeds = noise * (
         world.seed * draw((n_arms, n_seeds, N_CLASSES))
-        + world.seed_common * draw((n_arms, n_seeds, 1)) + world.shared_seed * shared)
+        + world.seed_common * draw((n_arms, n_seeds, 1))
+        + world.shared_seed * shared
+    )
     groups = None
     images, by_arm = draw((n_images, N_CLASSES)), draw((n_arms, n_images, N_CLASSES))
     if world.n_groups:
@@ -89,8 +97,11 @@ def simulate(world: World, n_seeds: int, rng: np.random.Generator, n_images: int
         images = (images + draw((world.n_groups, N_CLASSES))[groups]) / np.sqrt(2)
         by_arm = (by_arm + draw((n_arms, world.n_groups, N_CLASSES))[:, groups]) / np.sqrt(2)
     logits = (
-        (RECALL + arms)[:, None, None] + (world.image * images + world.arm_image * by_arm)[:, None]
-        + seeds[:, :, None] + world.seed_image * draw((n_arms, n_seeds, n_images, N_CLASSES)))
+        (RECALL + arms)[:, None, None]
+        + (world.image * images + world.arm_image * by_arm)[:, None]
+        + seeds[:, :, None]
+        + world.seed_image * draw((n_arms, n_seeds, n_images, N_CLASSES))
+    )
     if world.shared_seed_image:
         logits += world.shared_seed_image * draw((n_seeds, n_images, N_CLASSES))
     sizes = np.rint(SIZE_PX * np.exp(0.5 * draw((n_images, N_CLASSES))))
@@ -115,7 +126,8 @@ def planned(n_networks: int) -> dict[str, list[np.ndarray]]:
     cell = np.eye(3 * n_networks)
     families = {
         f"network {n + 1} - {n}": [cell[3 * n + 3 + k] - cell[3 * n + k] for k in range(3)]
-        for n in range(n_networks - 1)}
+        for n in range(n_networks - 1)
+    }
     families["loss"] = [cell[3 * n + k] - cell[3 * n] for n in range(n_networks) for k in (1, 2)]
     return families
 
@@ -130,8 +142,9 @@ def covered(interval: Interval, truth: float) -> bool:
     return bool(interval.low <= truth <= interval.high)
 
 
-def coverage_row(world: World, n_seeds: int, n_studies: int, rng: np.random.Generator,
-                 truth: np.ndarray) -> dict[str, dict[str, float]]:
+def coverage_row(
+    world: World, n_seeds: int, n_studies: int, rng: np.random.Generator, truth: np.ndarray
+) -> dict[str, dict[str, float]]:
     """Shares of studies whose 95 % interval covers, by kind of contrast and of interval."""
     families = planned(world.n_networks)
     chosen = {"loss": families["loss"][0]}
@@ -147,26 +160,40 @@ def coverage_row(world: World, n_seeds: int, n_studies: int, rng: np.random.Gene
         for kind, w in chosen.items():
             blocks, alone = (
                 contrast(sample, w, pooled=pooled_for(sample, w, same_seeds=same))
-                for same in (world.same_seeds, False))
+                for same in (world.same_seeds, False)
+            )
             drawn = {a: sample.replicates[a][..., 0] for a in np.flatnonzero(w)}
             one_seed = np.quantile(sum(w[a] * drawn[a][:, 0] for a in drawn), (0.025, 0.975))
             means = np.quantile(sum(w[a] * drawn[a].mean(1) for a in drawn), (0.025, 0.975))
             value = w @ truth
             rare = Interval(*(part[RARE] for part in vars(blocks.per_class).values()))
             row = {
-                "recipe": covered(blocks.miou, value[0]), "rare": covered(rare, value[1 + RARE]),
+                "recipe": covered(blocks.miou, value[0]),
+                "rare": covered(rare, value[1 + RARE]),
                 "free": covered(alone.miou, value[0]),
                 "images": means[0] <= value[0] <= means[1],
                 "one": one_seed[0] <= value[0] <= one_seed[1],
-                "half": (blocks.miou.high - blocks.miou.low) / 2, "df": blocks.df}
+                "half": (blocks.miou.high - blocks.miou.low) / 2,
+                "df": blocks.df,
+            }
             for name, x in row.items():
                 found[kind].setdefault(name, []).append(float(x))
-    return {kind: {name: float(np.median(x) if name in ("half", "df") else np.mean(x))
-                   for name, x in columns.items()} for kind, columns in found.items()}
+    return {
+        kind: {
+            name: float(np.median(x) if name in ("half", "df") else np.mean(x))
+            for name, x in columns.items()
+        }
+        for kind, columns in found.items()
+    }
 
 
-def false_alarms(world: World, n_seeds: int, n_studies: int, rng: np.random.Generator,
-                 families: dict[str, Sequence[np.ndarray]]) -> dict[str, float]:
+def false_alarms(
+    world: World,
+    n_seeds: int,
+    n_studies: int,
+    rng: np.random.Generator,
+    families: dict[str, Sequence[np.ndarray]],
+) -> dict[str, float]:
     """Share of studies of alike arms in which a family of mIoU contrasts claims anything (Holm).
 
     Also "classes": the family of all classes of the last contrast.
@@ -178,7 +205,8 @@ def false_alarms(world: World, n_seeds: int, n_studies: int, rng: np.random.Gene
         for name, family in families.items():
             rows = [
                 contrast(sample, w, pooled=pooled_for(sample, w, same_seeds=world.same_seeds))
-                for w in family]
+                for w in family
+            ]
             alarms[name] += bool((adjust([row.miou for row in rows]).p < 0.05).any())
         alarms["classes"] += bool((adjust(rows[-1].per_class).p < 0.05).any())
     return {name: n / n_studies for name, n in alarms.items()}
@@ -214,9 +242,14 @@ def bootstrap_s() -> float:
 def main(n_studies: int) -> None:
     began = time.process_time()
     print(f"paired_bootstrap, 10,000 x 1,449 images x 21 classes: {bootstrap_s():.2f} s")
-    cells = [(name, world, s) for name, world in (
-        ("seed noise dominates", SEED_NOISE), ("image noise dominates", IMAGE_NOISE))
-        for s in (2, 3, 5)]
+    cells = [
+        (name, world, s)
+        for name, world in (
+            ("seed noise dominates", SEED_NOISE),
+            ("image noise dominates", IMAGE_NOISE),
+        )
+        for s in (2, 3, 5)
+    ]
     cells += [
         ("seeds share nothing", replace(SEED_NOISE, shared_seed=0.0), 2),
         ("seeds share most", replace(SEED_NOISE, seed=0.1, seed_common=0.05, shared_seed=0.25), 3),
@@ -226,40 +259,70 @@ def main(n_studies: int) -> None:
         ("8 groups", replace(IMAGE_NOISE, n_groups=8), 3),
         ("one loss 3x as noisy", replace(SEED_NOISE, noise=(0.5, 1.5, 0.5)), 3),
     ]
-    print(f"{n_studies} studies a row; standard error of 95 %: "
-          f"{100 * np.sqrt(0.95 * 0.05 / n_studies):.1f} points. mIoU unless said otherwise.")
-    print(f"{'95 % intervals cover, %':24}{'S':>2} {'contrast':9}{'recipe':>7}{'rare class':>11}"
-          f"{'seeds free':>11}{'images only':>12}{'one seed':>9}{'half width':>11}{'df':>6}")
+    print(
+        f"{n_studies} studies a row; standard error of 95 %: "
+        f"{100 * np.sqrt(0.95 * 0.05 / n_studies):.1f} points. mIoU unless said otherwise."
+    )
+    print(
+        f"{'95 % intervals cover, %':24}{'S':>2} {'contrast':9}{'recipe':>7}{'rare class':>11}"
+        f"{'seeds free':>11}{'images only':>12}{'one seed':>9}{'half width':>11}{'df':>6}"
+    )
     for number, (name, world, n_seeds) in enumerate(cells):
         rng = np.random.default_rng([1, number])
         rows = coverage_row(world, n_seeds, n_studies, rng, true_scores(world, rng))
         for kind, row in rows.items():
             shares = [100 * row[key] for key in ("recipe", "rare", "free", "images", "one")]
-            print(f"{name:24}{n_seeds:>2} {kind:9}" + "".join(
-                f"{x:{w}.1f}" for x, w in zip(shares, (7, 11, 11, 12, 9), strict=True))
-                + f"{100 * row['half']:11.2f}{row['df']:6.1f}", flush=True)
-    print("seeds free: pooled without blocks; images only: bootstrap of the seed means; one seed: "
-          "of one run a side;\nhalf width: median, mIoU points\n")
+            print(
+                f"{name:24}{n_seeds:>2} {kind:9}"
+                + "".join(f"{x:{w}.1f}" for x, w in zip(shares, (7, 11, 11, 12, 9), strict=True))
+                + f"{100 * row['half']:11.2f}{row['df']:6.1f}",
+                flush=True,
+            )
+    print(
+        "seeds free: pooled without blocks; images only: bootstrap of the seed means; one seed: "
+        "of one run a side;\nhalf width: median, mIoU points\n"
+    )
 
     print(f"{'A/A: families with a false alarm, %':37}{'S':>2}")
     alike = replace(SEED_NOISE, effect=0.0)
-    two = [("two arms, disjoint seeds", replace(alike, n_networks=1, same_seeds=False), s,
-            {"pair": planned(1)["loss"][:1]}) for s in (2, 3, 5)]
-    nine = [("default matrix, 9 arms", replace(alike, n_networks=3), s, planned(3))
-            for s in (2, 3, 5)]
-    images = [("the same, image noise dominates",
-               replace(IMAGE_NOISE, effect=0.0, n_networks=3), 2, planned(3))]
+    two = [
+        (
+            "two arms, disjoint seeds",
+            replace(alike, n_networks=1, same_seeds=False),
+            s,
+            {"pair": planned(1)["loss"][:1]},
+        )
+        for s in (2, 3, 5)
+    ]
+    nine = [
+        ("default matrix, 9 arms", replace(alike, n_networks=3), s, planned(3)) for s in (2, 3, 5)
+    ]
+    images = [
+        (
+            "the same, image noise dominates",
+            replace(IMAGE_NOISE, effect=0.0, n_networks=3),
+            2,
+            planned(3),
+        )
+    ]
     for number, (name, world, n_seeds, families) in enumerate(two + nine + images):
         rng = np.random.default_rng([2, number])
         row = false_alarms(world, n_seeds, n_studies, rng, families)
-        print(f"{name:37}{n_seeds:>2}  " + "  ".join(
-            f"{key} {100 * x:.1f}" for key, x in row.items()), flush=True)
+        print(
+            f"{name:37}{n_seeds:>2}  "
+            + "  ".join(f"{key} {100 * x:.1f}" for key, x in row.items()),
+            flush=True,
+        )
 
-    print("\n95 % t intervals from seed variance + image variance (99 df), cover %: "
-          "Satterthwaite's df, ours")
+    print(
+        "\n95 % t intervals from seed variance + image variance (99 df), cover %: "
+        "Satterthwaite's df, ours"
+    )
     for seed_df, ratio, plain, ours in small_df(np.random.default_rng(3)):
-        print(f"seed df {seed_df}, image/seed variance {ratio:4.2f}: {100 * plain:5.1f}"
-              f"{100 * ours:7.1f}")
+        print(
+            f"seed df {seed_df}, image/seed variance {ratio:4.2f}: {100 * plain:5.1f}"
+            f"{100 * ours:7.1f}"
+        )
     print(f"CPU time {time.process_time() - began:.0f} s")
 
 

@@ -52,16 +52,33 @@ class Study:
         self.out = root / name
         self.path = self.out / "s"
         settings = {**TINY, "epochs": self.epochs, "checkpoint_s": 0, "threads": 1, "retries": 99}
-        self.words = ["--study", "s", "--matrix", "losses", "--data", str(data),
-                      "--out", str(self.out), "--seeds", "2", "--workers", "2",
-                      *(w for k, v in settings.items() for w in ("--set", f"{k}={v}"))]
+        self.words = [
+            "--study",
+            "s",
+            "--matrix",
+            "losses",
+            "--data",
+            str(data),
+            "--out",
+            str(self.out),
+            "--seeds",
+            "2",
+            "--workers",
+            "2",
+            *(w for k, v in settings.items() for w in ("--set", f"{k}={v}")),
+        ]
 
     def start(self) -> subprocess.Popen:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         environment.pop("MLFLOW_TRACKING_URI", None)
-        return subprocess.Popen([sys.executable, "runs.py", "--grid", *self.words], cwd=ROOT,
-                                env=environment, text=True, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            [sys.executable, "runs.py", "--grid", *self.words],
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def finish(self) -> None:
         process = self.start()
@@ -97,15 +114,19 @@ class Study:
     def tables(self) -> dict[str, pd.DataFrame]:
         words = [sys.executable, "runs.py", "--report", "--study", "s", "--out", str(self.out)]
         subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        return {p.name: untimed(pd.read_csv(p)) for p in self.path.glob("report/tables/*.csv")
-                if p.name != "score_at_cost.csv"}  # made of times
+        return {
+            p.name: untimed(pd.read_csv(p))
+            for p in self.path.glob("report/tables/*.csv")
+            if p.name != "score_at_cost.csv"
+        }  # made of times
 
     def doubled_steps(self) -> int:
         """Points of a metric beyond the first at a step of an MLflow run."""
         with closing(sqlite3.connect(self.out / "mlflow.db")) as database:
             rows = database.execute(
                 "SELECT count(*) FROM metrics m JOIN tags t ON t.run_uuid = m.run_uuid "
-                "AND t.key = 'role' WHERE m.key = 'train/loss' GROUP BY m.run_uuid, step")
+                "AND t.key = 'role' WHERE m.key = 'train/loss' GROUP BY m.run_uuid, step"
+            )
             counts = [n for (n,) in rows]
         if len(counts) < N_RUNS * self.epochs:
             raise RuntimeError(f"MLflow must hold {N_RUNS * self.epochs} steps, got {len(counts)}")
@@ -114,8 +135,11 @@ class Study:
     def judge(self, reference: Study) -> tuple[int, str]:
         """Runs lost, and how the finished study differs from the undisturbed one."""
         lost = N_RUNS - sum(run.state() == "finished" for run in self.runs())
-        differ = [name for name, table in self.tables().items()
-                  if not table.equals(reference.tables_cache[name])]
+        differ = [
+            name
+            for name, table in self.tables().items()
+            if not table.equals(reference.tables_cache[name])
+        ]
         for run in self.runs():
             theirs = reference.path / "runs" / run.run_id
             ours, best = (torch.load(p / "best.pt", weights_only=True) for p in (run.path, theirs))
@@ -161,8 +185,9 @@ def kill(study: Study, whole: Study, rng: random.Random) -> tuple:
             study.wait_for_rows(process)
             time.sleep(rng.uniform(0, 1.5))
         if process.poll() is not None:
-            raise RuntimeError(f"the study must outlast 20 kills, got {n_driver + n_worker}; give "
-                               "it more epochs")
+            raise RuntimeError(
+                f"the study must outlast 20 kills, got {n_driver + n_worker}; give it more epochs"
+            )
         if n_driver <= n_worker:
             process.kill()
             process.communicate()
@@ -175,8 +200,14 @@ def kill(study: Study, whole: Study, rng: random.Random) -> tuple:
     resumed, again = study.repeated()
     lost, outcome = study.judge(whole)
     times = f"{n_driver} driver ({n_early} at its start), {n_worker} worker"
-    return ("kill -9", f"random moments; resumed {resumed} times after an epoch > 0", times,
-            lost, f"{again} epochs", outcome)
+    return (
+        "kill -9",
+        f"random moments; resumed {resumed} times after an epoch > 0",
+        times,
+        lost,
+        f"{again} epochs",
+        outcome,
+    )
 
 
 def truncate(path: Path) -> None:
@@ -220,9 +251,14 @@ def damage(study: Study, whole: Study, rng: random.Random) -> tuple:
     resumed, again = study.repeated()
     lost, outcome = study.judge(whole)
     code = "code was run" if evil.exists() else "no code run"
-    return ("checkpoint truncated, bit flipped, malicious pickle",
-            f"driver killed, every last.pt damaged; {said} said, {resumed} resumed", n, lost,
-            f"{again} epochs", f"{outcome}; {code}")
+    return (
+        "checkpoint truncated, bit flipped, malicious pickle",
+        f"driver killed, every last.pt damaged; {said} said, {resumed} resumed",
+        n,
+        lost,
+        f"{again} epochs",
+        f"{outcome}; {code}",
+    )
 
 
 def signals(study: Study, whole: Study, rng: random.Random) -> tuple:
@@ -243,9 +279,14 @@ def signals(study: Study, whole: Study, rng: random.Random) -> tuple:
     resumed, again = study.repeated()
     lost, outcome = study.judge(whole)
     said = "exit 130 and the command each time" if not bad else f"BAD: {bad}"
-    return ("Ctrl-C, SIGTERM", f"random moments, imports included; resumed {resumed} times",
-            len(took_s), lost, f"{again} epochs",
-            f"at most {max(took_s):.1f} s; {said}; {outcome}")
+    return (
+        "Ctrl-C, SIGTERM",
+        f"random moments, imports included; resumed {resumed} times",
+        len(took_s),
+        lost,
+        f"{again} epochs",
+        f"at most {max(took_s):.1f} s; {said}; {outcome}",
+    )
 
 
 def disk(study: Study, whole: Study, rng: random.Random) -> tuple:
@@ -272,9 +313,15 @@ def disk(study: Study, whole: Study, rng: random.Random) -> tuple:
         study.finish()
         resumed, again = study.repeated()
         lost, outcome = study.judge(whole)
-        return ("disk full", "tmpfs filled while 2 runs train", 1, lost, f"{again} epochs",
-                f"exit {process.returncode}, {len(lines)} line, left {', '.join(states)}; with "
-                f"room again {resumed} resumed; {outcome}")
+        return (
+            "disk full",
+            "tmpfs filled while 2 runs train",
+            1,
+            lost,
+            f"{again} epochs",
+            f"exit {process.returncode}, {len(lines)} line, left {', '.join(states)}; with "
+            f"room again {resumed} resumed; {outcome}",
+        )
     finally:
         subprocess.run(["umount", study.out], check=True)
 
@@ -285,8 +332,19 @@ def many(root: Path, rng: random.Random, kill_every: int = 0) -> tuple:
     if not folder.exists():
         write_shapes(folder, n_train=2, n_val=2, n_test=2)
     store = build_store(open_folder(folder), root / "store", max_side=None)
-    configs = [RunConfig(data=store.fingerprint, model="unet", init="scratch", loss="bce",
-                         seed=seed, epochs=1, **TINY, store=str(store.path)) for seed in range(100)]
+    configs = [
+        RunConfig(
+            data=store.fingerprint,
+            model="unet",
+            init="scratch",
+            loss="bce",
+            seed=seed,
+            epochs=1,
+            **TINY,
+            store=str(store.path),
+        )
+        for seed in range(100)
+    ]
     jobs = [Job(c, f"seed {c.seed}", root / f"many{kill_every}" / c.run_id) for c in configs]
     executor, died = LocalExecutor(8), 0
     signal.signal(signal.SIGALRM, lambda *_: sys.exit("hung: 100 runs took more than 10 minutes"))
@@ -310,8 +368,11 @@ def many(root: Path, rng: random.Random, kill_every: int = 0) -> tuple:
     events = [[row["event"] for row in RunDir(job.path).rows()] for job in jobs]
     lost = sum("finished" not in names for names in events)
     twice = sum(names.count("finished") > 1 for names in events)
-    how = f"1 epoch, 2 images, 8 workers; {died} workers killed" if kill_every else (
-        "1 epoch, 2 images, 8 workers")
+    how = (
+        f"1 epoch, 2 images, 8 workers; {died} workers killed"
+        if kill_every
+        else ("1 epoch, 2 images, 8 workers")
+    )
     return ("100 runs", how, 100, lost, f"{twice} finished twice", "none hung")
 
 

@@ -83,12 +83,16 @@ if __name__ == "__main__":
     layout = torch.channels_last if args.channels_last else torch.contiguous_format
     found = times(args.losses or list(LOSSES), args.repeats, *batch(args.device, layout))
     base_ms = statistics.median(base for rows in found.values() for _, base in rows) * 1e3
-    print(f"{SHAPE} {layout} on {args.device}, {args.threads} threads, torch "
-          f"{torch.__version__}, {args.repeats} repeats; cross-entropy {base_ms:.1f} ms")
+    print(
+        f"{SHAPE} {layout} on {args.device}, {args.threads} threads, torch "
+        f"{torch.__version__}, {args.repeats} repeats; cross-entropy {base_ms:.1f} ms"
+    )
     print(f"{'loss':<26}{'ms':>8}{'ratio':>8}{'lowest':>8}{'highest':>8}")
     for name, rows in found.items():
         ratio = [mine / base for mine, base in rows]
         mine_ms = statistics.median(mine for mine, _ in rows) * 1e3
         middle = statistics.median(ratio)
-        print(f"{name:<26}{mine_ms:>8.1f}{middle:>8.2f}{min(ratio):>8.2f}{max(ratio):>8.2f}"
-              + (f"  above {MOST:g}" if middle > MOST and "lovasz" not in name else ""))
+        print(
+            f"{name:<26}{mine_ms:>8.1f}{middle:>8.2f}{min(ratio):>8.2f}{max(ratio):>8.2f}"
+            + (f"  above {MOST:g}" if middle > MOST and "lovasz" not in name else "")
+        )

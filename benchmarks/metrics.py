@@ -64,8 +64,10 @@ def pass_seconds(model: torch.nn.Module, split: Scenes, **options) -> tuple[floa
 if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else torch.get_num_threads())
     precisions = dict.fromkeys(["fp32", predict.fast_precision("cpu")])
-    print(f"{torch.get_num_threads()} threads, ms per image of {HEIGHT}x{WIDTH}, "
-          f"target at most {TARGET_PERCENT:.0f} %")
+    print(
+        f"{torch.get_num_threads()} threads, ms per image of {HEIGHT}x{WIDTH}, "
+        f"target at most {TARGET_PERCENT:.0f} %"
+    )
     print(f"{'network':<14}{'precision':<11}{'evaluate':>10}{'confusion':>11}{'share, %':>10}")
     for name in ("unet", "resnetunet"):
         torch.manual_seed(0)
@@ -76,5 +78,8 @@ if __name__ == "__main__":
                 pass_seconds(model, split, multiple=MULTIPLE[name], precision=precision)
                 for _ in range(N_PASSES)
             )
-            print(f"{name:<14}{precision:<11}{1e3 * whole / N_IMAGES:>10.1f}"
-                  f"{1e3 * part / N_IMAGES:>11.2f}{100 * part / whole:>10.2f}", flush=True)
+            print(
+                f"{name:<14}{precision:<11}{1e3 * whole / N_IMAGES:>10.1f}"
+                f"{1e3 * part / N_IMAGES:>11.2f}{100 * part / whole:>10.2f}",
+                flush=True,
+            )

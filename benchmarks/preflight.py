@@ -1,6 +1,6 @@
 """Seconds that `--check` needs for a folder of VOC's size, the first time and again.
 
-    python benchmarks/preflight.py [N_IMAGES]      default 3000 images of 500x375
+python benchmarks/preflight.py [N_IMAGES]      default 3000 images of 500x375
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ if __name__ == "__main__":
         write_folder(data, n_images)
         for turn in ("first", "again"):
             began = time.perf_counter()
-            subprocess.run([sys.executable, "runs.py", "--check", data, "--out", f"{scratch}/out"],
-                           cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [sys.executable, "runs.py", "--check", data, "--out", f"{scratch}/out"],
+                cwd=ROOT,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
             print(f"{turn}: {n_images} images in {time.perf_counter() - began:.1f} s")

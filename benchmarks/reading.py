@@ -39,8 +39,13 @@ def make_study(path: Path, n_runs: int) -> Study:
     """A study of ten arms with finished runs; numbers are drawn, the same at each seed."""
     share = [1 / len(VOC_CLASSES)] * len(VOC_CLASSES)
     data = {
-        "name": "voc2007", "path": str(path.resolve()), "fingerprint": "f" * 64,
-        "classes": list(VOC_CLASSES), "background": True, "max_side": None, "notes": [],
+        "name": "voc2007",
+        "path": str(path.resolve()),
+        "fingerprint": "f" * 64,
+        "classes": list(VOC_CLASSES),
+        "background": True,
+        "max_side": None,
+        "notes": [],
         "n_images": {"fit": 209, "dev": N_DEV, "test": N_TEST},
         "pixel_share": dict.fromkeys(("fit", "dev", "test"), share),
         "image_share": dict.fromkeys(("fit", "dev", "test"), share),
@@ -48,15 +53,30 @@ def make_study(path: Path, n_runs: int) -> Study:
         "constant_floor": {"class": "background", "test_miou": 0.03},
     }
     recipe = {name: FIELDS[name].default for name in RECIPE} | {"epochs": N_EPOCHS}
-    study = declare(path, matrix_name="focal-tversky", matrix=MATRICES["focal-tversky"], data=data,
-                    recipe=recipe, loss_params={}, pretrained="imagenet", given={})
+    study = declare(
+        path,
+        matrix_name="focal-tversky",
+        matrix=MATRICES["focal-tversky"],
+        data=data,
+        recipe=recipe,
+        loss_params={},
+        pretrained="imagenet",
+        given={},
+    )
     study.save()
     rng = np.random.default_rng(0)
-    maps = [rng.integers(0, 21, (h // 16, w // 16), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
-            for h, w in PANEL]
-    write_npz(path / "panel.npz", {"names": np.array([f"test_{i}" for i in range(len(PANEL))]),
-              **{f"image_{i}": np.stack([m] * 3, -1) for i, m in enumerate(maps)},
-              **{f"mask_{i}": m for i, m in enumerate(maps)}})
+    maps = [
+        rng.integers(0, 21, (h // 16, w // 16), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
+        for h, w in PANEL
+    ]
+    write_npz(
+        path / "panel.npz",
+        {
+            "names": np.array([f"test_{i}" for i in range(len(PANEL))]),
+            **{f"image_{i}": np.stack([m] * 3, -1) for i, m in enumerate(maps)},
+            **{f"mask_{i}": m for i, m in enumerate(maps)},
+        },
+    )
     for number in range(n_runs):
         seed, index = divmod(number, len(study.cells))
         cell = study.cells[index]
@@ -79,30 +99,47 @@ def write_run(study: Study, cell: dict, maps: list[np.ndarray], rng) -> None:
 
     def scores(split: str) -> dict[str, float]:
         ious = dict(zip(VOC_CLASSES, next(values), strict=True))
-        return {f"{split}/miou": sum(ious.values()) / len(ious), f"{split}/pixel_accuracy": 0.9,
-                f"{split}/miou_foreground": 0.5, **{f"{split}/iou/{k}": v for k, v in ious.items()}}
+        return {
+            f"{split}/miou": sum(ious.values()) / len(ious),
+            f"{split}/pixel_accuracy": 0.9,
+            f"{split}/miou_foreground": 0.5,
+            **{f"{split}/iou/{k}": v for k, v in ious.items()},
+        }
 
     environment = {"device": "cpu", "threads": 1, "commit": "0" * 12, "torch": "2.0"}
     run_dir.append("start", attempt=1, environment=environment, n_parameters=14_000_000)
     for epoch in range(1, N_EPOCHS + 1):
-        metrics = {"train/loss": 1 / epoch, "train/lr": 1e-3, "train/images_per_s": 50.0,
-                   "system/cpu_utilization_percentage": 99.0,
-                   "system/system_memory_usage_percentage": 20.0,
-                   "system/process_memory_megabytes": 900.0}
-        run_dir.append("epoch", epoch=epoch,
-                       metrics=metrics | (scores("dev") if epoch % 4 == 0 else {}))
+        metrics = {
+            "train/loss": 1 / epoch,
+            "train/lr": 1e-3,
+            "train/images_per_s": 50.0,
+            "system/cpu_utilization_percentage": 99.0,
+            "system/system_memory_usage_percentage": 20.0,
+            "system/process_memory_megabytes": 900.0,
+        }
+        run_dir.append(
+            "epoch", epoch=epoch, metrics=metrics | (scores("dev") if epoch % 4 == 0 else {})
+        )
     counts = {"test": N_TEST, "dev": N_DEV}
-    arrays = {name: (rng.random((n, 21, 21)) > 0.9) * rng.integers(0, 9999, (n, 21, 21), np.int32)
-              for name, n in counts.items()}
-    names = {f"{name}_names": np.array([f"{i:06d}" for i in range(n)])
-             for name, n in counts.items()}
+    arrays = {
+        name: (rng.random((n, 21, 21)) > 0.9) * rng.integers(0, 9999, (n, 21, 21), np.int32)
+        for name, n in counts.items()
+    }
+    names = {
+        f"{name}_names": np.array([f"{i:06d}" for i in range(n)]) for name, n in counts.items()
+    }
     write_npz(run_dir.path / "confusion.npz", arrays | names)
     write_npz(run_dir.path / "panel.npz", {f"prediction_{i}": m for i, m in enumerate(maps)})
     write_json(run_dir.path / "history.json", run_dir.epochs())
     (run_dir.path / "panel.png").write_bytes(rng.bytes(200_000))
     run_dir.best.write_bytes(rng.bytes(100_000))
-    run_dir.append("finished", best_epoch=N_EPOCHS, duration_s=600.0, peak_memory_mb=900.0,
-                   metrics=scores("dev") | scores("test"))
+    run_dir.append(
+        "finished",
+        best_epoch=N_EPOCHS,
+        duration_s=600.0,
+        peak_memory_mb=900.0,
+        metrics=scores("dev") | scores("test"),
+    )
 
 
 def free_port() -> int:
@@ -116,14 +153,34 @@ def server(folder: Path, port: int = 0) -> Iterator[str]:
     """An MLflow server on loopback with SQLite and served artifacts; its address."""
     port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true",
-                                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = os.environ | {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-             "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db",
-             "--artifacts-destination", str(folder / "artifacts")],
-            env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+            [
+                sys.executable,
+                "-m",
+                "mlflow",
+                "server",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--workers",
+                "1",
+                "--backend-store-uri",
+                f"sqlite:///{folder}/server.db",
+                "--artifacts-destination",
+                str(folder / "artifacts"),
+            ],
+            env=environment,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     (folder / "pid").write_text(str(process.pid))
     try:
         address = f"http://127.0.0.1:{port}"

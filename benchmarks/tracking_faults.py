@@ -29,9 +29,21 @@ from study.tracking import STATUS, all_runs, connect, tracking_uri
 
 ROOT = Path(__file__).parents[1]
 STUDY = ["--study", "s"]
-GRID = ["--grid", *STUDY, "--matrix", "losses", "--seeds", "1", "--workers", "1",
-        *(word for setting in ("epochs=6", "width=4", "n_evaluations=6", "threads=1")
-          for word in ("--set", setting))]
+GRID = [
+    "--grid",
+    *STUDY,
+    "--matrix",
+    "losses",
+    "--seeds",
+    "1",
+    "--workers",
+    "1",
+    *(
+        word
+        for setting in ("epochs=6", "width=4", "n_evaluations=6", "threads=1")
+        for word in ("--set", setting)
+    ),
+]
 
 
 @contextmanager
@@ -73,6 +85,7 @@ def frozen(out: Path, seconds: float) -> Iterator:
 @contextmanager
 def locked(out: Path, seconds: float) -> Iterator:
     """A SQLite file that another process keeps locked for writing."""
+
     def inject() -> None:
         with contextlib.closing(sqlite3.connect(out / "mlflow.db", timeout=60)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -91,9 +104,13 @@ def read_only(out: Path) -> Iterator:
             for table in tables:
                 other.execute(sql.format(table=table))
 
-    yield (lambda: execute("CREATE TRIGGER deny_{table} BEFORE INSERT ON {table} BEGIN SELECT "
-                           "RAISE(ABORT, 'attempt to write a readonly database'); END"),
-           lambda: execute("DROP TRIGGER deny_{table}"))
+    yield (
+        lambda: execute(
+            "CREATE TRIGGER deny_{table} BEFORE INSERT ON {table} BEGIN SELECT "
+            "RAISE(ABORT, 'attempt to write a readonly database'); END"
+        ),
+        lambda: execute("DROP TRIGGER deny_{table}"),
+    )
 
 
 @contextmanager
@@ -118,21 +135,31 @@ def difference(out: Path) -> tuple[int, int, int, int]:
     client = connect(tracking_uri(out))
     found = list(all_runs(client, client.get_experiment_by_name("s").experiment_id))
     children = [run for run in found if "role" in run.data.tags]
-    there = Counter((run.data.tags["run_id"], key, point.step) for run in children
-                    for key in run.data.metrics
-                    for point in client.get_metric_history(run.info.run_id, key))
+    there = Counter(
+        (run.data.tags["run_id"], key, point.step)
+        for run in children
+        for key in run.data.metrics
+        for point in client.get_metric_history(run.info.run_id, key)
+    )
     wanted, wrong = set(), 0
-    states = {run.data.tags["run_id"]: (run.data.tags.get("state"), run.info.status)
-              for run in children}
+    states = {
+        run.data.tags["run_id"]: (run.data.tags.get("state"), run.info.status) for run in children
+    }
     for path in (out / "s/runs").iterdir():
         run_dir = RunDir(path)
-        wanted |= {(path.name, key, row["epoch"]) for row in run_dir.epochs()
-                   for key, value in row["metrics"].items() if value is not None}
+        wanted |= {
+            (path.name, key, row["epoch"])
+            for row in run_dir.epochs()
+            for key, value in row["metrics"].items()
+            if value is not None
+        }
         last = run_dir.last_row()
         if last["event"] == "finished":
-            wanted |= {(path.name, key, last["best_epoch"])
-                       for key, value in last["metrics"].items()
-                       if key.startswith("test/") and value is not None}
+            wanted |= {
+                (path.name, key, last["best_epoch"])
+                for key, value in last["metrics"].items()
+                if key.startswith("test/") and value is not None
+            }
         state = last["event"] if last["event"] in STATUS else "dead"
         wrong += states.get(path.name) != (state, STATUS.get(state, "KILLED"))
     names = Counter(run.data.tags["run_key"] for run in found)
@@ -141,21 +168,28 @@ def difference(out: Path) -> tuple[int, int, int, int]:
 
 
 def main(chosen: list[str]) -> None:
-    print("| fault | values | at the end of --grid: lost, repeated | --grid said | sent by --sync "
-          "| lost, repeated, wrong states |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| fault | values | at the end of --grid: lost, repeated | --grid said | sent by --sync "
+        "| lost, repeated, wrong states |\n| --- | --- | --- | --- | --- | --- |"
+    )
     for name in chosen or FAULTS:
         os.environ.pop("MLFLOW_TRACKING_URI", None)
         with tempfile.TemporaryDirectory() as scratch:
             out = Path(scratch)
             with FAULTS[name](out) as (inject, mend):
-                print(f"| {name} | " + " | ".join(map(str, one(out, inject, mend))) + " |",
-                      flush=True)
+                print(
+                    f"| {name} | " + " | ".join(map(str, one(out, inject, mend))) + " |", flush=True
+                )
 
 
 def one(out: Path, inject, mend) -> tuple:
     """Run the study with one fault; the cells of its row."""
-    process = subprocess.Popen([sys.executable, "runs.py", *GRID, "--out", str(out)], cwd=ROOT,
-                               stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "runs.py", *GRID, "--out", str(out)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     while not any(b'"epoch"' in p.read_bytes() for p in out.glob("s/runs/*/journal.jsonl")):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
@@ -168,13 +202,21 @@ def one(out: Path, inject, mend) -> tuple:
     said = re.search(r"MLflow is behind .*", text)
     mend()
     before = difference(out)
-    sync = subprocess.run([sys.executable, "runs.py", "--sync", *STUDY, "--out", str(out)],
-                          cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    sync = subprocess.run(
+        [sys.executable, "runs.py", "--sync", *STUDY, "--out", str(out)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     sent = re.search(r"sync: (\d+ of \d+)", sync.stdout)
     after = difference(out)
-    return (after[0], f"{before[1]}, {before[2]}", said[0] if said else "nothing",
-            f"{sent[1] if sent else sync.stdout}, exit {sync.returncode}",
-            f"{after[1]}, {after[2]}, {after[3]}")
+    return (
+        after[0],
+        f"{before[1]}, {before[2]}",
+        said[0] if said else "nothing",
+        f"{sent[1] if sent else sync.stdout}, exit {sync.returncode}",
+        f"{after[1]}, {after[2]}, {after[3]}",
+    )
 
 
 if __name__ == "__main__":

@@ -46,13 +46,19 @@ def main() -> None:
         space = search_space(loss, has_background=True)
         for n_trials in (12, 20, 40):
             for noise in (0.0, 0.1):
-                found = {kind: np.median([regret(space, kind, seed, n_trials, noise)
-                                          for seed in range(repeats)])
-                         for kind in ("random", "tpe", "gp")}
-                shown = "  ".join(f"{kind} {found[kind] / found['random']:.2f}"
-                                  for kind in ("tpe", "gp"))
-                print(f"{loss:18} {len(space)} dimensions, {n_trials} trials, noise {noise}: "
-                      f"{shown}", flush=True)
+                found = {
+                    kind: np.median(
+                        [regret(space, kind, seed, n_trials, noise) for seed in range(repeats)]
+                    )
+                    for kind in ("random", "tpe", "gp")
+                }
+                shown = "  ".join(
+                    f"{kind} {found[kind] / found['random']:.2f}" for kind in ("tpe", "gp")
+                )
+                print(
+                    f"{loss:18} {len(space)} dimensions, {n_trials} trials, noise {noise}: {shown}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ CONTRACT = {
     "resolution": "predictions are scored at the size of the stored label, one scale, no flip",
     "classes": "IoU is undefined only where a class has neither truth nor prediction",
     "reduction": "counts are summed over all images of the split, then divided; mIoU is the mean "
-                 "over the classes present in the truth",
+    "over the classes present in the truth",
     "background": "class 0 counts as a class in mIoU where it is named background",
 }
 

@@ -51,8 +51,9 @@ def predict(
     """
     device = next(model.parameters()).device
     n, height, width, _ = images.shape
-    padded = np.empty((n, -(-height // multiple) * multiple, -(-width // multiple) * multiple, 3),
-                      np.float32)
+    padded = np.empty(
+        (n, -(-height // multiple) * multiple, -(-width // multiple) * multiple, 3), np.float32
+    )
     padded[:] = MEAN  # zero after normalisation, what training sees outside an image
     padded[:, :height, :width] = images
     batch = normalise(torch.from_numpy(padded).to(device).permute(0, 3, 1, 2))
@@ -87,8 +88,9 @@ def predict_split(
                 raise Stopped
             chunk = indices[start : start + step]
             images = np.stack([split[i][0] for i in chunk])
-            maps = predict(model, images, n_classes=n_classes, multiple=multiple,
-                           precision=precision)
+            maps = predict(
+                model, images, n_classes=n_classes, multiple=multiple, precision=precision
+            )
             yield from zip(chunk, maps, strict=True)
 
 
@@ -110,7 +112,11 @@ def evaluate(
     n_classes = n_real + score_void
     result = np.zeros((len(split), n_classes, n_classes), np.int64)
     maps = predict_split(
-        model, split, n_classes=n_classes, multiple=multiple, precision=precision,
+        model,
+        split,
+        n_classes=n_classes,
+        multiple=multiple,
+        precision=precision,
         should_stop=should_stop,
     )
     for index, prediction in maps:

@@ -156,8 +156,10 @@ def fit(
             try:
                 values = gradients(model, loss, images, masks, recipe, step / n_steps)
             except NonFiniteLoss as error:
-                raise NonFiniteLoss(f"loss is not finite at epoch {epoch}, step {batch + 1} of "
-                                    f"{len(sampler)}: {error}; try a lower lr") from None
+                raise NonFiniteLoss(
+                    f"loss is not finite at epoch {epoch}, step {batch + 1} of "
+                    f"{len(sampler)}: {error}; try a lower lr"
+                ) from None
             optimizer.step()
             n_images += len(images)
             for name, value in values.items():

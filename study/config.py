@@ -23,8 +23,11 @@ INITS = ("scratch", "pretrained")
 TUNINGS = ("default", "tuned")
 TRAIN_VOID = ("ignore", "class")
 # Seeds of trials and re-ranked candidates are never the seeds of the runs that are reported.
-SEED_RANGES = {"final": range(0, 1000), "trial": range(1000, 100_000),
-               "rerank": range(100_000, 200_000)}
+SEED_RANGES = {
+    "final": range(0, 1000),
+    "trial": range(1000, 100_000),
+    "rerank": range(100_000, 200_000),
+}
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -35,8 +38,10 @@ class ConfigError(ValueError):
 def _identity(help: str, default: object = MISSING, **rules: object) -> typing.Any:
     rules.setdefault("introduced", default)  # keep the old value here when a default changes
     factory = {"default_factory": dict} if default == {} else {"default": default}
-    return field(metadata={"help": help, "identity": True, **rules},
-                 **({} if default is MISSING else factory))
+    return field(
+        metadata={"help": help, "identity": True, **rules},
+        **({} if default is MISSING else factory),
+    )
 
 
 def _environment(help: str, default: object, **rules: object) -> typing.Any:
@@ -59,17 +64,21 @@ class RunConfig:
     weights: str = _identity("sha256 of the pretrained weights", "")
     loss_params: Mapping[str, float | str] = _identity("what the loss declares, resolved", {})
     class_weight_exponent: float = _identity(
-        "rho in w_c = f_c^-rho, on the cross-entropy part", 0.0, low=0.0, high=2.0)
+        "rho in w_c = f_c^-rho, on the cross-entropy part", 0.0, low=0.0, high=2.0
+    )
     background_multiplier: float = _identity(
-        "extra factor on the background's class weight", 1.0, low=0.0, high=100.0)
+        "extra factor on the background's class weight", 1.0, low=0.0, high=100.0
+    )
     lr_multiplier: float = _identity("factor on lr, tuned per arm", 1.0, low=1e-3, high=1e3)
 
     width: int | None = _identity("channels of the first level of unet", 64, low=1, high=512)
     encoder: str | None = _identity(
-        "torchvision encoder of resnetunet", "resnet18", choices=tuple(ENCODERS))
+        "torchvision encoder of resnetunet", "resnet18", choices=tuple(ENCODERS)
+    )
     max_side: int | None = _identity("longer image side is reduced to this, pixels", None, low=16)
     train_void: str = _identity(
-        "void in training: ignored, or learnt as one more class", "ignore", choices=TRAIN_VOID)
+        "void in training: ignored, or learnt as one more class", "ignore", choices=TRAIN_VOID
+    )
     split_seed: int = _identity("seed of the fit/dev draw", 0, low=0)
     dev_share: float = _identity("share of training images cut off as dev", 0.2, low=0.01, high=0.9)
     dev_images: int = _identity("most dev images evaluated during training", 300, low=1)
@@ -77,7 +86,10 @@ class RunConfig:
     batch_size: int = _identity("crops a step", 8, low=1, high=4096)
     accumulate: int = _identity(
         "parts a batch is split into to save memory; what looks at a whole batch (batch norm, "
-        "region losses) sees a part", 1, low=1)
+        "region losses) sees a part",
+        1,
+        low=1,
+    )
     lr: float = _identity("peak learning rate of AdamW", 1e-3, low=0.0)
     weight_decay: float = _identity("weight decay of AdamW", 0.01, low=0.0)
     schedule: str = _identity("learning-rate schedule", "onecycle", choices=SCHEDULES)
@@ -98,7 +110,8 @@ class RunConfig:
     threads: int = _environment("torch threads of a worker", 1, low=1)
     loader_threads: int = _environment("threads that prepare crops", 1, low=1)
     checkpoint_s: float | None = _environment(
-        "seconds between checkpoints; default the larger of 60 s and 50 x their cost", None, low=0)
+        "seconds between checkpoints; default the larger of 60 s and 50 x their cost", None, low=0
+    )
     store: str = _environment("folder of the decoded data", "")
     weights_path: str = _environment("file of the pretrained weights", "")
 
@@ -114,22 +127,31 @@ class RunConfig:
         if self.model == "unet" and self.init == "pretrained":
             raise ConfigError("unet has no pretrained encoder; use init=scratch or resnetunet")
         if (self.init == "pretrained") != bool(self.weights):
-            raise ConfigError(f"weights must be set exactly for init=pretrained, got init="
-                              f"{self.init} and weights {self.weights[:12]!r}")
+            raise ConfigError(
+                f"weights must be set exactly for init=pretrained, got init="
+                f"{self.init} and weights {self.weights[:12]!r}"
+            )
         if self.seed not in SEED_RANGES[self.role]:
             allowed = SEED_RANGES[self.role]
-            raise ConfigError(f"seed of a {self.role} run must be in [{allowed.start}, "
-                              f"{allowed.stop}), got {self.seed}")
-        if not spec.cross_entropy and (self.class_weight_exponent, self.background_multiplier) \
-                != (0.0, 1.0):
-            raise ConfigError(f"class weights do not apply to {self.loss}: it has no "
-                              "cross-entropy part")
+            raise ConfigError(
+                f"seed of a {self.role} run must be in [{allowed.start}, "
+                f"{allowed.stop}), got {self.seed}"
+            )
+        if not spec.cross_entropy and (self.class_weight_exponent, self.background_multiplier) != (
+            0.0,
+            1.0,
+        ):
+            raise ConfigError(
+                f"class weights do not apply to {self.loss}: it has no cross-entropy part"
+            )
         if self.batch_size % self.accumulate:
-            raise ConfigError(f"accumulate must divide batch_size, got {self.accumulate} and "
-                              f"{self.batch_size}")
+            raise ConfigError(
+                f"accumulate must divide batch_size, got {self.accumulate} and {self.batch_size}"
+            )
         if self.scale_min > self.scale_max:
-            raise ConfigError(f"scale_min must not exceed scale_max, got {self.scale_min} and "
-                              f"{self.scale_max}")
+            raise ConfigError(
+                f"scale_min must not exceed scale_max, got {self.scale_min} and {self.scale_max}"
+            )
 
     def less_memory(self) -> str:
         """What to set when memory was too small."""
@@ -137,8 +159,14 @@ class RunConfig:
             return "try a smaller --set crop_px in a new --study"
         half = next(n for n in range(2, self.batch_size + 1) if self.batch_size % n == 0)
         text = f"try --set batch_size={self.batch_size // half}"
-        more = next((n for n in range(self.accumulate + 1, self.batch_size + 1)
-                     if self.batch_size % n == 0), None)
+        more = next(
+            (
+                n
+                for n in range(self.accumulate + 1, self.batch_size + 1)
+                if self.batch_size % n == 0
+            ),
+            None,
+        )
         if more:
             text += f", or --set accumulate={more} for batches of {self.batch_size} in {more} parts"
         return f"{text}; either in a new --study, or fewer --workers in this one"
@@ -183,15 +211,21 @@ class RunConfig:
 
     def record(self, arm: str) -> dict[str, object]:
         """What config.json of the run directory holds."""
-        return {"run_id": self.run_id, "cell_id": self.cell_id, "arm": arm,
-                "network": self.network, "config": asdict(self)}
+        return {
+            "run_id": self.run_id,
+            "cell_id": self.cell_id,
+            "arm": arm,
+            "network": self.network,
+            "config": asdict(self),
+        }
 
 
 FIELDS: dict[str, Field] = {spec.name: spec for spec in fields(RunConfig)}
 AXES = ("model", "init", "loss", "tuning", "seed")
 # What a study's base recipe holds: everything that neither an axis, a role nor the data decides.
 RECIPE = tuple(
-    name for name, spec in FIELDS.items()
+    name
+    for name, spec in FIELDS.items()
     if spec.metadata["identity"]
     and name not in (*AXES, "data", "role", "weights", "weights_source", "loss_params")
 )
@@ -227,8 +261,9 @@ def check_value(spec: Field, value: object) -> None:
         raise ConfigError(f"{spec.name} must be {kind.__name__}, got {value!r}")
     rules = spec.metadata
     if "choices" in rules and value not in rules["choices"]:
-        raise ConfigError(f"{spec.name} must be one of {', '.join(rules['choices'])}, "
-                          f"got {value!r}")
+        raise ConfigError(
+            f"{spec.name} must be one of {', '.join(rules['choices'])}, got {value!r}"
+        )
     low, high = rules.get("low", float("-inf")), rules.get("high", float("inf"))
     if kind in (int, float) and not (low <= value <= high and abs(value) != float("inf")):
         raise ConfigError(f"{spec.name} must be in [{low}, {high}], got {value}")

@@ -44,8 +44,12 @@ def step(console: Console, text: str) -> Iterator[Callable[[int, int], None]]:
         if shown[0]:
             console.print(f"{text}: {time.monotonic() - began:.0f} s")
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(escape(text), total=None)
         yield lambda done, n: progress.update(task, completed=done, total=n)
@@ -72,8 +76,11 @@ class Display:
     def __enter__(self) -> Display:
         if self.console.is_terminal:
             self._progress = Progress(
-                TextColumn("{task.description}"), BarColumn(bar_width=20),
-                TextColumn("{task.fields[note]}"), console=self.console, transient=True,
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                TextColumn("{task.fields[note]}"),
+                console=self.console,
+                transient=True,
             )
             self._progress.start()
             self._study = self._progress.add_task("study", total=self.n_runs, note="")
@@ -103,8 +110,7 @@ class Display:
             again = f", attempt {row['attempt']}" if row["attempt"] > 1 else ""
             self._line(f"{name} started{again}", plain_only=True)
             if self._progress:
-                self._tasks[run_id] = self._progress.add_task(
-                    escape(name), total=n_epochs, note="")
+                self._tasks[run_id] = self._progress.add_task(escape(name), total=n_epochs, note="")
         elif event.kind == "epoch":
             self._epoch(run_id, name, n_epochs, row)
         elif event.kind == "note":
@@ -113,8 +119,10 @@ class Display:
             self._end(run_id, name, event)
         if self._progress:
             self._progress.update(
-                self._study, completed=self.n_done + sum(self._share.values()),
-                note=f"{self.n_done} of {self.n_runs} runs, {self._eta()}")
+                self._study,
+                completed=self.n_done + sum(self._share.values()),
+                note=f"{self.n_done} of {self.n_runs} runs, {self._eta()}",
+            )
 
     def _epoch(self, run_id: str, name: str, n_epochs: int, row: dict) -> None:
         metrics = row["metrics"]
@@ -122,12 +130,16 @@ class Display:
         base = self._base.setdefault(run_id, (row["epoch"] - 1) / n_epochs)  # a resumed run's start
         network, started = self._started[run_id]
         self._seconds[network] = (time.monotonic() - started) / (self._share[run_id] - base)
-        note = (f"epoch {row['epoch']}/{n_epochs}  loss {metrics['train/loss']:.3f}  "
-                f"{metrics['train/images_per_s']:.0f} images/s")
+        note = (
+            f"epoch {row['epoch']}/{n_epochs}  loss {metrics['train/loss']:.3f}  "
+            f"{metrics['train/images_per_s']:.0f} images/s"
+        )
         if "dev/miou" in metrics:
             note += f"  dev mIoU {metrics['dev/miou']:.3f}"
-            self._line(f"{name}  {note}  [{self.n_done} of {self.n_runs} runs, {self._eta()}]",
-                       plain_only=True)
+            self._line(
+                f"{name}  {note}  [{self.n_done} of {self.n_runs} runs, {self._eta()}]",
+                plain_only=True,
+            )
         if run_id in self._tasks:
             self._progress.update(self._tasks[run_id], completed=row["epoch"], note=note)
 
@@ -144,13 +156,21 @@ class Display:
             self._line(f"{name} {row.get('reason') or 'stopped'}")
             return
         if event.kind == "finished":
-            scores = "  ".join(f"{k.split('/')[0]} mIoU {row['metrics'][k]:.3f}"
-                               for k in ("dev/miou", "test/miou") if k in row["metrics"])
-            self._line(f"{name} finished in {clock(row['duration_s'])}  {scores}  "
-                       f"[{self.n_done} of {self.n_runs} runs, {self._eta()}]")
+            scores = "  ".join(
+                f"{k.split('/')[0]} mIoU {row['metrics'][k]:.3f}"
+                for k in ("dev/miou", "test/miou")
+                if k in row["metrics"]
+            )
+            self._line(
+                f"{name} finished in {clock(row['duration_s'])}  {scores}  "
+                f"[{self.n_done} of {self.n_runs} runs, {self._eta()}]"
+            )
         else:
-            self._line(f"{name} FAILED: {row.get('error', event.kind)}"
-                       + ("; tried again after the others" if again else ""), style="red")
+            self._line(
+                f"{name} FAILED: {row.get('error', event.kind)}"
+                + ("; tried again after the others" if again else ""),
+                style="red",
+            )
 
     def _line(self, text: str, *, plain_only: bool = False, style: str = "") -> None:
         if not (plain_only and self.console.is_terminal):

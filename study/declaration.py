@@ -48,15 +48,25 @@ class Study:
         spec = loss_spec(values["loss"])
         given = self.declaration["loss_params"] | values
         params = {name: given[f"loss.{name}"] for name in spec.params if f"loss.{name}" in given}
-        values = {name: v for name, v in values.items()
-                  if name != "label" and not name.startswith("loss.")}
+        values = {
+            name: v
+            for name, v in values.items()
+            if name != "label" and not name.startswith("loss.")
+        }
         if not spec.cross_entropy:
             recipe |= {k: v for k, v in CROSS_ENTROPY_FIELDS.items() if k not in values}
         weights = self.declaration["weights"].get(self.encoder(cell))
         if weights and values["init"] == "pretrained":
             values |= {"weights": weights["sha256"], "weights_source": weights["source"]}
-        config = {"data": self.declaration["data"]["fingerprint"], "seed": seed, "role": role,
-                  "loss_params": params, **recipe, **values, **more}
+        config = {
+            "data": self.declaration["data"]["fingerprint"],
+            "seed": seed,
+            "role": role,
+            "loss_params": params,
+            **recipe,
+            **values,
+            **more,
+        }
         return RunConfig(**config)
 
     @staticmethod
@@ -70,7 +80,8 @@ class Study:
     def resolvable(self, cell: Mapping) -> bool:
         """Whether the cell's run ids are known (a pretrained one needs its weights' hash)."""
         return cell["values"]["init"] != "pretrained" or (
-            self.encoder(cell) in self.declaration["weights"])
+            self.encoder(cell) in self.declaration["weights"]
+        )
 
     def encoder(self, cell: Mapping) -> str:
         """The encoder whose pretrained weights a cell would use."""
@@ -106,8 +117,10 @@ class Study:
             cell["cell_id"] = config.cell_id if known else None
             twin = same.setdefault(config.cell_id, cell)
             if twin is not cell:
-                raise StudyError(f"cells {twin['values']} and {values} are the same run: what "
-                                 "differs does not apply to that model or loss")
+                raise StudyError(
+                    f"cells {twin['values']} and {values} are the same run: what "
+                    "differs does not apply to that model or loss"
+                )
             usual = f"{config.network}-{values.get('label') or values['loss']}"
             if values["tuning"] == "tuned":
                 cell["arm"] = f"{cell.get('default', usual)}-tuned"
@@ -168,23 +181,38 @@ def declare(
 ) -> Study:
     """A fresh declaration, not saved yet. `given` is what the user typed: data and settings."""
     cells = matrix.expand()
-    study = Study(path, {
-        "format": FORMAT, "name": path.name, "uuid": uuid.uuid4().hex,
-        "created": datetime.now(UTC).isoformat("T", "seconds"),
-        "matrix": matrix_name, "data": data, "recipe": dict(recipe),
-        "loss_params": dict(loss_params), "pretrained": pretrained, "weights": {},
-        "given": dict(given),
-        "cells": [{"values": cell} for cell in cells],
-        "excluded": [{"where": where, "reason": why} for where, why in matrix.excluded()],
-        "smallest_difference": matrix.smallest_difference, "contract": CONTRACT,
-    })
+    study = Study(
+        path,
+        {
+            "format": FORMAT,
+            "name": path.name,
+            "uuid": uuid.uuid4().hex,
+            "created": datetime.now(UTC).isoformat("T", "seconds"),
+            "matrix": matrix_name,
+            "data": data,
+            "recipe": dict(recipe),
+            "loss_params": dict(loss_params),
+            "pretrained": pretrained,
+            "weights": {},
+            "given": dict(given),
+            "cells": [{"values": cell} for cell in cells],
+            "excluded": [{"where": where, "reason": why} for where, why in matrix.excluded()],
+            "smallest_difference": matrix.smallest_difference,
+            "contract": CONTRACT,
+        },
+    )
     study.fill_ids()
     arms = [cell["arm"] for cell in study.cells]
-    baseline = [c["arm"] for c in study.cells
-                if all(c["values"].get(k) == v for k, v in matrix.baseline.items())]
+    baseline = [
+        c["arm"]
+        for c in study.cells
+        if all(c["values"].get(k) == v for k, v in matrix.baseline.items())
+    ]
     if not baseline:
-        raise StudyError(f"the baseline of matrix {matrix_name} must be one of its cells, got "
-                         f"{dict(matrix.baseline)}")
+        raise StudyError(
+            f"the baseline of matrix {matrix_name} must be one of its cells, got "
+            f"{dict(matrix.baseline)}"
+        )
     study.declaration["baseline"] = baseline[0]
     study.declaration["contrasts"] = [
         {"name": f"{arms[i]} minus {arms[j]}", "family": family, "a": arms[i], "b": arms[j]}
@@ -213,15 +241,32 @@ def load(path: Path) -> Study:
         return _whole(path, declaration)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
-        raise StudyError(f"{file} must be as it was written, got {what}; restore it, use the "
-                         "version that wrote it, or --study NEWNAME") from None
+        raise StudyError(
+            f"{file} must be as it was written, got {what}; restore it, use the "
+            "version that wrote it, or --study NEWNAME"
+        ) from None
 
 
 # what is read from a stored declaration beyond its cells and recipe
-SHAPE = {"name": str, "uuid": str, "matrix": str, "pretrained": str, "loss_params": dict,
-         "contrasts": list, "excluded": list, "data": dict}
-DATA_SHAPE = {"name": str, "fingerprint": str, "classes": list, "background": bool,
-              "n_images": dict, "notes": list, "constant_floor": dict}
+SHAPE = {
+    "name": str,
+    "uuid": str,
+    "matrix": str,
+    "pretrained": str,
+    "loss_params": dict,
+    "contrasts": list,
+    "excluded": list,
+    "data": dict,
+}
+DATA_SHAPE = {
+    "name": str,
+    "fingerprint": str,
+    "classes": list,
+    "background": bool,
+    "n_images": dict,
+    "notes": list,
+    "constant_floor": dict,
+}
 
 
 def _whole(path: Path, declaration: dict) -> Study:
@@ -270,7 +315,8 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
                 flags.append(f"--set {name}={_shown(before)}")
     # another max_side changes the stored pixels, and with them the fingerprint
     if old["recipe"].get("max_side") == new["recipe"].get("max_side") and (
-            found := _other_data(stored, fresh)):
+        found := _other_data(stored, fresh)
+    ):
         differences.append(found)
         flags.append("the same data")
     for name in ("pretrained", "matrix"):
@@ -294,8 +340,9 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
 def _other_data(stored: Study, fresh: Study) -> str:
     """How the data differ, file by file where the stored study's decoded images are still there."""
     (was, before), (now, after) = (
-        (data["fingerprint"], data.get("path")) for data in
-        (stored.declaration["data"], fresh.declaration["data"]))
+        (data["fingerprint"], data.get("path"))
+        for data in (stored.declaration["data"], fresh.declaration["data"])
+    )
     if was == now:
         return ""
     places = f" from {before}" * (before != after), f" from {after}" * (before != after)
@@ -313,8 +360,9 @@ def split_settings(settings: Mapping[str, str]) -> tuple[dict, dict, dict]:
 
     Raises: ConfigError listing near misses for an unknown name.
     """
-    loss_names = {f"loss.{name}": param for spec in LOSSES.values()
-                  for name, param in spec.params.items()}
+    loss_names = {
+        f"loss.{name}": param for spec in LOSSES.values() for name, param in spec.params.items()
+    }
     settable = set(ENVIRONMENT) - {"store", "weights_path", "device"}
     recipe, loss_params, environment = {}, {}, {}
     for name, text in settings.items():

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from study.tuning import CellTuning
 
 
-
-
 @dataclass(frozen=True)
 class Outcome:
     """How a grid ended: failed runs with their reasons, and whether it was interrupted."""
@@ -61,8 +59,9 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
         try:
             by_arm = aggregate(arms)
         except ValueError as error:  # some run directory is damaged: the grid goes on
-            console.print(f"not summarised: {', '.join(arms)}: {error}", style="yellow",
-                          markup=False)
+            console.print(
+                f"not summarised: {', '.join(arms)}: {error}", style="yellow", markup=False
+            )
             return
         for cell in study.cells:
             if cell["arm"] in by_arm:
@@ -91,8 +90,12 @@ def grid(session: Session, console, aggregate: Aggregate) -> Outcome:
                 if event.kind == "finished":
                     summarise([event.job.arm])
         if executor.disk_full:
-            console.print("disk full: no more runs were started; make room and run the same "
-                          f"command again: {command(session.args)}", style="red", markup=False)
+            console.print(
+                "disk full: no more runs were started; make room and run the same "
+                f"command again: {command(session.args)}",
+                style="red",
+                markup=False,
+            )
         if not executor.interrupted:
             summarise([cell["arm"] for cell in session.cells()])
     finally:
@@ -172,8 +175,10 @@ def tune(session: Session, console) -> int:
             tunings.append(CellTuning(session.out, session.study, cell, session.tune))
         return _tune(session, console, tunings)
     except STORAGE_ERRORS as error:
-        raise TuningError(f"Optuna's storage must answer, got: {one_line(error)}; continue with: "
-                          f"{command(session.args)}") from None
+        raise TuningError(
+            f"Optuna's storage must answer, got: {one_line(error)}; continue with: "
+            f"{command(session.args)}"
+        ) from None
     finally:
         for tuning in tunings:
             tuning.close()
@@ -182,12 +187,20 @@ def tune(session: Session, console) -> int:
 def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
     from study.tuning import TuningError
 
-    begun = [(tuning, RunDir(path.parent)) for tuning in tunings
-             for path in sorted(tuning.runs.glob("*/config.json"))]
-    check_drift("this tuning", [
-        Job(RunConfig(**record["config"]), record["arm"], run_dir.path) for _, run_dir in begun
-        if run_dir.state() == "dead" and (record := run_dir.record())
-    ], "--set tune.name=NEWNAME for another one")
+    begun = [
+        (tuning, RunDir(path.parent))
+        for tuning in tunings
+        for path in sorted(tuning.runs.glob("*/config.json"))
+    ]
+    check_drift(
+        "this tuning",
+        [
+            Job(RunConfig(**record["config"]), record["arm"], run_dir.path)
+            for _, run_dir in begun
+            if run_dir.state() == "dead" and (record := run_dir.record())
+        ],
+        "--set tune.name=NEWNAME for another one",
+    )
     configs = [session.place(tuning.config(tuning.default)) for tuning in tunings]
     n_classes = len(session.study.declaration["data"]["classes"])
     check_room(session.out, configs, n_classes, session.n_workers)
@@ -217,11 +230,16 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
                 todo[tuning.cell["network"]] += tuning.n_left()
             work(trials(), todo)  # again when the last trials were cut off and queued once more
         for _ in range(2):  # a worker that was killed gets one more chance
-            again = [job for tuning in tunings if not executor.stopping
-                     for job in tuning.rerank_jobs(session.place, session.commit)]
+            again = [
+                job
+                for tuning in tunings
+                if not executor.stopping
+                for job in tuning.rerank_jobs(session.place, session.commit)
+            ]
             if again:
-                console.print(f"running the best settings again with fresh seeds: {len(again)} "
-                              "runs")
+                console.print(
+                    f"running the best settings again with fresh seeds: {len(again)} runs"
+                )
                 work(again, Counter(job.config.network for job in again))
         for tuning in tunings:
             if missing := tuning.missing():
@@ -236,14 +254,28 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
             tuning.figures()
             tracking.tuning(tuning)
         if executor.disk_full:
-            failed.append("disk full: make room and run the same command again: "
-                          f"{command(session.args)}")
+            failed.append(
+                f"disk full: make room and run the same command again: {command(session.args)}"
+            )
     finally:
         tracking.close(console, quickly=executor.interrupted)
     title = f"tuning on dev alone: {session.tune.objective}, {session.tune.sampler}"
     if rows:
-        console.print(table(["arm", "trials", "epochs", "default", "chosen: at selection",
-                             "run again", "settings"], rows, title))
+        console.print(
+            table(
+                [
+                    "arm",
+                    "trials",
+                    "epochs",
+                    "default",
+                    "chosen: at selection",
+                    "run again",
+                    "settings",
+                ],
+                rows,
+                title,
+            )
+        )
     for line in failed:
         console.print(f"failed: {line}", style="red", markup=False)
     if executor.interrupted:
@@ -253,8 +285,9 @@ def _tune(session: Session, console, tunings: Sequence[CellTuning]) -> int:
     return 1 if failed else 0
 
 
-def _announce(session: Session, console, tunings: Sequence[CellTuning],
-              configs: Sequence[RunConfig]) -> None:
+def _announce(
+    session: Session, console, tunings: Sequence[CellTuning], configs: Sequence[RunConfig]
+) -> None:
     """What a tuning will do, and a forecast from timed training steps."""
     from study.tuning import N_CANDIDATES, N_RERANK_SEEDS
 
@@ -271,7 +304,8 @@ def _announce(session: Session, console, tunings: Sequence[CellTuning],
         f"tuning {len(tunings)} arm{'s' * (len(tunings) > 1)}, {' or '.join(shares)} each, by "
         f"{session.tune.sampler} for dev {session.tune.objective}, {session.n_workers} at once on "
         f"{session.device}: at least {n_trials} trials and at most {n_again} re-runs are left, "
-        f"about {clock(total_s / session.n_workers)} (from timed steps)")
+        f"about {clock(total_s / session.n_workers)} (from timed steps)"
+    )
 
 
 def _tuned_row(result: dict) -> list[str]:
@@ -280,5 +314,12 @@ def _tuned_row(result: dict) -> list[str]:
     if result["dropped"]:
         states += f"; {result['dropped']} of the best dropped, a re-run failed"
     default = result["default_dev"]
-    return [result["arm"], states, result["epochs"], "-" if default is None else f"{default:.3f}",
-            f"{result['dev_selected']:.3f}", f"{result['dev_rerank']:.3f}", params]
+    return [
+        result["arm"],
+        states,
+        result["epochs"],
+        "-" if default is None else f"{default:.3f}",
+        f"{result['dev_selected']:.3f}",
+        f"{result['dev_rerank']:.3f}",
+        params,
+    ]

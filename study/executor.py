@@ -89,8 +89,14 @@ def _work(job: Job, pipe: Connection) -> None:
             os._exit(1)
 
     try:
-        run(job.config, RunDir(job.path), arm=job.arm, commit=job.commit, emit=emit,
-            should_stop=stop.is_set)
+        run(
+            job.config,
+            RunDir(job.path),
+            arm=job.arm,
+            commit=job.commit,
+            emit=emit,
+            should_stop=stop.is_set,
+        )
     except Timeout:
         emit(_failure(f"another process works on {job.path}"))
     except (DriftError, JournalError, OSError) as error:
@@ -214,7 +220,7 @@ class LocalExecutor:
         if worker.last in ("finished", "failed", "stopped"):
             return
         try:
-            new = run_dir.rows()[worker.n_rows:]
+            new = run_dir.rows()[worker.n_rows :]
         except JournalError as error:
             yield Event(worker.job, "failed", _failure(str(error)))
             return

@@ -53,8 +53,11 @@ class Matrix:
 
     def expand(self) -> list[dict[str, object]]:
         """The cells that exist, in order, without those that only a tuning can fill in."""
-        return [c for c in self._all() if c["tuning"] == "default"
-                and not any(matches(c, e.where) for e in self.exclude)]
+        return [
+            c
+            for c in self._all()
+            if c["tuning"] == "default" and not any(matches(c, e.where) for e in self.exclude)
+        ]
 
     def excluded(self) -> list[tuple[dict[str, object], str]]:
         """The cells that do not exist, one per excluded combination of model and init, why."""

@@ -55,9 +55,7 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def resolve_recipe(
-    preset: Preset, given: Mapping[str, object], device: str
-) -> dict[str, object]:
+def resolve_recipe(preset: Preset, given: Mapping[str, object], device: str) -> dict[str, object]:
     """Every recipe field: what was given, else the preset's, else RunConfig's default."""
     defaults = {name: spec.default for name, spec in RunConfig.__dataclass_fields__.items()}
     recipe = {name: given.get(name, preset.recipe.get(name, defaults[name])) for name in RECIPE}
@@ -76,11 +74,15 @@ def _findings(splits: Mapping[str, Split]) -> list[str]:
     """Copies across splits and suspicious masks, a line each; `--check` shows them all."""
     notes = []
     if leaks := [found["images"] for found in copies(splits) if found["across"]]:
-        notes.append(f"images that stand in more than one split under different names: "
-                     f"{len(leaks)}, e.g. {leaks[0][0]} = {leaks[0][-1]}")
+        notes.append(
+            f"images that stand in more than one split under different names: "
+            f"{len(leaks)}, e.g. {leaks[0][0]} = {leaks[0][-1]}"
+        )
     if odd := suspicious(splits):
-        notes.append(f"masks that look suspicious: {len(odd)}, e.g. {odd[0]['split']}/"
-                     f"{odd[0]['name']}: {odd[0]['what']}")
+        notes.append(
+            f"masks that look suspicious: {len(odd)}, e.g. {odd[0]['split']}/"
+            f"{odd[0]['name']}: {odd[0]['what']}"
+        )
     return notes
 
 
@@ -95,14 +97,16 @@ def inspect_data(store: Store, folder: Folder, recipe: Mapping[str, object]) -> 
     shown_whole = _findings(splits)
     facts |= {
         "notes": [note for note in facts["notes"] if note not in shown_whole],
-        "suspicious": odd, "duplicates": copies(splits),
-        "size_px": {name: [*split.sizes.min(0).tolist(), *split.sizes.max(0).tolist()]
-                    for name, split in splits.items()},
-        "groups": folder.groups and {name: dict(Counter(split.groups))
-                                     for name, split in splits.items()},
+        "suspicious": odd,
+        "duplicates": copies(splits),
+        "size_px": {
+            name: [*split.sizes.min(0).tolist(), *split.sizes.max(0).tolist()]
+            for name, split in splits.items()
+        },
+        "groups": folder.groups
+        and {name: dict(Counter(split.groups)) for name, split in splits.items()},
     }
-    chosen = [(name, i) for name, split in splits.items()
-              for i in panel_indices(split, N_SHEET)]
+    chosen = [(name, i) for name, split in splits.items() for i in panel_indices(split, N_SHEET)]
     more = [(row["split"], splits[row["split"]].names.index(row["name"])) for row in odd[:8]]
     sheet = [
         (name, splits[name].names[i], *splits[name][i], splits[name].suspicious[i])
@@ -121,18 +125,24 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
     notes = []
     if (fit.class_pixels.sum(0) > 0).sum() < 2:
         only = store.classes[int(fit.class_pixels.sum(0).argmax())]
-        raise ConfigError(f"the fit masks of {folder.name} must show at least 2 classes, got only "
-                          f"{only}; 255 is void and never scored, so a 0/255 mask must become 0/1")
+        raise ConfigError(
+            f"the fit masks of {folder.name} must show at least 2 classes, got only "
+            f"{only}; 255 is void and never scored, so a 0/255 mask must become 0/1"
+        )
     for name, split in (("dev", dev), ("test", test)):
         if not split.class_pixels.any():
-            raise ConfigError(f"the {name} masks of {folder.name} must show a class, got only void "
-                              "(255), which is never scored")
+            raise ConfigError(
+                f"the {name} masks of {folder.name} must show a class, got only void "
+                "(255), which is never scored"
+            )
     if fit.groups and test.groups and (both := set(fit.groups + dev.groups) & set(test.groups)):
         notes.append(f"test not independent of train: group {', '.join(sorted(both)[:3])} in both")
     empty = [c for c, n in zip(store.classes, fit.class_pixels.sum(0), strict=True) if n == 0]
     if empty:
-        notes.append(f"no fit image shows {', '.join(empty)}: nothing to learn from, and class "
-                     "weight 0 where classes are weighted")
+        notes.append(
+            f"no fit image shows {', '.join(empty)}: nothing to learn from, and class "
+            "weight 0 where classes are weighted"
+        )
     absent = [c for c, there in zip(store.classes, present, strict=True) if not there]
     if absent:
         notes.append(f"not in test: {', '.join(absent)}")
@@ -144,12 +154,16 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
     if own and not (folder.root / "classes.txt").exists():
         notes.append("no classes.txt: VOC's 21 class names are used")
     if own and folder.groups is None and folder.dev is None:
-        notes.append("no groups.txt: if the images are frames of videos, neighbours may be in fit "
-                     "and dev")
+        notes.append(
+            "no groups.txt: if the images are frames of videos, neighbours may be in fit and dev"
+        )
     best = int(ious.argmax())
     return {
-        "name": folder.name, "path": str(folder.root.resolve()), "fingerprint": store.fingerprint,
-        "classes": list(store.classes), "background": folder.has_background,
+        "name": folder.name,
+        "path": str(folder.root.resolve()),
+        "fingerprint": store.fingerprint,
+        "classes": list(store.classes),
+        "background": folder.has_background,
         "max_side": store.max_side,
         "n_images": {name: len(split) for name, split in splits.items()},
         "pixel_share": {name: split.pixel_share.tolist() for name, split in splits.items()},
@@ -162,7 +176,10 @@ def describe_data(store: Store, folder: Folder, recipe: Mapping[str, object]) ->
 
 
 def prepare_store(
-    folder: Folder, out: Path, max_side: int | None, progress: Progress | None = None,
+    folder: Folder,
+    out: Path,
+    max_side: int | None,
+    progress: Progress | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Store:
     """The decoded store, whole and of these files as they are now.
@@ -218,9 +235,11 @@ def check_drift(what: str, jobs: Sequence[Job], remedy: str) -> None:
             by_change.setdefault(", ".join(changes), []).append(name)
     if by_change:
         text = "; ".join(f"{change}: {', '.join(names)}" for change, names in by_change.items())
-        raise StudyError(f"{what} has half-done runs that cannot be continued, begun with {text}; "
-                         f"use {remedy}, or move their folders out of {jobs[0].path.parent} to "
-                         "begin them anew")
+        raise StudyError(
+            f"{what} has half-done runs that cannot be continued, begun with {text}; "
+            f"use {remedy}, or move their folders out of {jobs[0].path.parent} to "
+            "begin them anew"
+        )
 
 
 def n_parameters(config: RunConfig, n_classes: int) -> int:
@@ -235,8 +254,9 @@ def check_disk(folder: Path, n_bytes: float, what: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
-        raise OSError(f"{folder} must have {n_bytes / 1e9:.1f} GB free for {what}, "
-                      f"got {free / 1e9:.1f} GB")
+        raise OSError(
+            f"{folder} must have {n_bytes / 1e9:.1f} GB free for {what}, got {free / 1e9:.1f} GB"
+        )
 
 
 def check_crops(configs: Iterable[RunConfig]) -> None:
@@ -244,9 +264,11 @@ def check_crops(configs: Iterable[RunConfig]) -> None:
     for config in configs:
         multiple = MULTIPLE[config.model]
         if config.crop_px % multiple:
-            raise ConfigError(f"crop_px must be a multiple of {multiple} for {config.model}, got "
-                              f"{config.crop_px}; use --set crop_px="
-                              f"{max(multiple, config.crop_px // multiple * multiple)}")
+            raise ConfigError(
+                f"crop_px must be a multiple of {multiple} for {config.model}, got "
+                f"{config.crop_px}; use --set crop_px="
+                f"{max(multiple, config.crop_px // multiple * multiple)}"
+            )
 
 
 def check_background(folder: Folder, *settings: Mapping[str, object]) -> None:
@@ -256,8 +278,10 @@ def check_background(folder: Folder, *settings: Mapping[str, object]) -> None:
         return
     for name, neutral in (("background_multiplier", 1.0), ("loss.background", "in")):
         if given.get(name, neutral) != neutral:
-            raise ConfigError(f"{name} must be {neutral} for {folder.name}, got {given[name]}: its "
-                              f"first class is {folder.classes[0]}, not background")
+            raise ConfigError(
+                f"{name} must be {neutral} for {folder.name}, got {given[name]}: its "
+                f"first class is {folder.classes[0]}, not background"
+            )
 
 
 def prepare_weights(source: str, encoder: str) -> Weights:
@@ -302,8 +326,11 @@ def measure_run(config: RunConfig, fit: Split, dev: Split, n_test: int) -> tuple
             torch.cuda.synchronize(sampler.device)
         step_s.append(time.perf_counter() - began)
     image = dev[len(dev) // 2][0][None]
-    kwargs = {"n_classes": n_classes, "multiple": MULTIPLE[config.model],
-              "precision": config.precision}
+    kwargs = {
+        "n_classes": n_classes,
+        "multiple": MULTIPLE[config.model],
+        "precision": config.precision,
+    }
     predict(model, image, **kwargs)
     began = time.perf_counter()
     predict(model, image, **kwargs)

@@ -28,9 +28,20 @@ class Preset:
 # a high rate, and little augmentation because the scenes already come at any scale and angle.
 SHAPES = Preset(
     recipe={
-        "width": 16, "epochs": 9, "batch_size": 8, "crop_px": 64, "lr": 1e-2, "warmup_frac": 0.15,
-        "n_evaluations": 5, "scale_min": 0.9, "scale_max": 1.1, "rotation_deg": 5.0,
-        "brightness": 0.1, "contrast": 0.1, "saturation": 0.1, "hue_deg": 5.0,
+        "width": 16,
+        "epochs": 9,
+        "batch_size": 8,
+        "crop_px": 64,
+        "lr": 1e-2,
+        "warmup_frac": 0.15,
+        "n_evaluations": 5,
+        "scale_min": 0.9,
+        "scale_max": 1.1,
+        "rotation_deg": 5.0,
+        "brightness": 0.1,
+        "contrast": 0.1,
+        "saturation": 0.1,
+        "hue_deg": 5.0,
     },
     n_seeds=2,
     pretrained="pretext",
@@ -88,8 +99,10 @@ def open_data(
     root = Path(data)
     devkits = sorted(p for p in (*root.glob("VOC20??"), *root.glob("VOCdevkit/VOC20??")))
     if devkits and not (root / "ImageSets").exists():
-        raise DataError(f"data must be one year of a VOC devkit, got {root}; use one of "
-                        f"{', '.join(map(str, devkits))}")
+        raise DataError(
+            f"data must be one year of a VOC devkit, got {root}; use one of "
+            f"{', '.join(map(str, devkits))}"
+        )
     if root.name in ("VOC2007", "VOC2012") and not (root / "classes.txt").exists():
         if root.name == "VOC2012":
             return open_voc2012(root), VOC2012

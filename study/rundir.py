@@ -1,10 +1,10 @@
 """The run directory: the truth about one run. Journal, state, lock and atomic files.
 
-    config.json     what the run is
-    journal.jsonl   what happened, append-only, one JSON object a line
-    last.pt         checkpoint, and previous.pt the one before (gone when the run is finished)
-    best.pt         weights of the best dev epoch
-    confusion.npz panel.npz panel.png history.json    results
+config.json     what the run is
+journal.jsonl   what happened, append-only, one JSON object a line
+last.pt         checkpoint, and previous.pt the one before (gone when the run is finished)
+best.pt         weights of the best dev epoch
+confusion.npz panel.npz panel.png history.json    results
 """
 
 from __future__ import annotations
@@ -113,11 +113,15 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def _event(row: object) -> dict:
     """`row` if it can be an event; ValueError otherwise."""
-    if not (isinstance(row, dict) and isinstance(row.get("event"), str)
-            and isinstance(row.get("time"), (int, float))):
+    if not (
+        isinstance(row, dict)
+        and isinstance(row.get("event"), str)
+        and isinstance(row.get("time"), (int, float))
+    ):
         raise ValueError("no event with its time")
     if row["event"] == "epoch" and not (
-            type(row.get("epoch")) is int and isinstance(row.get("metrics"), dict)):
+        type(row.get("epoch")) is int and isinstance(row.get("metrics"), dict)
+    ):
         raise ValueError("an epoch without its number or metrics")
     return row
 
@@ -150,8 +154,10 @@ class RunDir:
             record = parse_json(self.config.read_bytes())
             record["run_id"], record["arm"], record["network"], record["config"]["seed"]
         except (ValueError, KeyError, TypeError) as error:
-            raise JournalError(f"{self.config} must hold a run's configuration, got {error!r}; "
-                               "move the run's folder away and run it again") from None
+            raise JournalError(
+                f"{self.config} must hold a run's configuration, got {error!r}; "
+                "move the run's folder away and run it again"
+            ) from None
         return record
 
     def clean(self) -> None:
@@ -209,8 +215,10 @@ class RunDir:
                 broken = broken or number
                 continue
             if broken and row["event"] in ("epoch", "finished"):
-                raise JournalError(f"{self.journal} line {broken} must be an event in JSON; the "
-                                   "file is damaged: move the run's folder away and run it again")
+                raise JournalError(
+                    f"{self.journal} line {broken} must be an event in JSON; the "
+                    "file is damaged: move the run's folder away and run it again"
+                )
             broken = None
             rows.append(row)
         return rows

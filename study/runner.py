@@ -119,10 +119,15 @@ def environment(config: RunConfig, commit: str) -> dict[str, object]:
     device = torch.device(config.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
-        "device": config.device, "device_name": name, "threads": config.threads,
-        "python": platform.python_version(), "torch": torch.__version__,
-        "torchvision": torchvision.__version__, "numpy": np.__version__,
-        "platform": platform.platform(), "commit": commit,
+        "device": config.device,
+        "device_name": name,
+        "threads": config.threads,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "commit": commit,
     }
 
 
@@ -136,31 +141,37 @@ def drift(config: RunConfig, run_dir: RunDir) -> list[str]:
     start = next((row for row in reversed(run_dir.rows()) if row["event"] == "start"), None)
     about = start and start.get("environment")
     if not (isinstance(about, dict) and {"torch", "numpy"} <= set(about)):
-        raise JournalError(f"{run_dir.journal} must say how the run started, with torch and numpy, "
-                           "got no such line; the file is damaged: move the run's folder away and "
-                           "run it again")
+        raise JournalError(
+            f"{run_dir.journal} must say how the run started, with torch and numpy, "
+            "got no such line; the file is damaged: move the run's folder away and "
+            "run it again"
+        )
     stored, wanted = run_dir.record()["config"], asdict(config)
     stored["loss_params"] = introduced_params(config.loss) | stored["loss_params"]
 
     def versions(row: dict, environment: dict) -> dict[str, object]:
         torch_ = ".".join(environment["torch"].split(".")[:2])
-        return {"run format": row.get("schema", 1), "torch": torch_,
-                "numpy": environment["numpy"].split(".")[0]}
+        return {
+            "run format": row.get("schema", 1),
+            "torch": torch_,
+            "numpy": environment["numpy"].split(".")[0],
+        }
 
     before = versions(start, start["environment"])
     now = versions({"schema": SCHEMA}, {"torch": torch.__version__, "numpy": np.__version__})
     for name, spec in FIELDS.items():
         if spec.metadata["identity"]:  # a field that is newer than the run had its first default
             before[name], now[name] = stored.get(name, spec.metadata["introduced"]), wanted[name]
-    return [f"{name} {before[name]} (now {now[name]})" for name in now
-            if before[name] != now[name]]
+    return [f"{name} {before[name]} (now {now[name]})" for name in now if before[name] != now[name]]
 
 
 def scores(confusions: np.ndarray, classes: tuple[str, ...], prefix: str) -> dict[str, object]:
     """Dataset metrics of (n, C, C) confusions, `<prefix>/miou` and kin; None where undefined."""
     counts = class_counts(confusions)
-    values = {f"{prefix}/miou": mean_iou(counts),
-              f"{prefix}/pixel_accuracy": pixel_accuracy(counts)}
+    values = {
+        f"{prefix}/miou": mean_iou(counts),
+        f"{prefix}/pixel_accuracy": pixel_accuracy(counts),
+    }
     per_class = iou(counts)
     if classes[0] == "background":
         values[f"{prefix}/miou_foreground"] = mean_iou(counts[:, 1:])
@@ -177,8 +188,10 @@ class _Run:
         self.config, self.dir, self.emit, self.should_stop = config, run_dir, emit, should_stop
         self.store: Store = open_store(Path(config.store))
         if self.store.fingerprint != config.data:
-            raise ValueError(f"{config.store} must have fingerprint {config.data[:12]}, got "
-                             f"{self.store.fingerprint[:12]}; the data changed")
+            raise ValueError(
+                f"{config.store} must have fingerprint {config.data[:12]}, got "
+                f"{self.store.fingerprint[:12]}; the data changed"
+            )
         self.fit_split, dev = self.store.development(
             split_seed=config.split_seed, dev_share=config.dev_share
         )
@@ -197,8 +210,12 @@ class _Run:
 
     def evaluate(self, model: nn.Module, split: Split, score_void: bool = False) -> np.ndarray:
         return evaluate(
-            model, split, multiple=MULTIPLE[self.config.model], precision=self.config.precision,
-            should_stop=self.should_stop, score_void=score_void,
+            model,
+            split,
+            multiple=MULTIPLE[self.config.model],
+            precision=self.config.precision,
+            should_stop=self.should_stop,
+            score_void=score_void,
         )
 
     def log(self, event: str, **values: object) -> None:
@@ -216,7 +233,10 @@ class _Run:
         saved_at, cost_s = time.monotonic(), 0.0
         epoch = self.after_epoch
         results = fit(
-            model, loss, sampler, recipe,
+            model,
+            loss,
+            sampler,
+            recipe,
             evaluate=lambda m: self.evaluate(m, self.dev),
             state=self.state,
             should_stop=self.should_stop,
@@ -241,24 +261,33 @@ class _Run:
                 raise ValueError("dev holds no valid pixel; choose another dev set")
             if metrics["dev/miou"] > self.best["miou"]:
                 weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
-                self.best = {"epoch": result.epoch, "miou": metrics["dev/miou"],
-                             "confusions": torch.from_numpy(result.confusions), "weights": weights}
+                self.best = {
+                    "epoch": result.epoch,
+                    "miou": metrics["dev/miou"],
+                    "confusions": torch.from_numpy(result.confusions),
+                    "weights": weights,
+                }
         metrics |= {
             "system/cpu_utilization_percentage": psutil.cpu_percent(),
             "system/system_memory_usage_percentage": psutil.virtual_memory().percent,
             "system/process_memory_megabytes": psutil.Process().memory_info().rss / 1e6,
         }
         if torch.device(self.config.device).type == "cuda":
-            metrics["system/gpu_memory_megabytes"] = torch.cuda.memory_allocated(
-                self.config.device) / 1e6
+            metrics["system/gpu_memory_megabytes"] = (
+                torch.cuda.memory_allocated(self.config.device) / 1e6
+            )
         if result.epoch in known:  # trained again after a resume: shown, but the first row stays
             self.emit({"event": "epoch", "epoch": result.epoch, "metrics": metrics})
         else:
             self.log("epoch", epoch=result.epoch, metrics=metrics)
 
     def _save_checkpoint(self, result: EpochResult) -> None:
-        state = {"run_id": self.config.run_id, "fit": result.state(), "best": self.best,
-                 "elapsed_s": self.duration_s}
+        state = {
+            "run_id": self.config.run_id,
+            "fit": result.state(),
+            "best": self.best,
+            "elapsed_s": self.duration_s,
+        }
         checkpoint.save(state, self.dir.last, self.dir.previous if self._sound else None)
         self._sound = True
 
@@ -308,8 +337,14 @@ class _Run:
         memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
         if torch.device(self.config.device).type == "cuda":
             memory_mb = torch.cuda.max_memory_allocated(self.config.device) / 2**20
-        self.log("finished", best_epoch=self.best["epoch"], duration_s=self.duration_s,
-                 peak_memory_mb=memory_mb, metrics=metrics, contract=CONTRACT)
+        self.log(
+            "finished",
+            best_epoch=self.best["epoch"],
+            duration_s=self.duration_s,
+            peak_memory_mb=memory_mb,
+            metrics=metrics,
+            contract=CONTRACT,
+        )
         self.dir.drop_checkpoints()
 
     def _draw_panel(self, model: nn.Module, test: Split) -> None:
@@ -317,8 +352,12 @@ class _Run:
         for number, index in enumerate(panel_indices(test)):
             image, mask = test[index]
             prediction = predict(
-                model, image[None], n_classes=len(self.store.classes),
-                multiple=MULTIPLE[self.config.model], precision=self.config.precision)[0]
+                model,
+                image[None],
+                n_classes=len(self.store.classes),
+                multiple=MULTIPLE[self.config.model],
+                precision=self.config.precision,
+            )[0]
             maps[f"prediction_{number}"] = prediction
             if number < N_SHEET:
                 rows.append([image, colours(mask), colours(prediction)])
@@ -377,9 +416,14 @@ def run(
             torch.set_num_threads(config.threads)
             work = _Run(config, run_dir, emit, should_stop)
             model = initial_model(config, len(work.store.classes))
-            work.log("start", attempt=attempt, after_epoch=work.after_epoch, schema=SCHEMA,
-                     environment=environment(config, commit),
-                     n_parameters=sum(p.numel() for p in model.parameters()))
+            work.log(
+                "start",
+                attempt=attempt,
+                after_epoch=work.after_epoch,
+                schema=SCHEMA,
+                environment=environment(config, commit),
+                n_parameters=sum(p.numel() for p in model.parameters()),
+            )
             if not work.train(model):
                 work.log("stopped")
                 return "dead"
@@ -389,8 +433,11 @@ def run(
             emit(run_dir.append("stopped"))
             return "dead"
         except Exception as error:
-            failure = {"error": reason(error, config), "traceback": traceback.format_exc(),
-                       "disk_full": disk_full(error)}
+            failure = {
+                "error": reason(error, config),
+                "traceback": traceback.format_exc(),
+                "disk_full": disk_full(error),
+            }
         try:
             emit(run_dir.append("failed", **failure))
         except OSError as error:  # no room even for that line

@@ -33,8 +33,11 @@ from study.declaration import Study, StudyError, declare, load, open_or_create, 
 from study.matrix import Matrix
 from study.presets import Preset, data_name, open_data
 
-TUNE_CHOICES = {"objective": ("miou", "rare"), "sampler": ("tpe", "gp", "random"),
-                "pruner": ("median", "hyperband", "none")}
+TUNE_CHOICES = {
+    "objective": ("miou", "rare"),
+    "sampler": ("tpe", "gp", "random"),
+    "pruner": ("median", "hyperband", "none"),
+}
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,16 @@ class Session:
         """The same run, told where it works."""
         threads = max(1, n_cores() // self.n_workers)
         weights = self.weights_paths.get(config.encoder, "")  # none yet while planning
-        return replace(config, **{
-            "device": self.device, "threads": threads, "store": self.store_path,
-            "weights_path": weights, **self.environment,
-        })
+        return replace(
+            config,
+            **{
+                "device": self.device,
+                "threads": threads,
+                "store": self.store_path,
+                "weights_path": weights,
+                **self.environment,
+            },
+        )
 
 
 def n_cores() -> int:
@@ -155,8 +164,9 @@ def choose(cells: list[dict], only: list[str]) -> list[dict]:
             continue
         there = {str(cell.get(name, cell["values"].get(name))) for cell in cells}
         if missing := sorted(wanted - there):
-            raise ConfigError(f"--only {name} must be among {', '.join(sorted(there))}, got "
-                              f"{', '.join(missing)}")
+            raise ConfigError(
+                f"--only {name} must be among {', '.join(sorted(there))}, got {', '.join(missing)}"
+            )
         chosen = [c for c in chosen if str(c.get(name, c["values"].get(name))) in wanted]
     if not chosen:
         raise ConfigError(f"--only {' --only '.join(only)} must leave at least one cell, got none")
@@ -176,9 +186,12 @@ def git_commit() -> str:
     """The commit of this checkout, `+` when it has changes; "" outside git."""
     here = Path(__file__).resolve().parents[1]
     try:
+
         def git(*words: str) -> str:
-            return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True,
-                                  check=True, timeout=10).stdout.strip()
+            return subprocess.run(
+                ["git", *words], cwd=here, capture_output=True, text=True, check=True, timeout=10
+            ).stdout.strip()
+
         changed = "+" if git("status", "--porcelain") else ""
         return git("rev-parse", "--short=12", "HEAD") + changed
     except (OSError, subprocess.SubprocessError):
@@ -220,8 +233,9 @@ def tuning_settings(args: argparse.Namespace, settings: dict[str, str]) -> tuple
         elif short == "name" and not re.fullmatch(r"[A-Za-z0-9_]{1,40}", text):
             raise ConfigError(f"{name} must be letters, digits and _, got {text!r}")
         elif short in TUNE_CHOICES and text not in TUNE_CHOICES[short]:
-            raise ConfigError(f"{name} must be one of {', '.join(TUNE_CHOICES[short])}, "
-                              f"got {text!r}")
+            raise ConfigError(
+                f"{name} must be one of {', '.join(TUNE_CHOICES[short])}, got {text!r}"
+            )
         options[short] = value
     if options.get("sampler") == "random":
         options.setdefault("name", "random")
@@ -237,8 +251,13 @@ def _open_data(
     recipe = preflight.resolve_recipe(preset, given, device)
     preflight.check_background(folder, recipe, loss_params)
     with step(console, f"reading {folder.name}") as progress:
-        store = preflight.prepare_store(folder, Path(args.out), recipe["max_side"], progress,
-                                        note=partial(console.print, style="yellow", markup=False))
+        store = preflight.prepare_store(
+            folder,
+            Path(args.out),
+            recipe["max_side"],
+            progress,
+            note=partial(console.print, style="yellow", markup=False),
+        )
     return folder, preset, recipe, store
 
 
@@ -284,9 +303,13 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     device = preflight.resolve_device(args.device)
     folder, preset, recipe, store = _open_data(args, recipe_given, loss_params, device, console)
     fresh = declare(
-        path, matrix_name=args.matrix, matrix=matrix,
-        data=preflight.describe_data(store, folder, recipe), recipe=recipe,
-        loss_params=loss_params, pretrained=args.pretrained or preset.pretrained,
+        path,
+        matrix_name=args.matrix,
+        matrix=matrix,
+        data=preflight.describe_data(store, folder, recipe),
+        recipe=recipe,
+        loss_params=loss_params,
+        pretrained=args.pretrained or preset.pretrained,
         given={"data": args.data, "set": recipe_given | loss_params},
     )
     for name in loss_params:
@@ -296,18 +319,30 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
     n_seeds = args.seeds or preset.n_seeds
     _check_only(args.only, fresh, tuned, n_seeds)
     study, _ = open_or_create(fresh, given=frozenset(recipe_given))
-    session = Session(args, study, n_seeds, device, environment, str(store.path), tuned=tuned,
-                      tune=tune, retries=retries, commit=git_commit())
-    preflight.check_crops(
-        study.config(c, 0, **study.stand_in(c)) for c in session.default_cells())
+    session = Session(
+        args,
+        study,
+        n_seeds,
+        device,
+        environment,
+        str(store.path),
+        tuned=tuned,
+        tune=tune,
+        retries=retries,
+        commit=git_commit(),
+    )
+    preflight.check_crops(study.config(c, 0, **study.stand_in(c)) for c in session.default_cells())
     return session
 
 
 def resolve_weights(session: Session) -> None:
     """Find or download the pretrained weights that the chosen runs need, one file an encoder."""
     study = session.study
-    wanted = {study.encoder(cell): None for cell in session.default_cells()
-              if cell["values"]["init"] == "pretrained"}
+    wanted = {
+        study.encoder(cell): None
+        for cell in session.default_cells()
+        if cell["values"]["init"] == "pretrained"
+    }
     for encoder in wanted:
         weights = preflight.prepare_weights(study.declaration["pretrained"], encoder)
         session.weights_paths[encoder] = str(weights.path)
@@ -322,22 +357,33 @@ def add_tuned_cells(session: Session) -> None:
 
     cells = [c for c in session.default_cells() if c["values"]["tuning"] == "default"]
     if unready := [c["arm"] for c in cells if not session.study.resolvable(c)]:
-        raise StudyError(f"tuned cells of {', '.join(unready)} are known once --grid or --tune has "
-                         "prepared the pretrained weights")
-    session.study.add_cells(
-        tuned_values(session.out, session.study, cells, session.tune.name))
+        raise StudyError(
+            f"tuned cells of {', '.join(unready)} are known once --grid or --tune has "
+            "prepared the pretrained weights"
+        )
+    session.study.add_cells(tuned_values(session.out, session.study, cells, session.tune.name))
 
 
 def command(args: argparse.Namespace, verb: str | None = None, extra: str = "") -> str:
     """The command line that continues this study; `verb` and one more setting for the next step."""
     words = ["python", "runs.py", verb or ("--tune" if args.tune else "--grid")]
-    for name, default in (("data", "shapes"), ("study", None), ("matrix", "default"),
-                          ("seeds", None), ("workers", None), ("device", "auto"),
-                          ("out", "outputs"), ("pretrained", None)):
+    for name, default in (
+        ("data", "shapes"),
+        ("study", None),
+        ("matrix", "default"),
+        ("seeds", None),
+        ("workers", None),
+        ("device", "auto"),
+        ("out", "outputs"),
+        ("pretrained", None),
+    ):
         if (value := getattr(args, name)) != default:
             words += [f"--{name}", str(value)]
-    settings = [t for t in args.settings if verb is None or not t.startswith("tune.")
-                or t.startswith("tune.name=")]
+    settings = [
+        t
+        for t in args.settings
+        if verb is None or not t.startswith("tune.") or t.startswith("tune.name=")
+    ]
     words += [word for text in args.only for word in ("--only", text)]
     words += [word for text in (*settings, *filter(None, [extra])) for word in ("--set", text)]
     return shlex.join(words)
@@ -354,7 +400,6 @@ def study_lock(study: Study) -> Iterator[None]:
             yield
     except Timeout:
         who = owner.read_text() if owner.exists() else "?"
-        raise StudyError(f"study {study.name} is being run by process {who}; wait for it or "
-                         "use another --study") from None
-
-
+        raise StudyError(
+            f"study {study.name} is being run by process {who}; wait for it or use another --study"
+        ) from None

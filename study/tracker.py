@@ -106,8 +106,14 @@ class Mirror:
         data, arms = study.declaration["data"], [cell["arm"] for cell in study.cells]
         text = f"Comparison on {data['name']}: {len(arms)} arms\n\n- " + "\n- ".join(arms)
         self.study, self.out = study, out
-        self.projection = Projection(tracking_uri(out), study.name, study.declaration["uuid"],
-                                     out / "mlartifacts" / study.name, text, data)
+        self.projection = Projection(
+            tracking_uri(out),
+            study.name,
+            study.declaration["uuid"],
+            out / "mlartifacts" / study.name,
+            text,
+            data,
+        )
 
     def run(self, path: Path, tuning: str = "", tuned_arm: str = "") -> bool:
         """Bring a run up to date: a seed under its arm, a trial under its tuning."""
@@ -118,8 +124,12 @@ class Mirror:
         config, name = record["config"], record["arm"]
         start = next((row for row in run_dir.rows() if row["event"] == "start"), None)
         tags = {
-            "study": self.study.name, "arm": tuned_arm or name, "network": record["network"],
-            "loss": config["loss"], "role": config["role"], "seed": config["seed"],
+            "study": self.study.name,
+            "arm": tuned_arm or name,
+            "network": record["network"],
+            "loss": config["loss"],
+            "role": config["role"],
+            "seed": config["seed"],
             "weights": config["weights_source"] or "none",
             "weights_sha256": config["weights"][:12],
             "commit": start["environment"].get("commit", "") if start else "",
@@ -130,25 +140,37 @@ class Mirror:
 
     def arm(self, cell: Mapping, values: Mapping[str, float]) -> bool:
         """Write n, means and intervals of an arm."""
-        return self.projection.parent(cell["arm"], {"study": self.study.name, "arm": cell["arm"]},
-                                      cell["values"], values, int(values["n"]))
+        return self.projection.parent(
+            cell["arm"],
+            {"study": self.study.name, "arm": cell["arm"]},
+            cell["values"],
+            values,
+            int(values["n"]),
+        )
 
     def tuning(self, name: str, folder: Path) -> bool:
         """Write what a tuning chose, from its result beside its folder, and its figures."""
         result = json.loads(folder.with_suffix(".json").read_text(encoding="utf-8"))
         goal = f"best/dev_{result['objective']}"
-        values = {goal: result["dev_selected"], f"{goal}_again": result["dev_rerank"],
-                  **{f"importance/{k}": v for k, v in result["importances"].items()}}
-        tags = {"study": self.study.name, "arm": result["arm"],
-                **{k: result[k] for k in ("objective", "sampler", "pruner", "budget_epochs")},
-                **{f"best.{k}": v for k, v in result["params"].items()}}
+        values = {
+            goal: result["dev_selected"],
+            f"{goal}_again": result["dev_rerank"],
+            **{f"importance/{k}": v for k, v in result["importances"].items()},
+        }
+        tags = {
+            "study": self.study.name,
+            "arm": result["arm"],
+            **{k: result[k] for k in ("objective", "sampler", "pruner", "budget_epochs")},
+            **{f"best.{k}": v for k, v in result["params"].items()},
+        }
         self.projection.attach(name, tags, sorted(folder.glob("*.png")))
         return self.projection.parent(name, tags, {}, values, result["epochs"])
 
     def files(self, *more: Path) -> None:
         """Store the declaration and the panel's images, and `more`, with the study's own run."""
-        self.projection.study([self.study.path / "study.json", self.study.path / "panel.npz",
-                               *more])
+        self.projection.study(
+            [self.study.path / "study.json", self.study.path / "panel.npz", *more]
+        )
 
     def finals(self) -> list[Path]:
         """Directories of the study's own runs."""
@@ -156,8 +178,11 @@ class Mirror:
 
     def trials(self) -> list[tuple[Path, str, str]]:
         """Directories of trials and re-runs, their tuning's name and its arm."""
-        return [(path.parent, name, arm) for name, arm, folder in self.tunings()
-                for path in sorted(folder.glob("*/config.json"))]
+        return [
+            (path.parent, name, arm)
+            for name, arm, folder in self.tunings()
+            for path in sorted(folder.glob("*/config.json"))
+        ]
 
     def tunings(self) -> list[tuple[str, str, Path]]:
         """Tunings of the study's arms: name, arm, folder; a result is beside that, as .json."""
@@ -184,8 +209,10 @@ class Tracking:
 
     def trial(self, path: Path, tuning: CellTuning) -> None:
         """Bring one trial up to date, nested under its tuning."""
-        self.tracker.put(f"{tuning.name} {path.name}", partial(
-            self._mirror.run, path, tuning.name, tuning.cell["arm"]))
+        self.tracker.put(
+            f"{tuning.name} {path.name}",
+            partial(self._mirror.run, path, tuning.name, tuning.cell["arm"]),
+        )
 
     def tuning(self, tuning: CellTuning) -> None:
         """Write what a tuning chose."""
@@ -207,10 +234,15 @@ class Tracking:
         if behind := self.tracker.close(HURRY_S if quickly else CLOSE_S):
             out = self._mirror.out
             more = [] if out == Path("outputs") else ["--out", str(out)]
-            line = shlex.join(["python", "runs.py", "--sync", "--study", self._mirror.study.name,
-                               *more])
-            console.print(f"MLflow is behind ({behind}); send what is missing with: {line}",
-                          style="yellow", markup=False, soft_wrap=True)
+            line = shlex.join(
+                ["python", "runs.py", "--sync", "--study", self._mirror.study.name, *more]
+            )
+            console.print(
+                f"MLflow is behind ({behind}); send what is missing with: {line}",
+                style="yellow",
+                markup=False,
+                soft_wrap=True,
+            )
 
 
 @dataclass
@@ -223,7 +255,9 @@ class Synced:
 
 
 def sync(
-    study: Study, out: Path, aggregate: Aggregate,
+    study: Study,
+    out: Path,
+    aggregate: Aggregate,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Synced:
     """Send what MLflow is missing of a study: runs, trials, the arms' values, declaration, report.
@@ -245,7 +279,8 @@ def sync(
         except Exception as error:
             raise TrackingError(
                 f"tracking store {shown(mirror.projection.uri)} was lost after {result.n_sent} "
-                f"runs had been sent, got: {shown(reason(error))}; run --sync again") from None
+                f"runs had been sent, got: {shown(reason(error))}; run --sync again"
+            ) from None
         result.problems.append(f"{name}: {shown(why)}")
         return False
 

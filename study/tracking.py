@@ -40,8 +40,13 @@ PROBE_S = 15
 BATCH = 1000  # metrics in one request: MLflow's limit
 RECORD = ("config.json", "journal.jsonl")
 ARTIFACTS = (*RECORD, "history.json", "confusion.npz", "panel.npz", "panel.png", "best.pt")
-STATUS = {"finished": "FINISHED", "failed": "FAILED", "pruned": "KILLED", "stopped": "KILLED",
-          "died": "KILLED"}
+STATUS = {
+    "finished": "FINISHED",
+    "failed": "FAILED",
+    "pruned": "KILLED",
+    "stopped": "KILLED",
+    "died": "KILLED",
+}
 
 
 class TrackingError(ValueError):
@@ -114,8 +119,11 @@ def local_folder(artifact_uri: str) -> Path | None:
 
 def one_line(error: BaseException) -> str:
     """The first line of an error's message that says what it is, or its type when it has none."""
-    lines = [line for line in str(error).splitlines()
-             if line.strip() and not line.startswith("(raised as a result of")]  # SQLAlchemy's
+    lines = [
+        line
+        for line in str(error).splitlines()
+        if line.strip() and not line.startswith("(raised as a result of")
+    ]  # SQLAlchemy's
     return (lines or [repr(error)])[0][:300]
 
 
@@ -137,8 +145,9 @@ def probe(uri: str) -> None:
                 with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
                     connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
-            raise TrackingError(f"tracking database {path} must be a writable SQLite file, got: "
-                                f"{error}") from None
+            raise TrackingError(
+                f"tracking database {path} must be a writable SQLite file, got: {error}"
+            ) from None
         return
     failure: list[str] = []
 
@@ -186,8 +195,15 @@ class Projection:
         dataset: the declaration's "data": name, path, fingerprint, classes.
     """
 
-    def __init__(self, uri: str, experiment: str, study_uuid: str, artifacts: Path,
-                 description: str = "", dataset: Mapping | None = None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        study_uuid: str,
+        artifacts: Path,
+        description: str = "",
+        dataset: Mapping | None = None,
+    ) -> None:
         self.uri, self.experiment, self._uuid = uri, experiment, study_uuid
         self._artifacts, self._description, self._dataset = artifacts, description, dataset or {}
         self._labels = metric_labels(self._dataset.get("classes", ()))
@@ -217,13 +233,17 @@ class Projection:
         else:
             self._experiment_id = found.experiment_id
         there = found.tags if found is not None else {}
-        for name, value in (("mlflow.note.content", plain(self._description, 20_000)),
-                            ("mlflow.experimentKind", "custom_model_development")):
+        for name, value in (
+            ("mlflow.note.content", plain(self._description, 20_000)),
+            ("mlflow.experimentKind", "custom_model_development"),
+        ):
             if value and there.get(name) != value:
                 client.set_experiment_tag(self._experiment_id, name, value)
-        self._runs = {run.data.tags["run_key"]: run
-                      for run in all_runs(client, self._experiment_id)
-                      if "run_key" in run.data.tags}
+        self._runs = {
+            run.data.tags["run_key"]: run
+            for run in all_runs(client, self._experiment_id)
+            if "run_key" in run.data.tags
+        }
         self._sent = {}
         self._client = client
 
@@ -238,8 +258,11 @@ class Projection:
         if key not in self._runs:
             tags = {"study_uuid": self._uuid, **tags, "run_key": key}
             self._runs[key] = client.create_run(
-                self._experiment_id, start_time=int(start * 1000), run_name=plain(name, 250),
-                tags={k: plain(v, 8000) for k, v in tags.items()})
+                self._experiment_id,
+                start_time=int(start * 1000),
+                run_name=plain(name, 250),
+                tags={k: plain(v, 8000) for k, v in tags.items()},
+            )
         return self._runs[key]
 
     def _closed_run(self, key: str, name: str, tags: Mapping[str, object]) -> Run:
@@ -275,17 +298,23 @@ class Projection:
         stamp = int(last["time"] * 1000)
         top = self._parent(parent, tags)
         # a directory that was deleted and trained again is another MLflow run
-        known = self._run(f"{run_dir.run_id}:{rows[0]['time']}", child, {
-            **tags, "run_id": run_dir.run_id, "mlflow.parentRunId": top.info.run_id,
-        }, rows[0]["time"])
+        known = self._run(
+            f"{run_dir.run_id}:{rows[0]['time']}",
+            child,
+            {
+                **tags,
+                "run_id": run_dir.run_id,
+                "mlflow.parentRunId": top.info.run_id,
+            },
+            rows[0]["time"],
+        )
         run_id, place = known.info.run_id, known.info.artifact_uri
         as_it_is = known.data.tags.get("state") == state and known.info.status == status
         if as_it_is and status != "RUNNING" and known.info.end_time == stamp:
             return False
         if run_id not in self._sent:
             self._describe(known, run_dir)
-            self._sent[run_id] = {
-                m.step for m in client.get_metric_history(run_id, "train/loss")}
+            self._sent[run_id] = {m.step for m in client.get_metric_history(run_id, "train/loss")}
         n_sent = self._send_epochs(run_id, run_dir)
         if as_it_is and status == "RUNNING":
             return bool(n_sent)
@@ -317,8 +346,11 @@ class Projection:
         batch: list = []
         for row in missing:
             stamp = int(row["time"] * 1000)
-            metrics = [Metric(self._metric(name), value, stamp, row["epoch"])
-                       for name, value in row["metrics"].items() if value is not None]
+            metrics = [
+                Metric(self._metric(name), value, stamp, row["epoch"])
+                for name, value in row["metrics"].items()
+                if value is not None
+            ]
             if len(batch) + len(metrics) > BATCH:
                 self.client.log_batch(run_id, metrics=batch)
                 batch = []
@@ -333,12 +365,20 @@ class Projection:
 
         stamp = int(last["time"] * 1000)
         values = {k: v for k, v in last["metrics"].items() if k.startswith("test/")}
-        values |= {"best/dev_miou": last["metrics"]["dev/miou"], "best/epoch": last["best_epoch"],
-                   "duration_s": last["duration_s"], "peak_memory_mb": last["peak_memory_mb"]}
-        self.client.log_batch(run_id, metrics=[
-            Metric(self._metric(name), float(value), stamp, last["best_epoch"])
-            for name, value in values.items() if value is not None and math.isfinite(value)
-        ])
+        values |= {
+            "best/dev_miou": last["metrics"]["dev/miou"],
+            "best/epoch": last["best_epoch"],
+            "duration_s": last["duration_s"],
+            "peak_memory_mb": last["peak_memory_mb"],
+        }
+        self.client.log_batch(
+            run_id,
+            metrics=[
+                Metric(self._metric(name), float(value), stamp, last["best_epoch"])
+                for name, value in values.items()
+                if value is not None and math.isfinite(value)
+            ],
+        )
 
     def _metric(self, name: str) -> str:
         """`test/iou/<class>`, or with /mean after it, with the class as MLflow accepts it."""
@@ -359,12 +399,19 @@ class Projection:
         run_id, config = known.info.run_id, run_dir.record()["config"]
         flat = {k: v for k, v in config.items() if k != "loss_params"}
         flat |= {f"loss.{k}": v for k, v in config["loss_params"].items()}
-        self.client.log_batch(run_id, params=[
-            Param(k, plain(v, 6000)) for k, v in flat.items() if k not in known.data.params])
+        self.client.log_batch(
+            run_id,
+            params=[
+                Param(k, plain(v, 6000)) for k, v in flat.items() if k not in known.data.params
+            ],
+        )
         if not (known.inputs and known.inputs.dataset_inputs):
             source = HTTPDatasetSource(Path(self._dataset["path"]).as_uri())
-            data = MetaDataset(source, name=plain(self._dataset["name"], 500),
-                               digest=self._dataset["fingerprint"][:32])
+            data = MetaDataset(
+                source,
+                name=plain(self._dataset["name"], 500),
+                digest=self._dataset["fingerprint"][:32],
+            )
             tag = InputTag("mlflow.data.context", "train")
             self.client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [tag])])
         for name in RECORD:
@@ -401,8 +448,9 @@ class Projection:
 
     def study(self, paths: Sequence[Path]) -> None:
         """Store files and folders, those that exist, as artifacts of the study's own run."""
-        run = self._closed_run("study", f"study {self.experiment}",
-                               {"kind": "study", "study": self.experiment})
+        run = self._closed_run(
+            "study", f"study {self.experiment}", {"kind": "study", "study": self.experiment}
+        )
         for path in paths:
             if path.is_dir():
                 self.client.log_artifacts(run.info.run_id, str(path), path.name)
@@ -419,8 +467,14 @@ class Projection:
         """Whether MLflow has a run above those of `parent`."""
         return self.client is not None and self._key(f"parent:{parent}") in self._runs
 
-    def parent(self, parent: str, tags: Mapping[str, object], params: Mapping[str, object],
-               metrics: Mapping[str, float | None], step: int) -> bool:
+    def parent(
+        self,
+        parent: str,
+        tags: Mapping[str, object],
+        params: Mapping[str, object],
+        metrics: Mapping[str, float | None],
+        step: int,
+    ) -> bool:
         """Write a parent run's own values, e.g. n, mean and s.d. of an arm; whether any changed.
 
         `step` grows with the runs summarised. Should it fall, because runs were deleted, the
@@ -432,8 +486,10 @@ class Projection:
         run_id, known = run.info.run_id, run.data
         # what can no longer be had (an s.d. of one run) is NaN: a metric cannot be deleted
         values = dict.fromkeys(known.metrics, math.nan) | {
-            self._metric(k): float(v) for k, v in metrics.items()
-            if v is not None and math.isfinite(v)}
+            self._metric(k): float(v)
+            for k, v in metrics.items()
+            if v is not None and math.isfinite(v)
+        }
         changed = {k: v for k, v in values.items() if str(known.metrics.get(k)) != str(v)}
         new = [Param(k, plain(v, 6000)) for k, v in params.items() if k not in known.params]
         step = max(step, int(known.tags.get("step", 0)))
@@ -443,8 +499,11 @@ class Projection:
             return False
         stamp = int(time.time() * 1000)
         self.client.log_batch(
-            run_id, metrics=[Metric(k, v, stamp, step) for k, v in changed.items()],
-            params=new, tags=[RunTag(k, v) for k, v in labels.items()])
+            run_id,
+            metrics=[Metric(k, v, stamp, step) for k, v in changed.items()],
+            params=new,
+            tags=[RunTag(k, v) for k, v in labels.items()],
+        )
         self._refresh(run)
         return True
 
@@ -458,9 +517,11 @@ def download(uri: str, artifact_uri: str, names: Sequence[str], folder: Path) ->
     place = local_folder(artifact_uri)
     if place is not None:  # much faster than through the client
         if not place.is_dir():
-            raise TrackingError(f"artifacts must be at {place}, got no such folder on this "
-                                "machine; copy the artifacts too, or use a tracking server that "
-                                "serves them")
+            raise TrackingError(
+                f"artifacts must be at {place}, got no such folder on this "
+                "machine; copy the artifacts too, or use a tracking server that "
+                "serves them"
+            )
         for name in names:
             if (place / name).is_file():
                 shutil.copyfile(place / name, folder / name)

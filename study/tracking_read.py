@@ -45,11 +45,17 @@ def fetch(
         names = sorted(one.name for one in client.search_experiments() if one.name != "Default")
         raise TrackingError(
             f"MLflow at {shown(uri)} must have a study {name} with its study.json, got "
-            + (f"the studies {', '.join(names) or 'none'}" if experiment is None
-               else "only its runs; send it with python runs.py --sync"))
+            + (
+                f"the studies {', '.join(names) or 'none'}"
+                if experiment is None
+                else "only its runs; send it with python runs.py --sync"
+            )
+        )
     if len(studies) > 1:
-        raise TrackingError(f"MLflow at {shown(uri)} has {len(studies)} studies called {name}; "
-                            "delete the study runs that are not wanted")
+        raise TrackingError(
+            f"MLflow at {shown(uri)} has {len(studies)} studies called {name}; "
+            "delete the study runs that are not wanted"
+        )
     uuid = studies[0].data.tags.get("study_uuid")
     newest: dict[str, object] = {}
     twins = 0
@@ -65,13 +71,17 @@ def fetch(
         try:
             download(uri, run.info.artifact_uri, names, where)
         except Exception as error:  # whatever MLflow raises: the run is missing, and that is said
-            raise TrackingError(f"MLflow at {shown(uri)} must hand out the files of run "
-                                f"{run.info.run_name}, got: {shown(one_line(error))}") from None
+            raise TrackingError(
+                f"MLflow at {shown(uri)} must hand out the files of run "
+                f"{run.info.run_name}, got: {shown(one_line(error))}"
+            ) from None
         lacking = [name for name in names if not (where / name).exists()]
         if run.info.status == "FINISHED" and lacking:
-            raise TrackingError(f"MLflow at {shown(uri)} must have {', '.join(lacking)} of run "
-                                f"{run.info.run_name}, got no such artifact; send it with python "
-                                "runs.py --sync")
+            raise TrackingError(
+                f"MLflow at {shown(uri)} must have {', '.join(lacking)} of run "
+                f"{run.info.run_name}, got no such artifact; send it with python "
+                "runs.py --sync"
+            )
 
     with ThreadPoolExecutor(N_DOWNLOADS) as pool:
         try:
@@ -110,8 +120,11 @@ def deleted(uri: str, name: str, uuid: str) -> list[str]:
     if experiment is None:
         return []
 
-    there = {run.data.tags["run_id"] for run in all_runs(client, experiment.experiment_id)
-             if _is_final(run, uuid)}
+    there = {
+        run.data.tags["run_id"]
+        for run in all_runs(client, experiment.experiment_id)
+        if _is_final(run, uuid)
+    }
     return _deleted(client, experiment.experiment_id, uuid, there)
 
 

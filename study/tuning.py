@@ -47,7 +47,8 @@ STORAGE_ERRORS = (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError)
 _PAPER = {"loss.fn_weight": 0.7, "loss.exponent": 0.75}
 PUBLISHED: dict[str, list[dict[str, float]]] = {
     "dice_bce": [{"loss.share": 0.5}, {"loss.share": 0.75}],
-    "focal_tversky": [_PAPER], "focal_tversky_bce": [_PAPER],
+    "focal_tversky": [_PAPER],
+    "focal_tversky_bce": [_PAPER],
 }
 
 
@@ -63,7 +64,8 @@ def search_space(loss: str, has_background: bool) -> dict[str, BaseDistribution]
     spec = loss_spec(loss)
     space: dict[str, BaseDistribution] = {
         f"loss.{name}": FloatDistribution(*param.search, log=param.log)
-        for name, param in spec.params.items() if param.search
+        for name, param in spec.params.items()
+        if param.search
     }
     if spec.cross_entropy:
         space["class_weight_exponent"] = FloatDistribution(0.0, 1.0)
@@ -100,8 +102,14 @@ def tuned_values(
         from those of the arms that the study has tuned cells of already.
     """
     arms = {f"{cell['arm']}-tuned" for cell in cells}
-    found, budgets = {}, {arm: {key: chosen.get(key) for key in BUDGET} for arm, chosen
-                          in study.declaration.get("tunings", {}).items() if arm not in arms}
+    found, budgets = (
+        {},
+        {
+            arm: {key: chosen.get(key) for key in BUDGET}
+            for arm, chosen in study.declaration.get("tunings", {}).items()
+            if arm not in arms
+        },
+    )
     for cell in cells:
         values, file = cell["values"], _result_file(out, study, cell, name)
         result = _read(file) if file.exists() else {}
@@ -123,8 +131,10 @@ def tuned_values(
         found[cell["arm"]] = ({**values, "tuning": "tuned", **result["params"]}, chosen)
     if len({json.dumps(budget) for budget in budgets.values()}) > 1:
         shown = "; ".join(f"{arm} {', '.join(map(str, b.values()))}" for arm, b in budgets.items())
-        raise TuningError("tuned arms must have been tuned alike (epochs, objective, sampler, "
-                          f"pruner), got {shown}; give --tune the same --set tune.* for all")
+        raise TuningError(
+            "tuned arms must have been tuned alike (epochs, objective, sampler, "
+            f"pruner), got {shown}; give --tune the same --set tune.* for all"
+        )
     return found
 
 
@@ -132,15 +142,18 @@ def _read(file: Path) -> dict:
     try:
         result = parse_json(file.read_bytes())
     except ValueError as error:
-        raise TuningError(f"{file} must be the result of a tuning, got {error}; delete it and run "
-                          "--tune again: it is written anew from the trials") from None
+        raise TuningError(
+            f"{file} must be the result of a tuning, got {error}; delete it and run "
+            "--tune again: it is written anew from the trials"
+        ) from None
     return result if isinstance(result, dict) else {}
 
 
 def storage_url(out: Path) -> str:
     """OPTUNA_STORAGE where set, else SQLite in the output folder."""
     return os.environ.get("OPTUNA_STORAGE") or (
-        f"sqlite:///{(out / 'tuning' / 'optuna.db').resolve()}")
+        f"sqlite:///{(out / 'tuning' / 'optuna.db').resolve()}"
+    )
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
@@ -152,8 +165,10 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
     except (*STORAGE_ERRORS, ImportError, OSError, ValueError) as error:
-        raise TuningError(f"Optuna's storage {shown(url)} must be a database that answers, got: "
-                          f"{shown(one_line(error))}; mend it or set OPTUNA_STORAGE") from None
+        raise TuningError(
+            f"Optuna's storage {shown(url)} must be a database that answers, got: "
+            f"{shown(one_line(error))}; mend it or set OPTUNA_STORAGE"
+        ) from None
 
 
 def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
@@ -183,12 +198,16 @@ class CellTuning:
         self.runs = self.result.with_suffix("")
         values, data = cell["values"], study.declaration["data"]
         # what the matrix itself sets is what the arm is, not what is tuned
-        self.space = {name: distribution for name, distribution
-                      in search_space(values["loss"], data["background"]).items()
-                      if name not in values}
+        self.space = {
+            name: distribution
+            for name, distribution in search_space(values["loss"], data["background"]).items()
+            if name not in values
+        }
         if not self.space:
-            raise TuningError(f"{cell['arm']} has nothing to tune: its matrix sets all of it; "
-                              "leave it out with --only")
+            raise TuningError(
+                f"{cell['arm']} has nothing to tune: its matrix sets all of it; "
+                "leave it out with --only"
+            )
         config = study.config(cell, SEED_RANGES["trial"].start, role="trial")
         self.default = point_of(config, self.space)  # the arm as it is in the study
         for name, value in list(self.default.items()):  # and it lies inside the space
@@ -199,19 +218,23 @@ class CellTuning:
             self.space[name] = FloatDistribution(low, high, log=self.space[name].log)
         self.epochs, self.budget = config.epochs, options.budget(config.epochs)
         if self.budget < self.epochs:
-            raise TuningError(f"tune.epochs must be at least the {self.epochs} epochs of one trial "
-                              f"of {cell['arm']}, got {self.budget}")
+            raise TuningError(
+                f"tune.epochs must be at least the {self.epochs} epochs of one trial "
+                f"of {cell['arm']}, got {self.budget}"
+            )
         self.rare = _rare_classes(data) if options.objective == "rare" else []
         self.runs.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self.runs / "driver.lock", timeout=0)
         try:
             self._lock.acquire()  # until close(): studies share a tuning
         except Timeout:
-            raise TuningError(f"another process tunes {cell['arm']} with this data and recipe; "
-                              "wait for it") from None
+            raise TuningError(
+                f"another process tunes {cell['arm']} with this data and recipe; wait for it"
+            ) from None
         try:
-            warmup = math.ceil(self.epochs * max(
-                config.warmup_frac, float(config.loss_params.get("ramp", 0))))
+            warmup = math.ceil(
+                self.epochs * max(config.warmup_frac, float(config.loss_params.get("ramp", 0)))
+            )
             self._open(open_storage(storage_url(out)), warmup)
             self.trials: dict[str, optuna.Trial] = {}  # run id -> under way
             self._reported: dict[str, int] = {}  # run id -> last epoch the pruner knows
@@ -220,7 +243,8 @@ class CellTuning:
                 raise TuningError(
                     f"{self.name} has trained {spent} epochs of trials already, more than "
                     f"the budget of {self.budget}; give --set tune.epochs={spent} or more, "
-                    "or --set tune.name=NEWNAME for another tuning")
+                    "or --set tune.name=NEWNAME for another tuning"
+                )
         except BaseException:
             self.close()
             raise
@@ -229,15 +253,19 @@ class CellTuning:
         """Open or create the Optuna study; one that was made for something else is refused."""
         made_for = {
             "data": self.study.declaration["data"]["fingerprint"][:12],
-            "objective": self.options.objective, "sampler": self.options.sampler,
+            "objective": self.options.objective,
+            "sampler": self.options.sampler,
             "pruner": self.options.pruner,
-            "space": ", ".join(f"{name} {d.low:g} to {d.high:g}"
-                               for name, d in sorted(self.space.items())),
+            "space": ", ".join(
+                f"{name} {d.low:g} to {d.high:g}" for name, d in sorted(self.space.items())
+            ),
         }
         if os.environ.get("OPTUNA_STORAGE"):  # one lock a folder: two of them must not mix
             made_for["folder"] = str(self.runs.resolve())
-        known = {summary.study_name: summary for summary in
-                 optuna.get_all_study_summaries(storage, include_best_trial=False)}
+        known = {
+            summary.study_name: summary
+            for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
+        }
         there = known.get(self.key)
         if there is not None:
             stored = {"direction": there.direction.name.lower(), **there.user_attrs}
@@ -248,13 +276,18 @@ class CellTuning:
                 raise TuningError(
                     f"the Optuna study {self.key} of {self.cell['arm']} was made for "
                     + "; ".join(f"{k} {stored.get(k)} (now {wanted[k]})" for k in wrong)
-                    + "; give the same again, or --set tune.name=NEWNAME for another tuning")
+                    + "; give the same again, or --set tune.name=NEWNAME for another tuning"
+                )
         # another name, such as the control's, is another search
         seed = int(digest(self.key)[:6], 16) + (there.n_trials if there else 0)
         self.optuna = optuna.create_study(
-            study_name=self.key, storage=storage, direction="maximize", load_if_exists=True,
+            study_name=self.key,
+            storage=storage,
+            direction="maximize",
+            load_if_exists=True,
             sampler=make_sampler(self.options.sampler, seed),
-            pruner=make_pruner(self.options.pruner, warmup, self.epochs))
+            pruner=make_pruner(self.options.pruner, warmup, self.epochs),
+        )
         if there is None or not there.n_trials:
             for name, value in made_for.items():
                 self.optuna.set_user_attr(name, value)
@@ -283,8 +316,7 @@ class CellTuning:
         retried = {t.user_attrs.get("retry_of") for t in self.optuna.get_trials(deepcopy=False)}
         if trial.number not in retried:
             params = trial.system_attrs.get("fixed_params", {}) | trial.params
-            self.optuna.enqueue_trial(
-                params, user_attrs={"retry_of": trial.number, "tries": tries})
+            self.optuna.enqueue_trial(params, user_attrs={"retry_of": trial.number, "tries": tries})
         self.optuna.tell(trial.number, state=TrialState.FAIL)
 
     def close(self) -> None:
@@ -350,9 +382,7 @@ class CellTuning:
         configs = [self.config(trial.params, "rerank", i) for i in range(N_RERANK_SEEDS)]
         return [(config, RunDir(self.runs / config.run_id)) for config in configs]
 
-    def rerank_jobs(
-        self, prepare: Callable[[RunConfig], RunConfig], commit: str
-    ) -> Iterator[Job]:
+    def rerank_jobs(self, prepare: Callable[[RunConfig], RunConfig], commit: str) -> Iterator[Job]:
         """The candidates' runs that are missing; nothing before the trials are done."""
         if self.n_left() or self.trials:
             return
@@ -369,8 +399,11 @@ class CellTuning:
             return
         trial = self.trials[run_id]
         if event.kind == "epoch":
-            if (self._report(trial, run_id, event.row)
-                    and event.row["epoch"] < event.job.config.epochs and trial.should_prune()):
+            if (
+                self._report(trial, run_id, event.row)
+                and event.row["epoch"] < event.job.config.epochs
+                and trial.should_prune()
+            ):
                 executor.stop(run_id, "pruned")
             return
         run_dir = RunDir(event.job.path)
@@ -416,7 +449,8 @@ class CellTuning:
             trial.set_user_attr("epochs", run_dir.epochs()[-1]["epoch"] if run_dir else 1)
             self.optuna.tell(trial, state=TrialState.PRUNED)
         elif state in ("new", "dead") and (
-                (tries := trial.user_attrs.get("tries", 1) + (not met_full_disk(run_dir))) <= 2):
+            (tries := trial.user_attrs.get("tries", 1) + (not met_full_disk(run_dir))) <= 2
+        ):
             frozen = self.optuna.get_trials(deepcopy=False)[trial.number]
             self._reported.pop(trial.user_attrs["run_id"], None)
             self._again(frozen, tries)
@@ -428,8 +462,12 @@ class CellTuning:
         """Why there is no result yet; "" when there can be one."""
         if n := self.n_left() + len(self.trials):
             return f"{n} trials of {self.name} are not done"
-        dead = [run_dir.run_id for trial in self.candidates()
-                for _, run_dir in self.rerank_runs(trial) if state_of(run_dir) not in TERMINAL]
+        dead = [
+            run_dir.run_id
+            for trial in self.candidates()
+            for _, run_dir in self.rerank_runs(trial)
+            if state_of(run_dir) not in TERMINAL
+        ]
         return f"{len(dead)} re-runs of {self.name} are not done" if dead else ""
 
     def finish(self) -> dict:
@@ -443,9 +481,11 @@ class CellTuning:
         counts = Counter(t.state.name.lower().replace("fail", "failed") for t in self.counted())
         done = self.optuna.get_trials(states=(TrialState.COMPLETE,))
         if not done:
-            raise TuningError(f"{self.name}: no trial was completed, got "
-                              f"{', '.join(f'{n} {state}' for state, n in counts.items())}; see "
-                              "their reasons in MLflow or their journals")
+            raise TuningError(
+                f"{self.name}: no trial was completed, got "
+                f"{', '.join(f'{n} {state}' for state, n in counts.items())}; see "
+                "their reasons in MLflow or their journals"
+            )
         again, candidates = {}, self.candidates()
         for trial in candidates:
             runs = [run_dir for _, run_dir in self.rerank_runs(trial)]
@@ -457,12 +497,19 @@ class CellTuning:
         best = self.optuna.trials[max(again, key=again.get)]
         default = [t.value for t in done if t.params == self.default]
         result = {
-            "key": self.key, "arm": self.cell["arm"], "params": best.params,
-            "budget_epochs": self.budget, "epochs": self.spent(),
-            "objective": self.options.objective, "sampler": self.options.sampler,
-            "pruner": self.options.pruner, "trials": dict(sorted(counts.items())),
-            "dev_selected": best.value, "dev_rerank": again[best.number],
-            "default_dev": default[0] if default else None, "trial": best.number,
+            "key": self.key,
+            "arm": self.cell["arm"],
+            "params": best.params,
+            "budget_epochs": self.budget,
+            "epochs": self.spent(),
+            "objective": self.options.objective,
+            "sampler": self.options.sampler,
+            "pruner": self.options.pruner,
+            "trials": dict(sorted(counts.items())),
+            "dev_selected": best.value,
+            "dev_rerank": again[best.number],
+            "default_dev": default[0] if default else None,
+            "trial": best.number,
             "candidates": {str(number): value for number, value in again.items()},
             "dropped": len(candidates) - len(again),
             "importances": self._importances(),
@@ -488,8 +535,10 @@ class CellTuning:
         import optuna.visualization.matplotlib as draw
         from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-        for name, function in (("history", draw.plot_optimization_history),
-                               ("slice", draw.plot_slice)):
+        for name, function in (
+            ("history", draw.plot_optimization_history),
+            ("slice", draw.plot_slice),
+        ):
             with warnings.catch_warnings(), matplotlib.rc_context({"figure.autolayout": False}):
                 warnings.simplefilter("ignore")
                 axes = function(self.optuna, target_name=f"dev {self.options.objective}")
@@ -500,8 +549,12 @@ class CellTuning:
                         one.xaxis.set_major_formatter(ScalarFormatter())
                         one.xaxis.set_minor_formatter(NullFormatter())
                 path = self.runs / f"{name}.png"
-                atomic_write(path, lambda part, f=figure: f.savefig(
-                    part, format="png", dpi=100, bbox_inches="tight"))
+                atomic_write(
+                    path,
+                    lambda part, f=figure: f.savefig(
+                        part, format="png", dpi=100, bbox_inches="tight"
+                    ),
+                )
             plt.close(figure)
 
 
@@ -517,10 +570,14 @@ def state_of(run_dir: RunDir) -> str:
 
 def _rare_classes(data: Mapping) -> list[str]:
     """The rarest third of the classes in fit, of those that dev shows, without background."""
-    share = [fit if dev > 0 else 0.0 for fit, dev in
-             zip(data["pixel_share"]["fit"], data["pixel_share"]["dev"], strict=True)]
+    share = [
+        fit if dev > 0 else 0.0
+        for fit, dev in zip(data["pixel_share"]["fit"], data["pixel_share"]["dev"], strict=True)
+    ]
     rare = terciles(share, exclude=(0,) if data["background"] else ())["rare"]
     if not rare:
-        raise TuningError("tune.objective=rare must have two classes in dev besides the "
-                          "background, got fewer; use miou")
+        raise TuningError(
+            "tune.objective=rare must have two classes in dev besides the "
+            "background, got fewer; use miou"
+        )
     return [data["classes"][index] for index in rare]

@@ -128,9 +128,14 @@ def test_scores_with_void_scored_stand_beside_the_comparable_ones(tmp_path):
         extra = f'"test/miou_void_scored": {value}, "test/miou":'
         journal.write_text(journal.read_text().replace('"test/miou":', extra))
     study = read_study(root)
-    assert tables.void_scored(study).to_dict("records") == [{
-        "arm": BCE["arm"], "n": 2, "test/miou mean": pytest.approx(0.6),
-        "test/miou_void_scored mean": pytest.approx(0.8)}]
+    assert tables.void_scored(study).to_dict("records") == [
+        {
+            "arm": BCE["arm"],
+            "n": 2,
+            "test/miou mean": pytest.approx(0.6),
+            "test/miou_void_scored mean": pytest.approx(0.8),
+        }
+    ]
     text = write_report(study, tmp_path / "report").read_text()
     assert "the same runs with void scored as class 5" in text
 
@@ -348,8 +353,11 @@ def test_the_image_of_most_disagreement_by_class(tmp_path):
     truth[:, :, 8:12] = 1
     truth[2, :, 12:] = 2
     truth[:, 0] = 255  # 11 rows are scored
-    arrays = {f"{kind}_{i}": truth[i] if kind == "mask" else np.zeros((12, 16, 3), np.uint8)
-              for i in range(3) for kind in ("image", "mask")}
+    arrays = {
+        f"{kind}_{i}": truth[i] if kind == "mask" else np.zeros((12, 16, 3), np.uint8)
+        for i in range(3)
+        for kind in ("image", "mask")
+    }
     np.savez(root / "panel.npz", names=np.array(["a", "b", "c"]), **arrays)
     half = truth.copy()
     half[0, :, 10:12] = 0  # half of disc missed in a
@@ -360,7 +368,10 @@ def test_the_image_of_most_disagreement_by_class(tmp_path):
     study = read_study(root)
     shown = examples(study, DICE["arm"])
     assert [run.name for run in shown.runs] == [
-        "unet-scratch-bce seed 1", "unet-scratch-dice_bce seed 0", "unet-scratch-bce-tuned seed 0"]
+        "unet-scratch-bce seed 1",
+        "unet-scratch-dice_bce seed 0",
+        "unet-scratch-bce-tuned seed 0",
+    ]
     assert (shown.without, shown.left_out) == ((), ())
     table = disagreement(study, shown).set_index("class")
     assert table.index.tolist() == ["background", "disc", "bar"]  # ring: in no image
@@ -370,12 +381,14 @@ def test_the_image_of_most_disagreement_by_class(tmp_path):
     assert table.loc["disc", DICE["arm"]] == pytest.approx(4 / 11)
     blocks = example_sections.predictions(study, shown, table.reset_index(), DICE["arm"])
     assert "IoU the same to the second decimal: bar. In none of these images: ring." in (
-        blocks[0].caption)
+        blocks[0].caption
+    )
     write_maps(runs[1], half[:1])  # a run from before the pool grew: what all share is compared
     shown = examples(study, DICE["arm"])
     table = disagreement(study, shown)
     assert table["image"].tolist() == ["a", "a"] and "the first 1 of the 3 example images" in (
-        example_sections.predictions(study, shown, table, DICE["arm"])[0].caption)
+        example_sections.predictions(study, shown, table, DICE["arm"])[0].caption
+    )
     write_maps(runs[1], [half[0][:5]])
     with pytest.raises(ValueError, match=r"dice_bce seed 0 must have a map of a .*got \(5, 16\)"):
         examples(study, None)
@@ -394,8 +407,11 @@ def test_the_baseline_and_the_chosen_arm_are_always_shown(tmp_path, monkeypatch)
 
 
 def test_commands_say_only_what_ran(tmp_path):
-    cells = [cell(network, loss) for network in ("unet-scratch", "resnetunet-scratch")
-             for loss in ("bce", "dice_bce", "focal_tversky")]
+    cells = [
+        cell(network, loss)
+        for network in ("unet-scratch", "resnetunet-scratch")
+        for loss in ("bce", "dice_bce", "focal_tversky")
+    ]
 
     def said(*ran: int) -> str:
         root = write_study(tmp_path / "-".join(map(str, ran)), cells)

@@ -51,8 +51,10 @@ def about(lines, start):
 
 
 def test_a_clear_win_names_estimate_interval_seeds_images_and_weights(tmp_path):
-    root = make(tmp_path / "s", [(SCRATCH, range(3), (0.9, 0.5, 0.4), 0.01),
-                                 (PRETRAINED, range(3), (0.9, 0.8, 0.7), 0.01)])
+    root = make(
+        tmp_path / "s",
+        [(SCRATCH, range(3), (0.9, 0.5, 0.4), 0.01), (PRETRAINED, range(3), (0.9, 0.8, 0.7), 0.01)],
+    )
     for file in (root / "runs").glob("*/config.json"):
         stored = json.loads(file.read_text())
         if stored["arm"] == PRETRAINED["arm"]:
@@ -67,11 +69,18 @@ def test_a_clear_win_names_estimate_interval_seeds_images_and_weights(tmp_path):
         "resnetunet-pretrained-bce scores higher than resnetunet-scratch-bce: "
         f"+{100 * one.difference.miou.estimate:.1f} points of test mIoU (95 % interval: "
         f"+{low:.1f} to +{high:.1f}; 3 seeds each, 10 test images, weights: imagenet "
-        "(IMAGENET1K_V1)).")
-    assert "Per class (95 %, adjusted over the classes), resnetunet-pretrained-bce is higher on " \
-        "disc +" in line and "bar +" in line and "lower on" not in line
-    reverse = make(tmp_path / "r", [(PRETRAINED, range(3), (0.9, 0.8, 0.7), 0.01),
-                                    (SCRATCH, range(3), (0.9, 0.5, 0.4), 0.01)])
+        "(IMAGENET1K_V1))."
+    )
+    assert (
+        "Per class (95 %, adjusted over the classes), resnetunet-pretrained-bce is higher on disc +"
+        in line
+        and "bar +" in line
+        and "lower on" not in line
+    )
+    reverse = make(
+        tmp_path / "r",
+        [(PRETRAINED, range(3), (0.9, 0.8, 0.7), 0.01), (SCRATCH, range(3), (0.9, 0.5, 0.4), 0.01)],
+    )
     assert about(said(reverse)[2], "resnetunet-scratch-bce scores lower than resnetunet-pretrained")
 
 
@@ -81,13 +90,15 @@ def test_two_arms_alike_are_never_told_apart(tmp_path, number):
     arms = [(BCE, range(3), (0.8, 0.6, 0.5), 0.05), (DICE, range(3), (0.8, 0.6, 0.5), 0.05)]
     if number % 2:
         arms.reverse()
-    root = make(tmp_path / f"s{number}", arms, contrasts=[
-        contrast(DICE, BCE), contrast(BCE, DICE, "other")])
+    root = make(
+        tmp_path / f"s{number}", arms, contrasts=[contrast(DICE, BCE), contrast(BCE, DICE, "other")]
+    )
     _, found, lines = said(root)
     assert {one.verdict for one in found.contrasts} == {"cannot be told"}
     assert about(lines, "Of 2 planned") == (
         "Of 2 planned contrasts with an interval, 0 can be told apart, 0 are equivalent, 2 cannot "
-        "be told.")
+        "be told."
+    )
     text = " ".join(line for line in lines if " against " in line)
     assert "the difference cannot be told" in text
     assert not any(word in text for word in CLAIMS)
@@ -97,8 +108,10 @@ def test_one_seed_makes_no_claim(tmp_path):
     root = make(tmp_path / "s", [(BCE, [0], (0.9, 0.3, 0.2), 0), (DICE, [0], (0.9, 0.8, 0.9), 0)])
     study, found, lines = said(root)
     line = about(lines, "unet-scratch-dice_bce against")
-    assert line.endswith("points of test mIoU (1 seed each); with one seed on a side seed noise is "
-                         "unknown, so nothing is claimed.")
+    assert line.endswith(
+        "points of test mIoU (1 seed each); with one seed on a side seed noise is "
+        "unknown, so nothing is claimed."
+    )
     assert not any(word in line for word in CLAIMS) and np.isnan(found.contrasts[0].miou.low)
     assert about(lines, "unet-scratch: no two of its arms have two seeds, so the noise between")
     table = comparisons.contrasts(found)
@@ -108,20 +121,30 @@ def test_one_seed_makes_no_claim(tmp_path):
 
 
 def test_failed_missing_and_unequal_are_named(tmp_path):
-    root = make(tmp_path / "s", [
-        (BCE, range(3), (0.8, 0.6, 0.5), 0.02), (DICE, range(2), (0.8, 0.6, 0.5), 0.02),
-        (FOCAL, [], (0, 0, 0), 0), (SCRATCH, [], (0, 0, 0), 0)],
-        contrasts=[contrast(DICE, BCE), contrast(FOCAL, BCE), contrast(SCRATCH, BCE, "model")])
+    root = make(
+        tmp_path / "s",
+        [
+            (BCE, range(3), (0.8, 0.6, 0.5), 0.02),
+            (DICE, range(2), (0.8, 0.6, 0.5), 0.02),
+            (FOCAL, [], (0, 0, 0), 0),
+            (SCRATCH, [], (0, 0, 0), 0),
+        ],
+        contrasts=[contrast(DICE, BCE), contrast(FOCAL, BCE), contrast(SCRATCH, BCE, "model")],
+    )
     write_run(root, DICE, 2, end="failed", error="loss is nan")
     write_run(root, FOCAL, 0, end="failed", error="loss is inf")
     _, _, lines = said(root)
     assert "; 2 seeds against 3 seeds: 0, 1 against 0, 1, 2, 10 test images" in about(
-        lines, "unet-scratch-dice_bce against")
+        lines, "unet-scratch-dice_bce against"
+    )
     assert about(lines, "unet-scratch-focal_tversky against unet-scratch-bce") == (
         "unet-scratch-focal_tversky against unet-scratch-bce: no comparison, without a finished "
-        "run: unet-scratch-focal_tversky (failed).")
-    assert ("Planned contrasts not compared because an arm was not run: 1 of 3 (not run: "
-            "resnetunet-scratch-bce).") in lines
+        "run: unet-scratch-focal_tversky (failed)."
+    )
+    assert (
+        "Planned contrasts not compared because an arm was not run: 1 of 3 (not run: "
+        "resnetunet-scratch-bce)."
+    ) in lines
     assert "unet-scratch-dice_bce failed at seed 2 (loss is nan); n left: 2." in lines
     assert "unet-scratch-focal_tversky failed at seed 0 (loss is inf); n left: 0." in lines
     assert "Unequal numbers of seeds: unet-scratch-bce 3, unet-scratch-dice_bce 2." in lines
@@ -129,8 +152,11 @@ def test_failed_missing_and_unequal_are_named(tmp_path):
 
 
 def test_one_seed_borrows_no_noise_from_other_arms(tmp_path):
-    arms = [(BCE, range(3), (0.9, 0.3, 0.2), 0.01), (DICE, [0], (0.9, 0.8, 0.9), 0.01),
-            (FOCAL, [0], (0.9, 0.8, 0.9), 0.01)]
+    arms = [
+        (BCE, range(3), (0.9, 0.3, 0.2), 0.01),
+        (DICE, [0], (0.9, 0.8, 0.9), 0.01),
+        (FOCAL, [0], (0.9, 0.8, 0.9), 0.01),
+    ]
     root = make(tmp_path / "s", arms, contrasts=[contrast(DICE, BCE), contrast(FOCAL, DICE)])
     _, found, lines = said(root)
     assert not any(one.seeds_known for one in found.contrasts)
@@ -154,8 +180,11 @@ def test_noise_between_images_counts_with_groups_too(tmp_path):
 
 def test_a_pair_in_two_families_is_adjusted_in_each(tmp_path):
     arms = [(BCE, range(3), (0.9, 0.5, 0.4), 0.01), (DICE, range(3), (0.9, 0.8, 0.7), 0.01)]
-    root = make(tmp_path / "s", arms, contrasts=[
-        contrast(DICE, BCE), contrast(DICE, BCE, "again"), contrast(BCE, DICE, "again")])
+    root = make(
+        tmp_path / "s",
+        arms,
+        contrasts=[contrast(DICE, BCE), contrast(DICE, BCE, "again"), contrast(BCE, DICE, "again")],
+    )
     study, found, _ = said(root)
     one, again, _ = found.contrasts
     assert again.miou.low < one.miou.low and len(comparisons.terciles(found)) in (0, 6)
@@ -175,13 +204,18 @@ def test_common_bought_with_rare_is_one_sentence(tmp_path):
     classes = ("background", "disc", "bar")
     shares = {"fit": [0.6, 0.39, 0.01], "dev": [0.6, 0.39, 0.01], "test": [0.6, 0.3, 0.1]}
     study_data = json.loads((write_study(tmp_path / "x", [BCE]) / "study.json").read_text())["data"]
-    data = study_data | {"classes": [*classes, "none"], "pixel_share": {
-        split: [*values, 0.0] for split, values in shares.items()}}
+    data = study_data | {
+        "classes": [*classes, "none"],
+        "pixel_share": {split: [*values, 0.0] for split, values in shares.items()},
+    }
     arms = [(BCE, range(4), (0.9, 0.5, 0.8), 0.01), (DICE, range(4), (0.9, 0.9, 0.3), 0.01)]
     root = make(tmp_path / "s", arms, data=data)
     study, found, lines = said(root)
     assert {k: len(v) for k, v in frequency_groups(study).items()} == {
-        "rare": 1, "medium": 0, "frequent": 1}
+        "rare": 1,
+        "medium": 0,
+        "frequent": 1,
+    }
     assert found.contrasts[0].terciles is None  # too few classes for three groups
     assert write_report(study, tmp_path / "report").exists()
     data["background"] = False
@@ -197,13 +231,16 @@ def test_common_bought_with_rare_is_one_sentence(tmp_path):
 
 
 def test_the_choice_is_made_on_dev_and_claims_nothing(tmp_path):
-    root = make(tmp_path / "s", [(BCE, range(2), (0.9, 0.9, 0.9), 0.0),
-                                 (DICE, range(2), (0.5, 0.5, 0.5), 0.0)])
+    root = make(
+        tmp_path / "s",
+        [(BCE, range(2), (0.9, 0.9, 0.9), 0.0), (DICE, range(2), (0.5, 0.5, 0.5), 0.0)],
+    )
     for file in (root / "runs").glob("*/journal.jsonl"):  # dev says the opposite of test
         dice = DICE["arm"] in (file.parent / "config.json").read_text()
         value = 0.9 if dice else 0.2
-        file.write_text(file.read_text().replace('"dev/miou": 0.3, "test', f'"dev/miou": {value}, '
-                                                 '"test'))
+        file.write_text(
+            file.read_text().replace('"dev/miou": 0.3, "test', f'"dev/miou": {value}, "test')
+        )
     _, found, lines = said(root)
     assert found.chosen == DICE["arm"]
     assert about(lines, "Chosen on dev alone (highest mean dev mIoU, 0.900): unet-scratch-dice_bce")
@@ -245,8 +282,10 @@ def test_score_at_equal_time_waits_for_the_fastest_arm_and_leaves_resumed_runs_o
     assert table["n"].tolist() == [2, 1, 1]  # of focal_tversky the resumed one is left out
     assert set(table["first_min"]) == {4.5} and set(table["second_min"]) == {6.0}
     assert table["end_min"].tolist() == [4.5, 6, 30]
-    np.testing.assert_allclose(table[["first", "second", "end"]], [
-        [0.3, 0.3, 0.3], [0.225, 0.3, 0.3], [np.nan, np.nan, 0.3]])
+    np.testing.assert_allclose(
+        table[["first", "second", "end"]],
+        [[0.3, 0.3, 0.3], [0.225, 0.3, 0.3], [np.nan, np.nan, 0.3]],
+    )
     text = write_report(read_study(root), tmp_path / "r").with_name("report.md").read_text()
     assert "| unet-scratch-dice_bce | 1 | 0.225 | 0.300 | 0.300 | 6.00 |" in text
     assert len(comparisons.at_cost(read_study(write_study(tmp_path / "t", [BCE])))) == 0
@@ -268,8 +307,7 @@ def test_effects_and_noise_of_a_full_product(tmp_path):
     study, found, lines = said(make(tmp_path / "s", arms))
     effects = found.effects.set_index("effect")
     assert effects["kind"].tolist() == ["network", "loss", "interaction"]
-    inter = effects.loc[
-        "resnetunet-scratch minus unet-scratch: under dice_bce minus under bce"]
+    inter = effects.loc["resnetunet-scratch minus unet-scratch: under dice_bce minus under bce"]
     assert inter["verdict"] == "worse" and inter["estimate"] < -0.08
     main = effects.loc["dice_bce minus bce"]
     single = found.contrasts[0].difference.miou.estimate
@@ -314,37 +352,59 @@ def test_runs_of_other_data_or_another_metric_contract_are_refused_by_name(tmp_p
     assert str(error.value).endswith(
         "got unet-scratch-bce seed 2 (0003), unet-scratch-bce seed 3 (0004) with scale: 'half' "
         "(study: None); void: 'a class' (study: 'never scored'); unet-scratch-dice_bce seed 0 "
-        "(0005) with data beefbeefbeef (study: f00d); move their folders away and run them again")
+        "(0005) with data beefbeefbeef (study: f00d); move their folders away and run them again"
+    )
 
 
 def test_report_holds_the_answer_and_its_tables(tmp_path):
-    root = make(tmp_path / "s", [(BCE, range(3), (0.9, 0.5, 0.4), 0.01),
-                                 (DICE, range(3), (0.9, 0.8, 0.7), 0.01)])
+    root = make(
+        tmp_path / "s",
+        [(BCE, range(3), (0.9, 0.5, 0.4), 0.01), (DICE, range(3), (0.9, 0.8, 0.7), 0.01)],
+    )
     page = write_report(read_study(root), tmp_path / "report")
     for text in (page.read_text(), (page.parent / "report.md").read_text()):
         assert "unet-scratch-dice_bce scores higher than unet-scratch-bce" in text
         assert "Planned contrasts" in text and "adjusted within each family" in text
     names = {p.stem for p in (page.parent / "tables").glob("*.csv")}
-    assert {"contrasts", "class_differences", "frequency_groups", "frequency_slopes", "effects",
-            "noise", "cost", "disagreement"} <= names
+    assert {
+        "contrasts",
+        "class_differences",
+        "frequency_groups",
+        "frequency_slopes",
+        "effects",
+        "noise",
+        "cost",
+        "disagreement",
+    } <= names
     figures = {p.stem for p in (page.parent / "figures").glob("*.png")}
     assert {"contrasts", "class_differences", "against_frequency", "confusions"} <= figures
 
 
 def test_worse_or_only_untuned_is_two_verdicts_side_by_side(tmp_path):
-    cells = [BCE, DICE, *({**cell("unet-scratch", loss, "tuned"), "default": f"unet-scratch-{loss}"}
-                          for loss in ("bce", "dice_bce"))]
+    cells = [
+        BCE,
+        DICE,
+        *(
+            {**cell("unet-scratch", loss, "tuned"), "default": f"unet-scratch-{loss}"}
+            for loss in ("bce", "dice_bce")
+        ),
+    ]
     recalls = [(0.9, 0.7, 0.7), (0.9, 0.4, 0.4), (0.9, 0.7, 0.7), (0.9, 0.7, 0.7)]
     noise = [0.01, 0.01, 0.05, 0.05]
     pairs = [contrast(DICE, BCE), contrast(cells[3], cells[2], "loss, tuned")]
     chosen = {"budget_epochs": 108}
-    root = make(tmp_path / "s", [(one, range(3), *more) for one, *more
-                                 in zip(cells, recalls, noise, strict=True)],
-                contrasts=pairs, tunings={cells[2]["arm"]: chosen, cells[3]["arm"]: chosen})
+    root = make(
+        tmp_path / "s",
+        [(one, range(3), *more) for one, *more in zip(cells, recalls, noise, strict=True)],
+        contrasts=pairs,
+        tunings={cells[2]["arm"]: chosen, cells[3]["arm"]: chosen},
+    )
     _, found, lines = said(root)
     assert [one.verdict for one in found.contrasts] == ["worse", "cannot be told"]
     line = about(lines, "Worse, or only untuned?")
-    assert "unet-scratch-dice_bce against unet-scratch-bce: at the default settings it scores " \
+    assert (
+        "unet-scratch-dice_bce against unet-scratch-bce: at the default settings it scores "
         "lower (-" in line
+    )
     assert "; with both tuned it cannot be told apart (" in line
     assert line.endswith("Each was given 108 epochs of trials.")

@@ -142,8 +142,10 @@ def test_lines_for_a_terminal():
         "warning: 1 set of images with the same pixels in different splits, first fit/a = test/b ",
     ]
     lines = check_lines(facts(notes=[f"n{i}" for i in range(9)]))
-    assert lines[-2:] == ["note: 5 more on the page", "nothing suspicious was found in masks and "
-                          "images"]
+    assert lines[-2:] == [
+        "note: 5 more on the page",
+        "nothing suspicious was found in masks and images",
+    ]
 
 
 def test_splits_without_images_or_classes(tmp_path):

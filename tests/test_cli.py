@@ -24,8 +24,14 @@ from study.matrix import Matrix
 from study.rundir import RunDir
 
 ROOT = Path(__file__).parents[1]
-TINY = {"epochs": 2, "width": 4, "crop_px": 32, "batch_size": 4, "n_evaluations": 2,
-        "precision": "fp32"}
+TINY = {
+    "epochs": 2,
+    "width": 4,
+    "crop_px": 32,
+    "batch_size": 4,
+    "n_evaluations": 2,
+    "precision": "fp32",
+}
 
 
 def flags(**changes):
@@ -60,8 +66,9 @@ def mlflow_runs(out, study):
 def grid(out, data):
     """The losses matrix, 2 seeds, through the real main, once."""
     os.environ.pop("MLFLOW_TRACKING_URI", None)
-    assert main("--grid", "--matrix", "losses", "--study", "s", "--seeds", 2, out=out,
-                data=data) == 0
+    assert (
+        main("--grid", "--matrix", "losses", "--study", "s", "--seeds", 2, out=out, data=data) == 0
+    )
     return out / "s"
 
 
@@ -89,15 +96,19 @@ def test_grid_leaves_everything(grid, out):
     assert focal.data.params["loss.fn_weight"] == "0.7"
     parent = parents[focal.data.tags["mlflow.parentRunId"]]
     assert parent.data.metrics["n"] == 2
-    assert (parent.data.metrics["test/miou/low"] < parent.data.metrics["test/miou/mean"]
-            < parent.data.metrics["test/miou/high"])
+    assert (
+        parent.data.metrics["test/miou/low"]
+        < parent.data.metrics["test/miou/mean"]
+        < parent.data.metrics["test/miou/high"]
+    )
 
 
 def test_again_trains_nothing(grid, out, data, capsys):
     before = {p: p.stat().st_mtime_ns for p in grid.glob("runs/*/journal.jsonl")}
     began = time.monotonic()
-    assert main("--grid", "--matrix", "losses", "--study", "s", "--seeds", 2, out=out,
-                data=data) == 0
+    assert (
+        main("--grid", "--matrix", "losses", "--study", "s", "--seeds", 2, out=out, data=data) == 0
+    )
     assert time.monotonic() - began < 20
     assert {p: p.stat().st_mtime_ns for p in grid.glob("runs/*/journal.jsonl")} == before
     assert "0 of 6 chosen runs to do" in capsys.readouterr().out
@@ -107,8 +118,9 @@ def test_again_trains_nothing(grid, out, data, capsys):
 
 
 def test_more_seeds_are_no_other_recipe(grid, out, data, capsys):
-    assert main("--plan", "--matrix", "losses", "--study", "s", "--seeds", 3, out=out,
-                data=data) == 0
+    assert (
+        main("--plan", "--matrix", "losses", "--study", "s", "--seeds", 3, out=out, data=data) == 0
+    )
     text = capsys.readouterr().out
     assert "finished x2, new x1" in text and "forecast: 3 runs" in text
 
@@ -170,18 +182,26 @@ def test_tuning_end_to_end(grid, out, data, capsys):
     assert sum(result["trials"].values()) == 3 and result["default_dev"] is not None
     assert result["epochs"] <= result["budget_epochs"] == 3 * TINY["epochs"]
     assert result["dev_rerank"] == max(result["candidates"].values())
-    parent = next(r for r in all_runs if r.data.tags.get("kind") == "parent"
-                  and "best/dev_miou_again" in r.data.metrics)
+    parent = next(
+        r
+        for r in all_runs
+        if r.data.tags.get("kind") == "parent" and "best/dev_miou_again" in r.data.metrics
+    )
     assert {f.path for f in client.list_artifacts(parent.info.run_id)} >= {
-        "history.png", "slice.png"}
+        "history.png",
+        "slice.png",
+    }
     assert parent.data.metrics["best/dev_miou_again"] == pytest.approx(result["dev_rerank"])
     assert main("--grid", *tuned, out=out, data=data) == 0
     declared = json.loads((grid / "study.json").read_text())["cells"]
     cell = next(c for c in declared if c["arm"] == "unet-w4-scratch-dice_bce-tuned")
     assert cell["values"]["loss.share"] == result["params"]["loss.share"]
     _, all_runs = mlflow_runs(out, "s")
-    final = [r for r in all_runs if r.data.tags.get("arm") == cell["arm"]
-             and r.data.tags.get("role") == "final"]
+    final = [
+        r
+        for r in all_runs
+        if r.data.tags.get("arm") == cell["arm"] and r.data.tags.get("role") == "final"
+    ]
     assert len(final) == 1
     assert float(final[0].data.params["loss.share"]) == result["params"]["loss.share"]
     assert main("--report", "--study", "s", out=out) == 0
@@ -194,8 +214,9 @@ def test_a_failed_run_shows_and_the_grid_goes_on(out, data, monkeypatch, capsys)
     base = {"model": "unet", "init": "scratch", "loss": "bce"}
     broken = Matrix(cells=({**base, "label": "broken", "weight_decay": 1e38}, base), baseline=base)
     monkeypatch.setitem(runs.MATRICES, "broken", broken)
-    assert main("--grid", "--matrix", "broken", "--study", "f", "--seeds", 1, out=out,
-                data=data) == 1
+    assert (
+        main("--grid", "--matrix", "broken", "--study", "f", "--seeds", 1, out=out, data=data) == 1
+    )
     text = capsys.readouterr().out
     assert "failed: unet-w4-scratch-broken seed 0: run " in text and "loss is not finite" in text
     assert "; tried again after the others" in text and "(tried 2 times)" in text
@@ -214,10 +235,25 @@ def test_stop_and_continue(out, data, number, capfd):
     """Ctrl-C, or kill -9 of the driver: workers end too, and --grid continues the run."""
     name, n_epochs = f"c{int(number)}", 250
     settings = flags(epochs=n_epochs, checkpoint_s=0, threads=1)
-    words = ["--grid", "--matrix", "losses", "--study", name, "--seeds", "1", "--only", "loss=bce",
-             "--data", str(data), "--out", str(out), *settings]
-    process = subprocess.Popen([sys.executable, "runs.py", *words], cwd=ROOT,
-                               stdout=subprocess.PIPE, text=True)
+    words = [
+        "--grid",
+        "--matrix",
+        "losses",
+        "--study",
+        name,
+        "--seeds",
+        "1",
+        "--only",
+        "loss=bce",
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+        *settings,
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "runs.py", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     journal = None
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (journal and b'"epoch"' in journal.read_bytes()):
@@ -249,8 +285,9 @@ def test_stop_and_continue(out, data, number, capfd):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_during_the_imports(number):
     words = [sys.executable, "-X", "importtime", "runs.py", "--plan", "--study", "a b"]
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True)
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     for line in process.stderr:
         if "torch" in line:
             break
@@ -260,39 +297,69 @@ def test_ctrl_c_during_the_imports(number):
     assert text == "interrupted; continue with: python runs.py --plan --study 'a b'\n"
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--data", "nowhere"], "or an existing folder"),
-    (["--matrix", "defualt"], "'defualt' is unknown; did you mean default?"),
-    (["--set", "epoch=3"], "'epoch' is unknown; did you mean epochs?"),
-    (["--set", "epochs"], "--set must look like name=value, got 'epochs'"),
-    (["--set", "loss.share=2"], r"share must be in [0, 1], got 2"),
-    (["--set", "loss.activation=sigmoid", "--matrix", "m"], "'m' is unknown"),
-    (["--set", "crop_px=60", "--study", "new"], "crop_px must be a multiple of 8 for unet, got 60"),
-    (["--only", "modle=unet"], "'modle' is unknown; did you mean model?"),
-    (["--only", "loss=dice"], "--only loss must be among bce, dice_bce, focal_tversky, got dice"),
-    (["--seeds", "0"], "--seeds must be at least 1 and at most 1000, got 0"),
-    (["--device", "tpu"], "device must be auto, cpu or cuda, got 'tpu'"),
-    (["--study", "../x"], "--study must be letters"),
-    (["--set", "epochs=auto", "--study", "new"], "epochs must be int, got 'auto'"),
-    (["--set", "width=none", "--study", "new"], "width must be int, got 'none'"),
-    (["--set", "tune.trials=3"], "--set tune.trials belongs to --tune"),
-    (["--tune", "--set", "tune.trials=0"], "tune.trials must be a whole number above 0, got '0'"),
-    (["--tune", "--set", "tune.epochs=-9"], "tune.epochs must be a whole number above 0, got '-9'"),
-    (["--tune", "--set", "tune.epochs=9", "--set", "tune.trials=1"], "not both"),
-    (["--tune", "--set", "tune.sampler=grid"], "tune.sampler must be one of tpe, gp, random, got"),
-    (["--tune", "--set", "tune.pruner=asha"], "tune.pruner must be one of median, hyperband, none"),
-    (["--tune", "--set", "tune.objective=dice"], "tune.objective must be one of miou, rare, got"),
-    (["--tune", "--set", "tune.name=../x"], "tune.name must be letters, digits and _, got '../x'"),
-    (["--tune", "--set", "tune.budget=9"], "--set field 'tune.budget' is unknown; "),
-    (["--tune", "--set", "tune.epochs=1"], "tune.epochs must be at least the 2 epochs of one"),
-    (["--set", "tuning=tune"], "tuning must be one of default, tuned, got 'tune'"),
-    (["--only", "seed=0,7", "--study", "new"], "--only seed must be below --seeds 3, got 7"),
-    (["--seeds", "1001", "--study", "new"], "--seeds must be at least 1 and at most 1000"),
-    (["--set", "tuning=tuned", "--study", "new"], "no finished tuning for unet-w4-scratch-bce"),
-    (["--set", "width=8"], "was declared with width=4 (now 8)"),
-    (["--set", "retries=x"], "retries must be a whole number, 0 or more, got 'x'"),
-    (["--set", "accumulate=3", "--study", "new"], "accumulate must divide batch_size, got 3 and 4"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--data", "nowhere"], "or an existing folder"),
+        (["--matrix", "defualt"], "'defualt' is unknown; did you mean default?"),
+        (["--set", "epoch=3"], "'epoch' is unknown; did you mean epochs?"),
+        (["--set", "epochs"], "--set must look like name=value, got 'epochs'"),
+        (["--set", "loss.share=2"], r"share must be in [0, 1], got 2"),
+        (["--set", "loss.activation=sigmoid", "--matrix", "m"], "'m' is unknown"),
+        (
+            ["--set", "crop_px=60", "--study", "new"],
+            "crop_px must be a multiple of 8 for unet, got 60",
+        ),
+        (["--only", "modle=unet"], "'modle' is unknown; did you mean model?"),
+        (
+            ["--only", "loss=dice"],
+            "--only loss must be among bce, dice_bce, focal_tversky, got dice",
+        ),
+        (["--seeds", "0"], "--seeds must be at least 1 and at most 1000, got 0"),
+        (["--device", "tpu"], "device must be auto, cpu or cuda, got 'tpu'"),
+        (["--study", "../x"], "--study must be letters"),
+        (["--set", "epochs=auto", "--study", "new"], "epochs must be int, got 'auto'"),
+        (["--set", "width=none", "--study", "new"], "width must be int, got 'none'"),
+        (["--set", "tune.trials=3"], "--set tune.trials belongs to --tune"),
+        (
+            ["--tune", "--set", "tune.trials=0"],
+            "tune.trials must be a whole number above 0, got '0'",
+        ),
+        (
+            ["--tune", "--set", "tune.epochs=-9"],
+            "tune.epochs must be a whole number above 0, got '-9'",
+        ),
+        (["--tune", "--set", "tune.epochs=9", "--set", "tune.trials=1"], "not both"),
+        (
+            ["--tune", "--set", "tune.sampler=grid"],
+            "tune.sampler must be one of tpe, gp, random, got",
+        ),
+        (
+            ["--tune", "--set", "tune.pruner=asha"],
+            "tune.pruner must be one of median, hyperband, none",
+        ),
+        (
+            ["--tune", "--set", "tune.objective=dice"],
+            "tune.objective must be one of miou, rare, got",
+        ),
+        (
+            ["--tune", "--set", "tune.name=../x"],
+            "tune.name must be letters, digits and _, got '../x'",
+        ),
+        (["--tune", "--set", "tune.budget=9"], "--set field 'tune.budget' is unknown; "),
+        (["--tune", "--set", "tune.epochs=1"], "tune.epochs must be at least the 2 epochs of one"),
+        (["--set", "tuning=tune"], "tuning must be one of default, tuned, got 'tune'"),
+        (["--only", "seed=0,7", "--study", "new"], "--only seed must be below --seeds 3, got 7"),
+        (["--seeds", "1001", "--study", "new"], "--seeds must be at least 1 and at most 1000"),
+        (["--set", "tuning=tuned", "--study", "new"], "no finished tuning for unet-w4-scratch-bce"),
+        (["--set", "width=8"], "was declared with width=4 (now 8)"),
+        (["--set", "retries=x"], "retries must be a whole number, 0 or more, got 'x'"),
+        (
+            ["--set", "accumulate=3", "--study", "new"],
+            "accumulate must divide batch_size, got 3 and 4",
+        ),
+    ],
+)
 def test_bad_input_is_one_line_and_exit_2(grid, out, data, words, message, capsys):
     verb = [] if "--tune" in words else ["--grid"]
     given = [*verb, "--data", str(data), "--matrix", "losses", "--study", "s", "--out", str(out)]
@@ -310,8 +377,16 @@ def test_the_nine_arms_on_the_embedded_data(tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
     weights = tmp_path / "encoder.pt"
     torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), weights)
-    words = ["--grid", "--seeds", "1", "--out", str(tmp_path / "out"), "--pretrained", str(weights),
-             *flags(epochs=1)]
+    words = [
+        "--grid",
+        "--seeds",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+        "--pretrained",
+        str(weights),
+        *flags(epochs=1),
+    ]
     assert runs.main(["--plan", *words[1:]]) == 0
     text = capsys.readouterr().out
     assert text.count("new x1") == 9 and "forecast: 9 runs" in text
@@ -328,7 +403,8 @@ def test_the_nine_arms_on_the_embedded_data(tmp_path, monkeypatch, capsys):
     assert len({r.data.tags["arm"] for r in finals}) == 9
     pretrained = [r for r in finals if r.data.params["init"] == "pretrained"]
     assert {r.data.tags["weights_sha256"] for r in pretrained} == {
-        declared["weights"]["resnet18"]["sha256"][:12]}
+        declared["weights"]["resnet18"]["sha256"][:12]
+    }
     # other weights are another recipe
     torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), weights)
     assert runs.main(words) == 2

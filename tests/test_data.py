@@ -13,8 +13,17 @@ from seglib.data.splits import draw_dev
 from seglib.data.store import build_store
 from seglib.data.voc import jump_share, open_folder
 
-PLAIN = Augmentation(crop_px=24, scale_min=1, scale_max=1, rotation_deg=0, flip=False,
-                     brightness=0, contrast=0, saturation=0, hue_deg=0)
+PLAIN = Augmentation(
+    crop_px=24,
+    scale_min=1,
+    scale_max=1,
+    rotation_deg=0,
+    flip=False,
+    brightness=0,
+    contrast=0,
+    saturation=0,
+    hue_deg=0,
+)
 
 
 def test_three_lists_are_fit_dev_test(folder, tmp_path):
@@ -57,8 +66,9 @@ def test_the_draw_is_stratified_and_keeps_groups_whole():
 def test_store_is_made_once_and_follows_the_files(folder, tmp_path):
     first = build_store(open_folder(folder), tmp_path / "store", max_side=None)
     calls = []
-    again = build_store(open_folder(folder), tmp_path / "store", max_side=None,
-                        progress=lambda *a: calls.append(a))
+    again = build_store(
+        open_folder(folder), tmp_path / "store", max_side=None, progress=lambda *a: calls.append(a)
+    )
     assert again.fingerprint == first.fingerprint and not calls
     path = folder / "JPEGImages/train_00.jpg"
     with Image.open(path) as picture:
@@ -187,12 +197,19 @@ def test_copies_and_suspicious_masks_are_found(folder, tmp_path):
         {"images": ["fit/train_01", "fit/train_02"], "across": False},
     ]
     assert suspicious(splits) == [
-        {"split": "fit", "name": "train_03",
-         "what": "label 1 (square) has colour #010203, in most masks #800000"},
+        {
+            "split": "fit",
+            "name": "train_03",
+            "what": "label 1 (square) has colour #010203, in most masks #800000",
+        },
         {"split": "fit", "name": "train_05", "what": "only background"},
         {"split": "dev", "name": "val_00", "what": "all void"},
-        {"split": "test", "name": "test_00", "what": "100% of the edges pass through a value "
-         "between, as after resizing with interpolation"},
+        {
+            "split": "test",
+            "name": "test_00",
+            "what": "100% of the edges pass through a value "
+            "between, as after resizing with interpolation",
+        },
     ]
 
 

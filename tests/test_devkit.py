@@ -17,8 +17,11 @@ from seglib.data.store import build_store
 from seglib.data.voc import VOC_CLASSES, DataError
 from study.presets import VOC2007, VOC2012, data_name, open_data
 
-CONTENT = {"2007": {"train": 6, "val": 4}, "2007-test": {"test": 4},
-           "2012": {"train": 20, "val": 5}}
+CONTENT = {
+    "2007": {"train": 6, "val": 4},
+    "2007-test": {"test": 4},
+    "2012": {"train": 20, "val": 5},
+}
 
 
 @pytest.fixture
@@ -60,7 +63,9 @@ def test_2007_by_download_then_from_disk(archives, tmp_path):
 
     folder = open_voc("2007", tmp_path / "voc", download=download)
     assert [name for _, name, _ in asked] == [
-        "VOCtrainval_06-Nov-2007.tar", "VOCtest_06-Nov-2007.tar"]
+        "VOCtrainval_06-Nov-2007.tar",
+        "VOCtest_06-Nov-2007.tar",
+    ]
     assert folder.name == "voc2007" and folder.classes == tuple(VOC_CLASSES)
     assert (len(folder.development), len(folder.dev), len(folder.test)) == (10, 4, 4)
     again = open_voc("2007", tmp_path / "voc", download=refuse)  # the devkit is there now
@@ -80,15 +85,22 @@ def test_2012_from_dropped_archive_splits_by_name(archives, tmp_path):
     names = [f"2012_{i:06d}" for i in range(5000)]
     assert 0.18 < sum(map(is_dev, names)) / 5000 < 0.22
     assert [name for name in names[:20] if is_dev(name)] == [  # the rule is fixed for ever
-        "2012_000006", "2012_000011", "2012_000012", "2012_000015"]
+        "2012_000006",
+        "2012_000011",
+        "2012_000012",
+        "2012_000015",
+    ]
 
 
 def test_errors_name_file_place_and_md5(archives, tmp_path):
     def offline(*args, **kwargs):
         raise URLError("no network")
 
-    with pytest.raises(DataError, match=r"could not download .*VOCtrainval_11-May-2012.tar .*put "
-                                        r"VOCtrainval_11-May-2012.tar \(md5 [0-9a-f]{32}\) into"):
+    with pytest.raises(
+        DataError,
+        match=r"could not download .*VOCtrainval_11-May-2012.tar .*put "
+        r"VOCtrainval_11-May-2012.tar \(md5 [0-9a-f]{32}\) into",
+    ):
         open_voc("2012", tmp_path / "a", download=offline)
     (tmp_path / "b").mkdir()
     (tmp_path / "b/VOCtrainval_11-May-2012.tar").write_bytes(b"half of it")

@@ -21,11 +21,14 @@ class Ended:
         pass
 
 
-@pytest.mark.parametrize("wrote, kind, reason", [
-    ([], "died", "worker was killed by signal 9 (SIGKILL)"),
-    ([("start", {})], "died", "worker was killed by signal 9 (SIGKILL)"),
-    ([("start", {}), ("failed", {"error": "new"})], "failed", "new"),
-])
+@pytest.mark.parametrize(
+    "wrote, kind, reason",
+    [
+        ([], "died", "worker was killed by signal 9 (SIGKILL)"),
+        ([("start", {})], "died", "worker was killed by signal 9 (SIGKILL)"),
+        ([("start", {}), ("failed", {"error": "new"})], "failed", "new"),
+    ],
+)
 def test_a_killed_retry_is_not_taken_for_the_failure_before_it(tmp_path, wrote, kind, reason):
     config = RunConfig(**BASE)
     run_dir = RunDir(tmp_path / config.run_id)
@@ -53,8 +56,12 @@ def test_a_killed_worker_takes_nothing_with_it(store, tmp_path):
     for event in executor.run(jobs):
         if event.kind == "start":
             attempts.append((event.job.arm, event.row["attempt"]))
-        if event.kind == "epoch" and event.row["epoch"] == 3 and event.job == jobs[0] \
-                and ("seed 0", 2) not in attempts:
+        if (
+            event.kind == "epoch"
+            and event.row["epoch"] == 3
+            and event.job == jobs[0]
+            and ("seed 0", 2) not in attempts
+        ):
             os.kill(executor._workers[event.job.config.run_id].process.pid, signal.SIGKILL)
         if event.kind in ("finished", "died"):
             ended.append((event.job.arm, event.kind))

@@ -55,8 +55,13 @@ def whole(store, tmp_path_factory):
 def stopped(store, tmp_path_factory):
     """The same run stopped after 3 epochs; a checkpoint was written after each."""
     path, seen = tmp_path_factory.mktemp("stopped"), []
-    state = run(config(store, **LONG), RunDir(path), arm="a", emit=seen.append,
-                should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 3)
+    state = run(
+        config(store, **LONG),
+        RunDir(path),
+        arm="a",
+        emit=seen.append,
+        should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 3,
+    )
     assert state == "dead" == RunDir(path).state()
     return path
 
@@ -95,12 +100,17 @@ def of_another_run(path, tmp_path):
     checkpoint.save(checkpoint.load(path) | {"run_id": "other"}, path, None)
 
 
-@pytest.mark.parametrize("damage, says", [
-    (truncated, "its checksum is wrong"), (flipped, "its checksum is wrong"),
-    (empty, "its checksum is wrong"), (malicious, "its checksum is wrong"),
-    (malicious_with_checksum, "it holds more than tensors and plain values"),
-    (of_another_run, "it belongs to run other"),
-])
+@pytest.mark.parametrize(
+    "damage, says",
+    [
+        (truncated, "its checksum is wrong"),
+        (flipped, "its checksum is wrong"),
+        (empty, "its checksum is wrong"),
+        (malicious, "its checksum is wrong"),
+        (malicious_with_checksum, "it holds more than tensors and plain values"),
+        (of_another_run, "it belongs to run other"),
+    ],
+)
 def test_a_damaged_checkpoint_is_not_used(store, whole, half, tmp_path, damage, says):
     """The one before is; the run ends bit for bit where an undisturbed one does."""
     damage(half.last, tmp_path)
@@ -120,8 +130,10 @@ def test_a_checkpoint_ahead_of_its_journal_is_not_used(store, whole, half):
     lines = half.journal.read_text().splitlines(keepends=True)
     half.journal.write_text("".join(x for x in lines if '"epoch": 3' not in x))
     _, rest = do(store, half.path, **LONG)
-    assert rest[0]["text"] == ("checkpoint last.pt is not used: the journal lacks epochs before "
-                               "it; continued after epoch 2")
+    assert rest[0]["text"] == (
+        "checkpoint last.pt is not used: the journal lacks epochs before "
+        "it; continued after epoch 2"
+    )
     assert [row["epoch"] for row in half.epochs()] == list(range(1, len(half.epochs()) + 1))
     assert numbers(rest) == whole[0][2:]
 
@@ -139,7 +151,8 @@ def test_both_checkpoints_damaged_begins_again(store, whole, half, tmp_path):
     malicious(half.previous, tmp_path)
     _, rest = do(store, half.path, **LONG)
     assert rest[0]["text"].endswith(
-        "checkpoint previous.pt is not used: its checksum is wrong; begun again from nothing")
+        "checkpoint previous.pt is not used: its checksum is wrong; begun again from nothing"
+    )
     assert rest[1]["after_epoch"] == 0 and half.state() == "finished"
     assert numbers(rest) == whole[0]
 
@@ -147,8 +160,13 @@ def test_both_checkpoints_damaged_begins_again(store, whole, half, tmp_path):
 def test_a_good_checkpoint_is_never_replaced_by_a_damaged_one(store, half, tmp_path):
     flipped(half.last, tmp_path)
     seen = []
-    run(config(store, **LONG), half, arm="a", emit=seen.append,
-        should_stop=lambda: any(row["event"] == "epoch" for row in seen))
+    run(
+        config(store, **LONG),
+        half,
+        arm="a",
+        emit=seen.append,
+        should_stop=lambda: any(row["event"] == "epoch" for row in seen),
+    )
     assert [checkpoint.load(p)["fit"]["epoch"] for p in (half.last, half.previous)] == [3, 2]
 
 
@@ -178,10 +196,14 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(store, whole, half, monkeypa
     assert half.state() == "finished" and numbers(rest)[-1] == whole[0][-1]
 
 
-@pytest.mark.parametrize("error", [
-    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), MemoryError(),
-    RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory: you tried"),
-])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        MemoryError(),
+        RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
 def test_too_little_memory_says_what_to_try(store, tmp_path, monkeypatch, error):
     def raise_(*args):
         raise error
@@ -191,7 +213,8 @@ def test_too_little_memory_says_what_to_try(store, tmp_path, monkeypatch, error)
         _, rows = do(store, tmp_path / "1")
         assert rows[-1]["error"].startswith(
             "out of memory; try --set batch_size=2, or --set accumulate=2 for batches of 4 in 2 "
-            "parts; either in a new --study, or fewer --workers in this one (")
+            "parts; either in a new --study, or fewer --workers in this one ("
+        )
     monkeypatch.setattr("seglib.predict.normalise", raise_)
     _, rows = do(store, tmp_path / "2")
     assert rows[-1]["error"].startswith("out of memory; it was predicting whole images: try ")
@@ -203,10 +226,15 @@ def test_no_memory_for_one_image(store):
     assert nine.startswith("try --set batch_size=3; either in a new --study")
 
 
-@pytest.mark.parametrize("change, says", [
-    ("torch", "torch 1.13 (now "), ("numpy", "numpy 1 (now "), ("schema", "run format 1 (now 2)"),
-    ("lr", "lr 0.5 (now 0.001)"),
-])
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ("torch", "torch 1.13 (now "),
+        ("numpy", "numpy 1 (now "),
+        ("schema", "run format 1 (now 2)"),
+        ("lr", "lr 0.5 (now 0.001)"),
+    ],
+)
 def test_a_half_done_run_of_another_world_is_not_continued(store, half, change, says):
     wanted = config(store, **LONG)
     assert drift(wanted, half) == []
@@ -263,8 +291,11 @@ def test_an_exception_in_a_model(store, tmp_path, monkeypatch):
 
 
 def test_a_batch_larger_than_the_data_and_a_class_never_seen(tmp_path):
-    folder = write_folder(tmp_path / "few", {"train": 2, "val": 2, "test": 2},
-                          classes=("background", "square", "stripe", "never"))
+    folder = write_folder(
+        tmp_path / "few",
+        {"train": 2, "val": 2, "test": 2},
+        classes=("background", "square", "stripe", "never"),
+    )
     few = build_store(open_folder(folder), tmp_path / "store", max_side=None)
     state, rows = do(few, tmp_path / "1", batch_size=64, accumulate=4, loss="focal_tversky")
     assert state == "finished", rows[-1]

@@ -31,26 +31,54 @@ from study.session import choose, open_session, pairs_of
 
 MANY = int(os.environ.get("FUZZ", 0))
 fuzz = settings(
-    max_examples=MANY or 60, derandomize=not MANY, database=None, deadline=None,
+    max_examples=MANY or 60,
+    derandomize=not MANY,
+    database=None,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 REFUSED = (ValueError, OSError)  # what runs.main turns into one line and exit code 2
 RECIPE_OF_DATA = {"split_seed": 0, "dev_share": 0.2}
 
 TEXT = st.text(max_size=12)
-SOUP = st.sampled_from([b"", b"\0", b"\xff" * 9, b"\r\n", b"\xef\xbb\xbf", b"[" * 50_000, b"NaN",
-                        b"1e999", b"-Infinity", b"null", b"{}", b" ", b"../", b"\n\n"])
+SOUP = st.sampled_from(
+    [
+        b"",
+        b"\0",
+        b"\xff" * 9,
+        b"\r\n",
+        b"\xef\xbb\xbf",
+        b"[" * 50_000,
+        b"NaN",
+        b"1e999",
+        b"-Infinity",
+        b"null",
+        b"{}",
+        b" ",
+        b"../",
+        b"\n\n",
+    ]
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | TEXT | st.floats() | st.integers()
+    st.none()
+    | st.booleans()
+    | TEXT
+    | st.floats()
+    | st.integers()
     | st.sampled_from([10**400, -1, 0, "final", "../..", "bce"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=4,
 )
 PLACE = st.integers(0, 2**16)
 EDITS = st.lists(
-    st.tuples(st.sampled_from(["flip", "insert", "cut", "drop", "replace"]), PLACE,
-              st.binary(max_size=30) | SOUP),
-    min_size=1, max_size=4)
+    st.tuples(
+        st.sampled_from(["flip", "insert", "cut", "drop", "replace"]),
+        PLACE,
+        st.binary(max_size=30) | SOUP,
+    ),
+    min_size=1,
+    max_size=4,
+)
 
 
 def edited(content, edits):
@@ -76,8 +104,13 @@ def replaced(value, place, new):
     nodes = [(root, 0)]
     for node, key in nodes:  # grows while it is walked
         child = node[key]
-        items = child if isinstance(child, dict) else range(len(child)) if isinstance(
-            child, list) else ()
+        items = (
+            child
+            if isinstance(child, dict)
+            else range(len(child))
+            if isinstance(child, list)
+            else ()
+        )
         nodes += [(child, k) for k in items]
     node, key = nodes[place % len(nodes)]
     if new == "remove" and node is not root:
@@ -102,17 +135,27 @@ def finite(value):
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     root = write_folder(tmp_path_factory.mktemp("fuzz") / "tiny", {"train": 2, "val": 2}, side=24)
-    (root / "groups.txt").write_text("".join(
-        f"{path.stem} {path.stem[-1]}\n" for path in sorted((root / "JPEGImages").iterdir())))
+    (root / "groups.txt").write_text(
+        "".join(
+            f"{path.stem} {path.stem[-1]}\n" for path in sorted((root / "JPEGImages").iterdir())
+        )
+    )
     (root / "JPEGImages/train_01.jpg").rename(root / "JPEGImages/train_01.png")
     (root / "JPEGImages/train_01.png").write_bytes(
-        (root / "SegmentationClass/train_01.png").read_bytes())
+        (root / "SegmentationClass/train_01.png").read_bytes()
+    )
     return root
 
 
-FILES = ["JPEGImages/train_00.jpg", "JPEGImages/train_01.png", "SegmentationClass/val_00.png",
-         "SegmentationClass/train_00.png", "ImageSets/Segmentation/train.txt", "classes.txt",
-         "groups.txt"]
+FILES = [
+    "JPEGImages/train_00.jpg",
+    "JPEGImages/train_01.png",
+    "SegmentationClass/val_00.png",
+    "SegmentationClass/train_00.png",
+    "ImageSets/Segmentation/train.txt",
+    "classes.txt",
+    "groups.txt",
+]
 
 
 def look(root, tmp_path):
@@ -144,9 +187,30 @@ def test_damaged_data(tiny, tmp_path, name, edits):
 
 
 LINE = st.lists(
-    st.sampled_from(["train_00", "val_00", "background", "square", " ", "\t", "\r", "a", "..", "/",
-                     "\x85", "\u2028", "\ufeff", "é", "e\u0301", ".", "\x1b[2J"]) | TEXT,
-    max_size=4).map("".join)
+    st.sampled_from(
+        [
+            "train_00",
+            "val_00",
+            "background",
+            "square",
+            " ",
+            "\t",
+            "\r",
+            "a",
+            "..",
+            "/",
+            "\x85",
+            "\u2028",
+            "\ufeff",
+            "é",
+            "e\u0301",
+            ".",
+            "\x1b[2J",
+        ]
+    )
+    | TEXT,
+    max_size=4,
+).map("".join)
 
 
 @fuzz
@@ -162,25 +226,74 @@ def test_odd_lists(tiny, tmp_path, name, lines):
         (tiny / name).write_bytes(content)
 
 
-WORD = st.sampled_from([*AXES, *RECIPE, *FIELDS, "network", "arm", "unet", "bce", "scratch", "0",
-                        "loss.share", "loss.activation", "tuning", "tune.trials", "default"]) | TEXT
-VALUE = st.sampled_from(["nan", "inf", "-inf", "1e999", "1" * 5000, "9" * 400, "-0", "1_0", "٣",
-                         "²", "0x10", " 3 ", "none", "null", "true", "", "1e-320"]) | TEXT | (
-    st.integers() | st.floats()).map(str)
+WORD = (
+    st.sampled_from(
+        [
+            *AXES,
+            *RECIPE,
+            *FIELDS,
+            "network",
+            "arm",
+            "unet",
+            "bce",
+            "scratch",
+            "0",
+            "loss.share",
+            "loss.activation",
+            "tuning",
+            "tune.trials",
+            "default",
+        ]
+    )
+    | TEXT
+)
+VALUE = (
+    st.sampled_from(
+        [
+            "nan",
+            "inf",
+            "-inf",
+            "1e999",
+            "1" * 5000,
+            "9" * 400,
+            "-0",
+            "1_0",
+            "٣",
+            "²",
+            "0x10",
+            " 3 ",
+            "none",
+            "null",
+            "true",
+            "",
+            "1e-320",
+        ]
+    )
+    | TEXT
+    | (st.integers() | st.floats()).map(str)
+)
 
 
 def test_the_study_s_own_cells_are_chosen():
     assert len(choose(DECLARED, ["loss=bce", "model=unet,init=scratch"])) == 1
 
 
-DECLARED = [{"arm": f"unet-scratch-{loss}", "network": "unet-scratch", "values": {
-    "model": "unet", "init": "scratch", "loss": loss, "tuning": "default"}}
-    for loss in ("bce", "dice_bce")]
+DECLARED = [
+    {
+        "arm": f"unet-scratch-{loss}",
+        "network": "unet-scratch",
+        "values": {"model": "unet", "init": "scratch", "loss": loss, "tuning": "default"},
+    }
+    for loss in ("bce", "dice_bce")
+]
 
 
 @fuzz
-@given(only=st.lists(st.lists(st.tuples(WORD, WORD).map("=".join) | WORD, max_size=3).map(",".join),
-                     max_size=3))
+@given(
+    only=st.lists(
+        st.lists(st.tuples(WORD, WORD).map("=".join) | WORD, max_size=3).map(",".join), max_size=3
+    )
+)
 def test_any_only(only):
     try:
         assert choose(DECLARED, only)
@@ -197,8 +310,17 @@ def test_any_setting(texts):
         parsed = {name: parse_value(name, text) for name, text in (recipe | environment).items()}
         assert finite([*parsed.values(), *loss_params.values()])
         given = {k.removeprefix("loss."): v for k, v in loss_params.items()}
-        RunConfig(**{"data": "d", "model": "unet", "init": "scratch", "loss": "dice_bce", "seed": 0,
-                     "loss_params": given, **parsed})
+        RunConfig(
+            **{
+                "data": "d",
+                "model": "unet",
+                "init": "scratch",
+                "loss": "dice_bce",
+                "seed": 0,
+                "loss_params": given,
+                **parsed,
+            }
+        )
     except REFUSED as error:
         assert str(error)
 
@@ -208,8 +330,21 @@ def declared(tmp_path_factory):
     """A study as `--grid` declares it, and the arguments that ask for it."""
     place = tmp_path_factory.mktemp("declared")
     root = write_folder(place / "tiny", {"train": 2, "val": 2}, side=24)
-    args = runs.parse_args(["--grid", "--data", str(root), "--matrix", "losses", "--out",
-                            str(place / "out"), "--set", "epochs=1", "--set", "crop_px=32"])
+    args = runs.parse_args(
+        [
+            "--grid",
+            "--data",
+            str(root),
+            "--matrix",
+            "losses",
+            "--out",
+            str(place / "out"),
+            "--set",
+            "epochs=1",
+            "--set",
+            "crop_px=32",
+        ]
+    )
     session = open_session(args, runs.MATRICES["losses"], make_console())
     session.study.save()
     return session.study
@@ -221,12 +356,16 @@ def test_damaged_study_json(declared, edits, node, which):
     file = declared.path / "study.json"
     content = file.read_bytes()
     try:
-        file.write_bytes(edited(content, edits) if which else
-                         json.dumps(replaced(json.loads(content), *node)).encode())
+        file.write_bytes(
+            edited(content, edits)
+            if which
+            else json.dumps(replaced(json.loads(content), *node)).encode()
+        )
         study, new = open_or_create(copy.deepcopy(declared))
         assert not new and study.declaration["uuid"]
         assert [cell["cell_id"] for cell in study.cells] == [
-            study.config(cell, 0, **study.stand_in(cell)).cell_id for cell in study.cells]
+            study.config(cell, 0, **study.stand_in(cell)).cell_id for cell in study.cells
+        ]
     except REFUSED as error:
         assert str(file) in str(error) or "--study NEWNAME" in str(error)
     finally:
@@ -269,9 +408,21 @@ def recorded(tmp_path_factory):
 
 
 @fuzz
-@given(name=st.sampled_from(["study.json", "runs/0000/config.json", "runs/0000/journal.jsonl",
-                             "runs/0000/confusion.npz", "panel.npz"]),
-       edits=EDITS, node=NODE, line=PLACE, which=st.booleans())
+@given(
+    name=st.sampled_from(
+        [
+            "study.json",
+            "runs/0000/config.json",
+            "runs/0000/journal.jsonl",
+            "runs/0000/confusion.npz",
+            "panel.npz",
+        ]
+    ),
+    edits=EDITS,
+    node=NODE,
+    line=PLACE,
+    which=st.booleans(),
+)
 def test_damaged_records(recorded, name, edits, node, line, which):
     file = recorded / name
     content = file.read_bytes()
@@ -279,8 +430,9 @@ def test_damaged_records(recorded, name, edits, node, line, which):
         if file.suffix == ".json" and not which:
             file.write_bytes(json.dumps(replaced(json.loads(content), *node)).encode())
         else:
-            file.write_bytes(damaged_lines(content, edits, node, line, which or
-                                           file.suffix == ".npz"))
+            file.write_bytes(
+                damaged_lines(content, edits, node, line, which or file.suffix == ".npz")
+            )
         study = read_study(recorded)
         for run in study.finished():
             assert all(math.isfinite(run.result[k]) for k in ("dev/miou", "test/miou"))
@@ -303,7 +455,17 @@ def test_nothing_unsafe_is_loaded():
     for call, guard in (("torch.load(", "weights_only=True"), ("np.load(", "allow_pickle=False")):
         calls = source.split(call)[1:]
         assert calls and all(guard in text.split("\n", 1)[0] for text in calls)
-    for word in ("import pickle", "import joblib", "import yaml", "import shelve", "shell=True",
-                 " eval(", " exec(", "os.system(", "allow_pickle=True", "weights_only=False",
-                 "torch.hub.load("):
+    for word in (
+        "import pickle",
+        "import joblib",
+        "import yaml",
+        "import shelve",
+        "shell=True",
+        " eval(",
+        " exec(",
+        "os.system(",
+        "allow_pickle=True",
+        "weights_only=False",
+        "torch.hub.load(",
+    ):
         assert word not in source, word

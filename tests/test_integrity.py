@@ -15,13 +15,29 @@ from study.console import make_console
 from study.preflight import prepare_store
 from study.session import open_session
 
-SETTINGS = [word for setting in ("epochs=1", "width=4", "crop_px=32", "precision=fp32")
-            for word in ("--set", setting)]
+SETTINGS = [
+    word
+    for setting in ("epochs=1", "width=4", "crop_px=32", "precision=fp32")
+    for word in ("--set", setting)
+]
 
 
 def words(verb, place, *more):
-    return [verb, "--data", str(place / "tiny"), "--matrix", "losses", "--seeds", "1",
-            "--workers", "1", "--out", str(place / "out"), *SETTINGS, *more]
+    return [
+        verb,
+        "--data",
+        str(place / "tiny"),
+        "--matrix",
+        "losses",
+        "--seeds",
+        "1",
+        "--workers",
+        "1",
+        "--out",
+        str(place / "out"),
+        *SETTINGS,
+        *more,
+    ]
 
 
 def command(*args):
@@ -33,8 +49,9 @@ def declared(tmp_path_factory):
     """A folder of data and a study of it that has no run yet; only ever copied."""
     place = tmp_path_factory.mktemp("declared")
     write_folder(place / "tiny", {"train": 8, "val": 4, "test": 4})
-    session = open_session(runs.parse_args(words("--grid", place)), runs.MATRICES["losses"],
-                           make_console())
+    session = open_session(
+        runs.parse_args(words("--grid", place)), runs.MATRICES["losses"], make_console()
+    )
     session.study.save()
     return place
 
@@ -69,25 +86,42 @@ def test_what_changed_is_named(place, declared, capfd):
     assert command("--plan", place) == 2
     error = capfd.readouterr().err
     assert error.count("\n") == 1 and f"from {declared / 'tiny'} (now " in error
-    assert (f"from {root}: images changed: train_00, train_01, train_02 and 2 more; "
-            "masks changed: val_01; images added: test_04; images removed: test_03); "
-            "give the same data to continue it, or --study NEWNAME") in error
+    assert (
+        f"from {root}: images changed: train_00, train_01, train_02 and 2 more; "
+        "masks changed: val_01; images added: test_04; images removed: test_03); "
+        "give the same data to continue it, or --study NEWNAME"
+    ) in error
     for path in stores:
         shutil.rmtree(path)
     assert command("--plan", place) == 2
     assert "the images as first decoded are no longer there" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("change, what", [
-    (lambda root: (root / "classes.txt").write_text("background\na\nb\n"), "other classes"),
-    (lambda root: (root / "groups.txt").write_text(
-        "".join(f"{p.stem} g{p.stem}\n" for p in (root / "JPEGImages").iterdir())), "other groups"),
-    (lambda root: os.rename(root / "ImageSets/Segmentation/val.txt",
-                            root / "ImageSets/Segmentation/val.bak") or os.rename(
-        root / "ImageSets/Segmentation/test.txt", root / "ImageSets/Segmentation/val.txt"),
-     "images removed: val_00, val_01, val_02 and 1 more"),
-    (lambda root: move_line(root, "train_07"), "other lists of the same images"),
-])
+@pytest.mark.parametrize(
+    "change, what",
+    [
+        (lambda root: (root / "classes.txt").write_text("background\na\nb\n"), "other classes"),
+        (
+            lambda root: (root / "groups.txt").write_text(
+                "".join(f"{p.stem} g{p.stem}\n" for p in (root / "JPEGImages").iterdir())
+            ),
+            "other groups",
+        ),
+        (
+            lambda root: (
+                os.rename(
+                    root / "ImageSets/Segmentation/val.txt", root / "ImageSets/Segmentation/val.bak"
+                )
+                or os.rename(
+                    root / "ImageSets/Segmentation/test.txt",
+                    root / "ImageSets/Segmentation/val.txt",
+                )
+            ),
+            "images removed: val_00, val_01, val_02 and 1 more",
+        ),
+        (lambda root: move_line(root, "train_07"), "other lists of the same images"),
+    ],
+)
 def test_changes_of_lists_classes_and_groups(folder, tmp_path, change, what):
     before = build_store(open_folder(folder), tmp_path / "store", max_side=None)
     assert changes(before, before) == ""
@@ -111,8 +145,9 @@ def test_a_change_that_leaves_size_and_time_alone(place, capfd):
     os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
     capfd.readouterr()
     assert command("--plan", place) == 2
-    assert (f"{path} must be as decoded: neither size nor time changed, the content did; restore"
-            ) in (error := capfd.readouterr().err) and error.count("\n") == 1
+    assert (
+        f"{path} must be as decoded: neither size nor time changed, the content did; restore"
+    ) in (error := capfd.readouterr().err) and error.count("\n") == 1
     path.touch()  # meant: decoded again, and another data set for the study
     assert command("--plan", place) == 2
     assert "images changed: val_02);" in capfd.readouterr().err

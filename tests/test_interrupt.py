@@ -47,15 +47,27 @@ LATE = """
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("body, last_s, text, code", [
-    (ORDERLY, 9, "stopped in order\n", 0), (OUTSIDE, 9, "raised\n", 0), (TWICE, 9, "", 130),
-    (LATE, 0.2, "last words\n", 130),
-], ids=["in order", "outside", "twice", "late"])
+@pytest.mark.parametrize(
+    "body, last_s, text, code",
+    [
+        (ORDERLY, 9, "stopped in order\n", 0),
+        (OUTSIDE, 9, "raised\n", 0),
+        (TWICE, 9, "", 130),
+        (LATE, 0.2, "last words\n", 130),
+    ],
+    ids=["in order", "outside", "twice", "late"],
+)
 def test_signals(signal, body, last_s, text, code):
-    script = SCRIPT.format(last_s=last_s, body=body.format(signal=signal).lstrip("\n ").replace(
-        "\n    ", "\n    "))
+    script = SCRIPT.format(
+        last_s=last_s, body=body.format(signal=signal).lstrip("\n ").replace("\n    ", "\n    ")
+    )
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1],
-                          capture_output=True, text=True, timeout=15)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=15,
+    )
     assert (done.stdout, done.returncode, done.stderr) == (text, code, "")
     assert time.monotonic() - began < 10

@@ -35,8 +35,11 @@ def probs_and_truth(logits, masks, activation="softmax"):
     """(N, C) probabilities and 0/1 truth of the valid pixels."""
     z = np.moveaxis(logits.numpy(), 1, -1)[masks.numpy() != 255]
     y = masks.numpy()[masks.numpy() != 255]
-    p = 1 / (1 + np.exp(-z)) if activation == "sigmoid" else (
-        np.exp(z) / np.exp(z).sum(1, keepdims=True))
+    p = (
+        1 / (1 + np.exp(-z))
+        if activation == "sigmoid"
+        else (np.exp(z) / np.exp(z).sum(1, keepdims=True))
+    )
     return p, (y[:, None] == np.arange(z.shape[1])).astype(float)
 
 
@@ -60,8 +63,9 @@ def generalised(p, g):
 
 def sensitivity_specificity(p, g, r):
     inside, outside = g.sum(0), (1 - g).sum(0)
-    return (r * ((g - p) ** 2 * g).sum(0) / np.maximum(inside, 1)
-            + (1 - r) * ((g - p) ** 2 * (1 - g)).sum(0) / np.maximum(outside, 1))
+    return r * ((g - p) ** 2 * g).sum(0) / np.maximum(inside, 1) + (1 - r) * (
+        (g - p) ** 2 * (1 - g)
+    ).sum(0) / np.maximum(outside, 1)
 
 
 def lovasz(p, g):
@@ -84,18 +88,21 @@ def dice_index(p, g, s):
 # One value a class, or one for all.
 REGION = {
     "dice": lambda p, g, q: 1 - dice_index(p, g, q["smooth"]),
-    "jaccard": lambda p, g, q: 1 - ((p * g).sum(0) + q["smooth"]) / (
-        (p + g - p * g).sum(0) + q["smooth"]),
-    "tversky": lambda p, g, q: 1 - tversky_index(
-        p, g, q["fp_weight"], q["fn_weight"], q["smooth"]),
+    "jaccard": lambda p, g, q: (
+        1 - ((p * g).sum(0) + q["smooth"]) / ((p + g - p * g).sum(0) + q["smooth"])
+    ),
+    "tversky": lambda p, g, q: 1 - tversky_index(p, g, q["fp_weight"], q["fn_weight"], q["smooth"]),
     "asymmetric": lambda p, g, q: 1 - f_beta(p, g, q["beta"], q["smooth"]),
-    "focal_tversky": lambda p, g, q: (1 - tversky_index(
-        p, g, q["fp_weight"], q["fn_weight"], q["smooth"])) ** q["exponent"],
+    "focal_tversky": lambda p, g, q: (
+        (1 - tversky_index(p, g, q["fp_weight"], q["fn_weight"], q["smooth"])) ** q["exponent"]
+    ),
     "generalised_dice": lambda p, g, q: 1 - generalised(p, g),
-    "penalty_gd": lambda p, g, q: 1 - generalised(p, g) / (
-        1 + q["penalty"] * (1 - generalised(p, g))),
+    "penalty_gd": lambda p, g, q: (
+        1 - generalised(p, g) / (1 + q["penalty"] * (1 - generalised(p, g)))
+    ),
     "sensitivity_specificity": lambda p, g, q: sensitivity_specificity(
-        p, g, q["sensitivity_share"]),
+        p, g, q["sensitivity_share"]
+    ),
     "lovasz": lambda p, g, q: lovasz(p, g),
     "log_dice": lambda p, g, q: (-np.log(dice_index(p, g, q["smooth"]))) ** q["exponent"],
 }
@@ -103,10 +110,14 @@ REGION = {
 PIXEL = {
     "ce": lambda p, s, g, q: -np.log((p * g).sum(1)),
     "bce": lambda p, s, g, q: -(g * np.log(s) + (1 - g) * np.log(1 - s)).mean(1),
-    "balanced_bce": lambda p, s, g, q: -2 * (
-        q["positive_share"] * g * np.log(s)
-        + (1 - q["positive_share"]) * (1 - g) * np.log(1 - s)).mean(1),
-    "focal": lambda p, s, g, q: -(1 - (p * g).sum(1)) ** q["gamma"] * np.log((p * g).sum(1)),
+    "balanced_bce": lambda p, s, g, q: (
+        -2
+        * (
+            q["positive_share"] * g * np.log(s)
+            + (1 - q["positive_share"]) * (1 - g) * np.log(1 - s)
+        ).mean(1)
+    ),
+    "focal": lambda p, s, g, q: -((1 - (p * g).sum(1)) ** q["gamma"]) * np.log((p * g).sum(1)),
     "topk": lambda p, s, g, q: -np.log((p * g).sum(1)),
     "power_ce": lambda p, s, g, q: (-np.log((p * g).sum(1))) ** q["exponent"],
 }
@@ -131,7 +142,7 @@ def numpy_pixel(name, logits, masks, q, weights):
     (p, g), (s, _) = (probs_and_truth(logits, masks, a) for a in ("softmax", "sigmoid"))
     values = PIXEL[name](p, s, g, q) * (g * weights).sum(1)
     if name == "topk":
-        return np.sort(values)[-int(np.ceil(len(values) * q["top_percent"] / 100)):].mean()
+        return np.sort(values)[-int(np.ceil(len(values) * q["top_percent"] / 100)) :].mean()
     return values.sum() / len(values)
 
 
@@ -145,8 +156,11 @@ def settings(params):
 
 def spec_of(term):
     """A loss that has the term."""
-    return next((name, spec) for name, spec in LOSSES.items()
-                if term in [part.name for part in (spec.region, spec.pixel) if part])
+    return next(
+        (name, spec)
+        for name, spec in LOSSES.items()
+        if term in [part.name for part in (spec.region, spec.pixel) if part]
+    )
 
 
 @pytest.mark.parametrize("term", REGION)
@@ -167,7 +181,8 @@ def test_pixel_terms(term):
     logits, masks = batch()
     name, spec = spec_of(term)
     for given, weights in itertools.product(
-            settings(spec.pixel.params), ([1, 1, 1, 1], [0.5, 2, 0, 3])):
+        settings(spec.pixel.params), ([1, 1, 1, 1], [0.5, 2, 0, 3])
+    ):
         loss = build_loss(name, n_classes=C, class_weights=weights, **given)
         share = 1 - loss.params.get("share", 0)
         expected = numpy_pixel(term, logits, masks, loss.params, weights)
@@ -192,15 +207,20 @@ def test_every_term_has_an_oracle():
 def test_a_compound_is_the_weighted_sum_of_its_parts(name):
     logits, masks = batch()
     spec, weights = LOSSES[name], [1, 2, 0.5, 3]
-    q = resolve_params(name, {
-        key: param.default if param.choices or key == "ramp" else 0.3 + i / 15
-        for i, (key, param) in enumerate(spec.params.items())})
+    q = resolve_params(
+        name,
+        {
+            key: param.default if param.choices or key == "ramp" else 0.3 + i / 15
+            for i, (key, param) in enumerate(spec.params.items())
+        },
+    )
     total = 0.0
     for term, share in ((spec.region, q["share"]), (spec.pixel, 1 - q["share"])):
         if term.name in LOSSES:
             own = {key: q[key] for key in LOSSES[term.name].params}
-            alone = float(build_loss(
-                term.name, n_classes=C, class_weights=weights, **own)(logits, masks))
+            alone = float(
+                build_loss(term.name, n_classes=C, class_weights=weights, **own)(logits, masks)
+            )
         elif term.name in REGION:
             alone = numpy_region(term.name, logits, masks, q)
         else:
@@ -220,9 +240,11 @@ SAME = [
     ("focal_tversky", {"exponent": 1}, "tversky", {}),
     ("focal_tversky_ce", {"exponent": 1}, "tversky_ce", {}),
     ("penalty_gd", {"penalty": 0}, "generalised_dice", {}),
-    ("focal", {"gamma": 0}, "ce", {}), ("topk", {"top_percent": 100}, "ce", {}),
+    ("focal", {"gamma": 0}, "ce", {}),
+    ("topk", {"top_percent": 100}, "ce", {}),
     ("combo", {"positive_share": 0.5}, "dice_bce", {}),
-    ("dice_focal", {"gamma": 0}, "dice_ce", {}), ("lovasz_ce", {"share": 1}, "lovasz", {}),
+    ("dice_focal", {"gamma": 0}, "dice_ce", {}),
+    ("lovasz_ce", {"share": 1}, "lovasz", {}),
     ("dice_topk", {"top_percent": 100, "share": 0}, "ce", {}),
 ]
 
@@ -234,7 +256,8 @@ def test_identities(name, params, other, other_params):
     for switches in settings({k: p for k, p in shared.items() if p.choices}):
         found = value(name, logits, masks, **params, **switches)
         assert found == pytest.approx(
-            value(other, logits, masks, **other_params, **switches), rel=1e-12)
+            value(other, logits, masks, **other_params, **switches), rel=1e-12
+        )
 
 
 def test_flattened_tversky_under_softmax_is_the_mean_probability_of_the_wrong_classes():
@@ -249,8 +272,12 @@ def test_flattened_tversky_under_softmax_is_the_mean_probability_of_the_wrong_cl
 def test_lovasz_of_a_hard_prediction_is_one_minus_iou():
     logits, masks = batch()
     guess = logits.argmax(1).masked_fill(masks == 255, -1)
-    iou = np.mean([int(((guess == c) & (masks == c)).sum()) / int(
-        ((guess == c) | (masks == c)).sum()) for c in range(3)])
+    iou = np.mean(
+        [
+            int(((guess == c) & (masks == c)).sum()) / int(((guess == c) | (masks == c)).sum())
+            for c in range(3)
+        ]
+    )
     hard = 60 * F.one_hot(guess.clamp(min=0), C).movedim(-1, 1).double()
     assert value("lovasz", hard, masks) == pytest.approx(1 - iou)
 
@@ -262,7 +289,8 @@ def test_lovasz_has_the_gradient_of_its_definition_with_many_pixels_in_float32()
     column = torch.linspace(-3, 3, n_pixels, dtype=torch.float64)  # all errors differ
     single, double = (
         torch.stack([-column, column]).view(1, 2, 512, 512).to(dtype).requires_grad_()
-        for dtype in (torch.float32, torch.float64))
+        for dtype in (torch.float32, torch.float64)
+    )
     loss = build_loss("lovasz", n_classes=2, activation="sigmoid", background="out")
     for logits in (single, double):
         loss(logits, masks).backward()
@@ -278,51 +306,76 @@ def test_lovasz_is_the_largest_over_all_orders_of_the_pixels():
     for errors, truth in zip(np.abs(g - p).T, g.T, strict=True):
         best = 0.0
         for order in itertools.permutations(range(6)):
-            jaccard = [len(set(order[:k])) / len(set(order[:k]) | set(np.flatnonzero(truth)))
-                       for k in range(7)]
+            jaccard = [
+                len(set(order[:k])) / len(set(order[:k]) | set(np.flatnonzero(truth)))
+                for k in range(7)
+            ]
             best = max(best, float(errors[list(order)] @ np.diff(jaccard)))
         values.append(best)
     assert value("lovasz", logits, masks) == pytest.approx(np.mean(values), rel=1e-12)
 
 
-@pytest.mark.parametrize("fp_weight, fn_weight, exponent, smooth, over, expected", [
-    (1, 1, 1, 1, "batch", 0.826598623564), (0.5, 0.5, 1, 0.5, "batch", 0.722622079491),
-    (0.3, 0.7, 1, 1, "image", 0.669144954633), (0.3, 0.7, 4 / 3, 1, "batch", 0.646638504530),
-    (0.4, 0.6, 2, 0.1, "image", 0.553002466560),
-])
+@pytest.mark.parametrize(
+    "fp_weight, fn_weight, exponent, smooth, over, expected",
+    [
+        (1, 1, 1, 1, "batch", 0.826598623564),
+        (0.5, 0.5, 1, 0.5, "batch", 0.722622079491),
+        (0.3, 0.7, 1, 1, "image", 0.669144954633),
+        (0.3, 0.7, 4 / 3, 1, "batch", 0.646638504530),
+        (0.4, 0.6, 2, 0.1, "image", 0.553002466560),
+    ],
+)
 def test_jdt_losses(fp_weight, fn_weight, exponent, smooth, over, expected):
     """Numbers made with zifuwanggg/JDTLosses 4d2b2a2: alpha, beta, gamma, mIoUD or mIoUI."""
-    found = value("focal_tversky", *batch(), fp_weight=fp_weight, fn_weight=fn_weight,
-                  exponent=exponent, smooth=smooth, over=over)
+    found = value(
+        "focal_tversky",
+        *batch(),
+        fp_weight=fp_weight,
+        fn_weight=fn_weight,
+        exponent=exponent,
+        smooth=smooth,
+        over=over,
+    )
     assert found == pytest.approx(expected, abs=1e-11)
 
 
 def test_monai():
     """It has no void and counts all classes; its focal loss also divides by the channels."""
     import monai.losses as monai
+
     how = {"to_onehot_y": True, "softmax": True, "batch": True}
     for n_classes in (C, C - 1):  # all there; one absent
         logits, masks = batch(n_classes, void=False)
         index = masks.unsqueeze(1)
         for found, theirs in (
-            (value("dice", logits, masks, classes="all", smooth=2),
-             monai.DiceLoss(**how, smooth_nr=2, smooth_dr=2)),
-            (value("tversky", logits, masks, classes="all", fp_weight=0.2, fn_weight=0.9),
-             monai.TverskyLoss(**how, alpha=0.2, beta=0.9, smooth_nr=1, smooth_dr=1)),
-            (value("generalised_dice", logits, masks, classes="all"),
-             monai.GeneralizedDiceLoss(**how, smooth_nr=0, smooth_dr=0)),
-            (value("dice", logits, masks, classes="all", background="out", smooth=2),
-             monai.DiceLoss(**how, include_background=False, smooth_nr=2, smooth_dr=2)),
+            (
+                value("dice", logits, masks, classes="all", smooth=2),
+                monai.DiceLoss(**how, smooth_nr=2, smooth_dr=2),
+            ),
+            (
+                value("tversky", logits, masks, classes="all", fp_weight=0.2, fn_weight=0.9),
+                monai.TverskyLoss(**how, alpha=0.2, beta=0.9, smooth_nr=1, smooth_dr=1),
+            ),
+            (
+                value("generalised_dice", logits, masks, classes="all"),
+                monai.GeneralizedDiceLoss(**how, smooth_nr=0, smooth_dr=0),
+            ),
+            (
+                value("dice", logits, masks, classes="all", background="out", smooth=2),
+                monai.DiceLoss(**how, include_background=False, smooth_nr=2, smooth_dr=2),
+            ),
         ):
             assert found == pytest.approx(float(theirs(logits, index)), rel=1e-5)
         focal = monai.FocalLoss(to_onehot_y=True, use_softmax=True, gamma=1.7)
         assert value("focal", logits, masks, gamma=1.7) == pytest.approx(
-            C * float(focal(logits, index)), rel=1e-5)
+            C * float(focal(logits, index)), rel=1e-5
+        )
 
 
 def test_segmentation_models_pytorch():
     """Its Dice and Jaccard count absent classes as 0 in the mean: asked where all are there."""
     import segmentation_models_pytorch.losses as smp
+
     logits, masks = batch(C)
     for name, s, theirs in (("dice", 2, smp.DiceLoss), ("jaccard", 1, smp.JaccardLoss)):
         theirs = theirs("multiclass", smooth=1.0, ignore_index=255)  # half of s in its Dice
@@ -332,7 +385,8 @@ def test_segmentation_models_pytorch():
         theirs = smp.LovaszLoss("multiclass", per_image=per_image, ignore_index=255)
         over = "image" if per_image else "batch"
         assert value("lovasz", logits, masks, over=over) == pytest.approx(
-            float(theirs(logits.float(), masks)), rel=1e-5)
+            float(theirs(logits.float(), masks)), rel=1e-5
+        )
 
 
 def test_torch():
@@ -341,10 +395,12 @@ def test_torch():
     weights = torch.tensor([0.5, 2.0, 1.0, 3.0], dtype=torch.float64)
     total = F.cross_entropy(logits, masks, weights, ignore_index=255, reduction="sum")
     assert value("ce", logits, masks, class_weights=weights) == pytest.approx(
-        float(total / (masks != 255).sum()))
+        float(total / (masks != 255).sum())
+    )
     rows, labels = logits.movedim(1, -1)[masks != 255], masks[masks != 255]
-    assert value("bce", logits, masks) == pytest.approx(float(
-        F.binary_cross_entropy_with_logits(rows, F.one_hot(labels, C).double())))
+    assert value("bce", logits, masks) == pytest.approx(
+        float(F.binary_cross_entropy_with_logits(rows, F.one_hot(labels, C).double()))
+    )
 
 
 def test_class_weights():
@@ -355,7 +411,8 @@ def test_class_weights():
         assert float((weights * torch.tensor(share).double()).sum()) == pytest.approx(1)
         assert float(weights[1] / weights[2]) == pytest.approx((0.05 / 0.25) ** exponent)
         assert float(weights[0] / weights[1]) == pytest.approx(
-            background * (0.25 / 0.7) ** exponent)
+            background * (0.25 / 0.7) ** exponent
+        )
         assert float(weights[3]) == 0
     inverse = class_weights([0.64, 0.36], exponent=1)  # f w is 1 / classes
     assert inverse.tolist() == pytest.approx([1 / 1.28, 1 / 0.72])

@@ -52,14 +52,19 @@ def variants(name):
 
 # The properties. Each takes the name of a loss and fails if the loss does not have it.
 
+
 def a_perfect_prediction_is_a_minimum(name):
     loss, (_, masks) = build_loss(name, n_classes=C), batch()
     perfect, grad = value_and_grad(loss, hard(masks), masks)
-    floor = 1e-6 ** 0.3 if name == "exp_log" else 0.0  # its logarithms are clamped at 1e-6
+    floor = 1e-6**0.3 if name == "exp_log" else 0.0  # its logarithms are clamped at 1e-6
     assert floor - 1e-9 <= perfect < floor + 1e-4 and bool(torch.isfinite(grad).all())
     for seed in range(12):
-        for worse in (batch(seed)[0] * 10.0 ** (seed % 3 - 1), hard(batch(seed + 1)[1]),
-                      hard(masks) + 40 * batch(seed)[0], hard(masks, 0.3 * seed)):
+        for worse in (
+            batch(seed)[0] * 10.0 ** (seed % 3 - 1),
+            hard(batch(seed + 1)[1]),
+            hard(masks) + 40 * batch(seed)[0],
+            hard(masks, 0.3 * seed),
+        ):
             assert perfect <= float(loss(worse, masks)) + 1e-9
     powers = {key: 0.1 for key in ("gamma", "exponent") if key in loss.params}  # steep at 0
     for scale, params in itertools.product((30.0, 60.0, HUGE), ({}, powers)):
@@ -103,8 +108,10 @@ def the_order_of_the_batch_and_the_memory_layout_change_nothing(name):
     order = torch.tensor([2, 0, 1])
     for loss in variants(name):
         value, grad = value_and_grad(loss, logits, masks)
-        other = (logits[order].contiguous(memory_format=torch.channels_last),
-                 masks[order].transpose(1, 2).contiguous().transpose(1, 2))
+        other = (
+            logits[order].contiguous(memory_format=torch.channels_last),
+            masks[order].transpose(1, 2).contiguous().transpose(1, 2),
+        )
         turned, turned_grad = value_and_grad(loss, *other)
         assert turned == pytest.approx(value, rel=1e-12)
         torch.testing.assert_close(turned_grad, grad[order], rtol=1e-9, atol=1e-14)
@@ -171,11 +178,20 @@ def one_sided(kind, activation):
 
 def moves_only(kind, name, raised, kept):
     for (activation, background), here in itertools.product(
-            (("sigmoid", "in"), ("softmax", "out")), ("fp", "fn")):
+        (("sigmoid", "in"), ("softmax", "out")), ("fp", "fn")
+    ):
         low, high = (
-            float(build_loss(name, n_classes=C, activation=activation, background=background,
-                             **{raised: value, kept: 0.5})(*one_sided(here, activation)))
-            for value in (0.2, 0.8))
+            float(
+                build_loss(
+                    name,
+                    n_classes=C,
+                    activation=activation,
+                    background=background,
+                    **{raised: value, kept: 0.5},
+                )(*one_sided(here, activation))
+            )
+            for value in (0.2, 0.8)
+        )
         assert high > low + 1e-3 if here == kind else high == pytest.approx(low, rel=1e-9)
 
 
@@ -191,15 +207,16 @@ def gradcheck_passes(name):
     logits, masks = batch(3, (2, 3, 4))
     for loss in variants(name):
         logits.requires_grad_()
-        assert torch.autograd.gradcheck(
-            lambda x, loss=loss: loss(x, masks), logits, fast_mode=True)
+        assert torch.autograd.gradcheck(lambda x, loss=loss: loss(x, masks), logits, fast_mode=True)
 
 
 def extreme_logits_stay_finite_and_nan_shows(name):
     masks = batch()[1]
     signs = batch(1)[0].sign().float()
-    for loss, extreme in itertools.product(variants(name), (
-            signs, torch.ones_like(signs), hard(masks, 1.0).float(), -hard(masks, 1.0).float())):
+    for loss, extreme in itertools.product(
+        variants(name),
+        (signs, torch.ones_like(signs), hard(masks, 1.0).float(), -hard(masks, 1.0).float()),
+    ):
         value, grad = value_and_grad(loss, extreme * HUGE, masks)
         assert math.isfinite(value) and bool(torch.isfinite(grad).all())
     signs[0, 1, 2, 3] = math.nan  # but what is not finite must show
@@ -209,16 +226,29 @@ def extreme_logits_stay_finite_and_nan_shows(name):
 LN, MISS = math.log(C), 1 - 1 / C  # -log p_y and 1 - p_y where all logits are 0
 SIGMOID_DICE, BCE = 1 - 2 / (C + 2), math.log(2)  # there all p = 1/2
 SIZES = {
-    "ce": LN, "bce": BCE, "focal": MISS**2 * LN, "topk": LN, "dice": MISS,
-    "jaccard": 1 - 1 / (2 * C - 1), "tversky": MISS, "asymmetric": MISS,
-    "focal_tversky": MISS**0.75, "generalised_dice": MISS,
+    "ce": LN,
+    "bce": BCE,
+    "focal": MISS**2 * LN,
+    "topk": LN,
+    "dice": MISS,
+    "jaccard": 1 - 1 / (2 * C - 1),
+    "tversky": MISS,
+    "asymmetric": MISS,
+    "focal_tversky": MISS**0.75,
+    "generalised_dice": MISS,
     "penalty_gd": 1 - 1 / (C + 2.5 * (C - 1)),
-    "sensitivity_specificity": 0.05 * MISS**2 + 0.95 / C**2, "lovasz": MISS,
-    "dice_bce": (SIGMOID_DICE + BCE) / 2, "dice_ce": (MISS + LN) / 2,
-    "dice_focal": (MISS + MISS**2 * LN) / 2, "dice_topk": (MISS + LN) / 2,
-    "combo": (SIGMOID_DICE + BCE) / 2, "tversky_ce": (MISS + LN) / 2,
-    "focal_tversky_bce": (MISS**0.75 + BCE) / 2, "focal_tversky_ce": (MISS**0.75 + LN) / 2,
-    "lovasz_ce": (MISS + LN) / 2, "exp_log": LN**0.3,
+    "sensitivity_specificity": 0.05 * MISS**2 + 0.95 / C**2,
+    "lovasz": MISS,
+    "dice_bce": (SIGMOID_DICE + BCE) / 2,
+    "dice_ce": (MISS + LN) / 2,
+    "dice_focal": (MISS + MISS**2 * LN) / 2,
+    "dice_topk": (MISS + LN) / 2,
+    "combo": (SIGMOID_DICE + BCE) / 2,
+    "tversky_ce": (MISS + LN) / 2,
+    "focal_tversky_bce": (MISS**0.75 + BCE) / 2,
+    "focal_tversky_ce": (MISS**0.75 + LN) / 2,
+    "lovasz_ce": (MISS + LN) / 2,
+    "exp_log": LN**0.3,
 }
 
 
@@ -243,7 +273,7 @@ def over_image_is_the_mean_of_images(name):
     logits, masks = batch(0, (4, 5, 6))
     masks[1], masks[2] = 255, masks[2].clamp(max=1)  # image 1 has no valid pixel
     term, alone = LOSSES[name].region.name, build_loss(name, n_classes=C)
-    each = [alone.terms(logits[i:i + 1], masks[i:i + 1])[term] for i in (0, 2, 3)]
+    each = [alone.terms(logits[i : i + 1], masks[i : i + 1])[term] for i in (0, 2, 3)]
     together = build_loss(name, n_classes=C, over="image").terms(logits, masks)[term]
     assert float(together) == pytest.approx(float(torch.stack(each).mean()), rel=1e-12)
 
@@ -273,31 +303,51 @@ def the_ramp_moves_the_share(name):
     assert build_loss(name, n_classes=C).terms(logits, masks, 0.0) == full
 
 
-PROPERTIES = {check.__name__: check for check in (
-    a_perfect_prediction_is_a_minimum, an_all_void_batch_is_zero, void_changes_nothing,
-    arguments_stay_and_any_integer_dtype_will_do,
-    the_order_of_the_batch_and_the_memory_layout_change_nothing,
-    low_precision_logits_are_read_in_float32, autocast_changes_nothing,
-    float32_is_enough_for_many_pixels, an_absent_class_changes_nothing,
-    fp_weight_moves_false_positives_only, fn_weight_moves_false_negatives_only, gradcheck_passes,
-    extreme_logits_stay_finite_and_nan_shows, the_size_at_the_start_is_known,
-    class_weights_act_on_the_pixel_term_only, over_image_is_the_mean_of_images,
-    background_out_leaves_class_0_alone, the_ramp_moves_the_share)}
+PROPERTIES = {
+    check.__name__: check
+    for check in (
+        a_perfect_prediction_is_a_minimum,
+        an_all_void_batch_is_zero,
+        void_changes_nothing,
+        arguments_stay_and_any_integer_dtype_will_do,
+        the_order_of_the_batch_and_the_memory_layout_change_nothing,
+        low_precision_logits_are_read_in_float32,
+        autocast_changes_nothing,
+        float32_is_enough_for_many_pixels,
+        an_absent_class_changes_nothing,
+        fp_weight_moves_false_positives_only,
+        fn_weight_moves_false_negatives_only,
+        gradcheck_passes,
+        extreme_logits_stay_finite_and_nan_shows,
+        the_size_at_the_start_is_known,
+        class_weights_act_on_the_pixel_term_only,
+        over_image_is_the_mean_of_images,
+        background_out_leaves_class_0_alone,
+        the_ramp_moves_the_share,
+    )
+}
 # Where a property does not apply: the losses that have no such thing, and why.
 PIXEL_ONLY = {name for name, spec in LOSSES.items() if not spec.region}
 NO_WEIGHTS = {name for name, spec in LOSSES.items() if "fp_weight" not in spec.params}
 NOT_APPLICABLE = {
     "an_absent_class_changes_nothing": (
-        {"bce", "dice_bce", "combo", "focal_tversky_bce"}, "bce divides by the channels"),
+        {"bce", "dice_bce", "combo", "focal_tversky_bce"},
+        "bce divides by the channels",
+    ),
     "fp_weight_moves_false_positives_only": (NO_WEIGHTS, "no fp_weight"),
     "fn_weight_moves_false_negatives_only": (NO_WEIGHTS, "no fn_weight"),
     "over_image_is_the_mean_of_images": (PIXEL_ONLY, "no region term"),
     "background_out_leaves_class_0_alone": (PIXEL_ONLY, "no region term"),
     "the_ramp_moves_the_share": (
-        {name for name, spec in LOSSES.items() if not spec.share}, "one term only"),
+        {name for name, spec in LOSSES.items() if not spec.share},
+        "one term only",
+    ),
 }
-CELLS = [(loss, prop) for loss, prop in itertools.product(LOSSES, PROPERTIES)
-         if loss not in NOT_APPLICABLE.get(prop, (set(), ""))[0]]
+CELLS = [
+    (loss, prop)
+    for loss, prop in itertools.product(LOSSES, PROPERTIES)
+    if loss not in NOT_APPLICABLE.get(prop, (set(), ""))[0]
+]
 
 
 @pytest.mark.parametrize("loss, prop", CELLS)
@@ -311,13 +361,20 @@ def test_nothing_is_left_out_of_the_contract_silently():
     assert (len(LOSSES), len(PROPERTIES), len(CELLS)) == (23, 18, 23 * 18 - 61)
 
 
-@pytest.mark.parametrize("name, params, message", [
-    ("dicebce", {}, "loss must be one of ce, bce, focal, .*, exp_log, got 'dicebce'"),
-    ("bce", {"share": 0.5}, "bce has no parameter share; it declares none"),
-    ("focal", {"beta": 1, "alpha": 2}, "focal has no parameter alpha, beta; it declares gamma"),
-    ("dice_bce", {"share": 1.5}, r"share must be in \[0, 1\], got 1.5"),
-    ("lovasz", {"classes": "flattened"}, "classes must be one of present, all, got 'flattened'"),
-])
+@pytest.mark.parametrize(
+    "name, params, message",
+    [
+        ("dicebce", {}, "loss must be one of ce, bce, focal, .*, exp_log, got 'dicebce'"),
+        ("bce", {"share": 0.5}, "bce has no parameter share; it declares none"),
+        ("focal", {"beta": 1, "alpha": 2}, "focal has no parameter alpha, beta; it declares gamma"),
+        ("dice_bce", {"share": 1.5}, r"share must be in \[0, 1\], got 1.5"),
+        (
+            "lovasz",
+            {"classes": "flattened"},
+            "classes must be one of present, all, got 'flattened'",
+        ),
+    ],
+)
 def test_bad_parameters(name, params, message):
     with pytest.raises(ValueError, match=message):
         build_loss(name, n_classes=C, **params)
@@ -334,9 +391,18 @@ def test_every_value_outside_its_range_is_refused():
                 assert build_loss(name, n_classes=C, **{key: fine}).params[key] == fine
 
 
-@pytest.mark.parametrize("logits, masks", [
-    ((2, 3, 5, 6), (2, 5, 6)), ((2, 4, 5, 6), (1, 5, 6)), ((1, 4, 5, 6), (2, 5, 6)),
-    ((2, 4, 5, 6), (2, 6, 5)), ((2, 4, 5, 6), (2, 1, 5, 6)), ((4, 5, 6), (5, 6)), ((), ())])
+@pytest.mark.parametrize(
+    "logits, masks",
+    [
+        ((2, 3, 5, 6), (2, 5, 6)),
+        ((2, 4, 5, 6), (1, 5, 6)),
+        ((1, 4, 5, 6), (2, 5, 6)),
+        ((2, 4, 5, 6), (2, 6, 5)),
+        ((2, 4, 5, 6), (2, 1, 5, 6)),
+        ((4, 5, 6), (5, 6)),
+        ((), ()),
+    ],
+)
 def test_shapes_that_disagree(logits, masks):
     with pytest.raises(ValueError, match=r"logits must be \(B, 4, H, W\) and masks \(B, H"):
         build_loss("dice_ce", n_classes=C)(torch.zeros(logits), torch.zeros(masks).long())
@@ -352,8 +418,10 @@ def test_labels_out_of_range(label):
         build_loss("dice_ce", n_classes=C)(logits, masks.float())
 
 
-@pytest.mark.parametrize("weights", [
-    [1, 2, 3], [1] * 5, [[1] * 4], 1.0, [1, 2, -1, 0], [1, math.nan, 1, 1], [1, math.inf, 1, 1]])
+@pytest.mark.parametrize(
+    "weights",
+    [[1, 2, 3], [1] * 5, [[1] * 4], 1.0, [1, 2, -1, 0], [1, math.nan, 1, 1], [1, math.inf, 1, 1]],
+)
 def test_bad_class_weights(weights):
     with pytest.raises(ValueError, match="class_weights must be 4 finite, non-negative numbers"):
         build_loss("bce", n_classes=C, class_weights=weights)

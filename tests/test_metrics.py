@@ -68,8 +68,9 @@ def test_unequal_batches_equal_their_union():
     truth[rng.random(truth.shape) < 0.1] = 255
     guess = rng.integers(0, 4, (5, 6, 7))
     whole = class_counts(confusion(guess, truth, n_classes=4))
-    parts = [class_counts(confusion(guess[s], truth[s], n_classes=4))
-             for s in (slice(0, 1), slice(1, 5))]
+    parts = [
+        class_counts(confusion(guess[s], truth[s], n_classes=4)) for s in (slice(0, 1), slice(1, 5))
+    ]
     assert np.array_equal(np.concatenate(parts), whole)
     assert mean_iou(np.concatenate(parts)) == mean_iou(whole)
     mean_of_means = np.mean([mean_iou(part) for part in parts])
@@ -83,11 +84,14 @@ def test_void_is_ignored_whatever_is_predicted_there():
     assert np.array_equal(confusion(other, TRUTH, n_classes=3), expected)
 
 
-@pytest.mark.parametrize("truth, guess, message", [
-    (TRUTH, GUESS[:, :1], "must both be"),
-    (TRUTH + 1, GUESS, r"masks must be in \[0, 3\)"),
-    (TRUTH, GUESS + 2, r"predictions must be in \[0, 3\)"),
-])
+@pytest.mark.parametrize(
+    "truth, guess, message",
+    [
+        (TRUTH, GUESS[:, :1], "must both be"),
+        (TRUTH + 1, GUESS, r"masks must be in \[0, 3\)"),
+        (TRUTH, GUESS + 2, r"predictions must be in \[0, 3\)"),
+    ],
+)
 def test_bad_input(truth, guess, message):
     truth = np.where(truth == 256, 255, truth)
     with pytest.raises(ValueError, match=message):
@@ -97,11 +101,13 @@ def test_bad_input(truth, guess, message):
 # --- known answers of the means -----------------------------------------------------------------
 
 KINDS = pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
-COUNTS = np.array([  # TP, FP, FN of three classes in three images
-    [[6, 0, 2], [1, 2, 1], [0, 1, 0]],  # 3/4, 1/4; class 2 only predicted: mean 1/2
-    [[3, 1, 0], [0, 0, 0], [1, 0, 1]],  # 3/4, 1/2; class 1 nowhere: mean 5/8
-    [[0, 0, 0], [0, 0, 0], [0, 0, 0]],  # all void
-])  # together 9/12, 1/4, 1/3 with 11, 2, 2 pixels of truth
+COUNTS = np.array(
+    [  # TP, FP, FN of three classes in three images
+        [[6, 0, 2], [1, 2, 1], [0, 1, 0]],  # 3/4, 1/4; class 2 only predicted: mean 1/2
+        [[3, 1, 0], [0, 0, 0], [1, 0, 1]],  # 3/4, 1/2; class 1 nowhere: mean 5/8
+        [[0, 0, 0], [0, 0, 0], [0, 0, 0]],  # all void
+    ]
+)  # together 9/12, 1/4, 1/3 with 11, 2, 2 pixels of truth
 
 
 @KINDS
@@ -110,10 +116,12 @@ def test_known_answers_of_the_means(kind):
     assert mean_iou(counts) == pytest.approx((9 / 12 + 1 / 4 + 1 / 3) / 3)
     assert mean_iou_of(counts, [2, 1]) == pytest.approx((1 / 4 + 1 / 3) / 2)
     assert mean_iou_by_group(counts, {"a": (0,), "b": np.array([1, 2])}) == pytest.approx(
-        {"a": 9 / 12, "b": 7 / 24})
+        {"a": 9 / 12, "b": 7 / 24}
+    )
     assert mean_class_accuracy(counts) == pytest.approx((9 / 11 + 1 / 2 + 1 / 2) / 3)
     assert frequency_weighted_iou(counts) == pytest.approx(
-        (11 * 9 / 12 + 2 * 1 / 4 + 2 * 1 / 3) / 15)
+        (11 * 9 / 12 + 2 * 1 / 4 + 2 * 1 / 3) / 15
+    )
     assert type(image_iou(counts)) is type(counts)
     assert np.allclose(image_iou(counts), [1 / 2, 5 / 8, np.nan], equal_nan=True)
     assert mean_iou_images(counts) == pytest.approx((1 / 2 + 5 / 8) / 2)
@@ -137,10 +145,19 @@ def test_classes_absent_from_the_truth_are_not_in_a_mean_of_classes(kind):
     assert np.isnan(mean_iou_of(counts, [1, 2])) and np.isnan(mean_iou_of(counts, []))
 
 
-@pytest.mark.parametrize("n_images, q_percent, n_lowest", [
-    (10, 39, 3), (10, 40, 4), (10, 1, 1), (10, 100, 10), (1, 5, 1),
-    (100, 29, 29), (1000, 32.3, 323), (1000, 0.1, 1),  # in floating point 28.99..., 322.99...
-])
+@pytest.mark.parametrize(
+    "n_images, q_percent, n_lowest",
+    [
+        (10, 39, 3),
+        (10, 40, 4),
+        (10, 1, 1),
+        (10, 100, 10),
+        (1, 5, 1),
+        (100, 29, 29),
+        (1000, 32.3, 323),
+        (1000, 0.1, 1),  # in floating point 28.99..., 322.99...
+    ],
+)
 @KINDS
 def test_worst_images(kind, n_images, q_percent, n_lowest):
     tp = np.random.default_rng(0).permutation(n_images)  # image IoU is tp / n_images
@@ -156,32 +173,46 @@ def test_worst_images_needs_a_share(q_percent):
         worst_images(COUNTS, q_percent)
 
 
-@pytest.mark.parametrize("share, exclude, rare, medium, frequent", [
-    ([0.3, 0.1, 0.2, 0.4], [], [1], [2, 0], [3]),
-    ([0.3, 0.1, 0.2, 0.4], [3], [1], [2], [0]),  # without the background
-    ([0.3, 0.1, 0.0, 0.6], [], [1], [0], [3]),  # share 0: in no group
-    ([0.25] * 4, [], [0], [1, 2], [3]),  # ties by index
-    ([5, 5, 3, 9, 3], (), [2, 4], [0], [1, 3]),  # counts serve as well
-    ([0.6, 0.4], [], [1], [], [0]),
-    ([1.0, 0.0], [], [], [0], []),
-    ([0.5, 0.5], [0, 1], [], [], []),
-    (np.arange(1, 12), [], [0, 1, 2, 3], [4, 5, 6], [7, 8, 9, 10]),
-    (torch.arange(21, 0, -1), [0], list(range(20, 13, -1)), list(range(13, 7, -1)),
-     list(range(7, 0, -1))),
-])
+@pytest.mark.parametrize(
+    "share, exclude, rare, medium, frequent",
+    [
+        ([0.3, 0.1, 0.2, 0.4], [], [1], [2, 0], [3]),
+        ([0.3, 0.1, 0.2, 0.4], [3], [1], [2], [0]),  # without the background
+        ([0.3, 0.1, 0.0, 0.6], [], [1], [0], [3]),  # share 0: in no group
+        ([0.25] * 4, [], [0], [1, 2], [3]),  # ties by index
+        ([5, 5, 3, 9, 3], (), [2, 4], [0], [1, 3]),  # counts serve as well
+        ([0.6, 0.4], [], [1], [], [0]),
+        ([1.0, 0.0], [], [], [0], []),
+        ([0.5, 0.5], [0, 1], [], [], []),
+        (np.arange(1, 12), [], [0, 1, 2, 3], [4, 5, 6], [7, 8, 9, 10]),
+        (
+            torch.arange(21, 0, -1),
+            [0],
+            list(range(20, 13, -1)),
+            list(range(13, 7, -1)),
+            list(range(7, 0, -1)),
+        ),
+    ],
+)
 def test_terciles(share, exclude, rare, medium, frequent):
     assert terciles(share, exclude=exclude) == {
-        "rare": rare, "medium": medium, "frequent": frequent}
+        "rare": rare,
+        "medium": medium,
+        "frequent": frequent,
+    }
 
 
-@pytest.mark.parametrize("share, exclude, message", [
-    ([0.5, -0.1], [], "train_pixel_share must be .* not negative"),
-    ([0.5, np.nan], [], "train_pixel_share must be"),
-    ([0.5, np.inf], [], "train_pixel_share must be"),
-    ([[0.5, 0.5]], [], r"train_pixel_share must be \(C,\)"),
-    ([0.5, 0.5], [2], r"exclude must be in \[0, 2\), got \[2\]"),
-    ([0.5, 0.5], [-1], r"exclude must be in \[0, 2\), got \[-1\]"),
-])
+@pytest.mark.parametrize(
+    "share, exclude, message",
+    [
+        ([0.5, -0.1], [], "train_pixel_share must be .* not negative"),
+        ([0.5, np.nan], [], "train_pixel_share must be"),
+        ([0.5, np.inf], [], "train_pixel_share must be"),
+        ([[0.5, 0.5]], [], r"train_pixel_share must be \(C,\)"),
+        ([0.5, 0.5], [2], r"exclude must be in \[0, 2\), got \[2\]"),
+        ([0.5, 0.5], [-1], r"exclude must be in \[0, 2\), got \[-1\]"),
+    ],
+)
 def test_terciles_need_shares(share, exclude, message):
     with pytest.raises(ValueError, match=message):
         terciles(share, exclude=exclude)
@@ -193,8 +224,16 @@ def test_a_mean_of_classes_needs_different_classes_that_exist(classes):
         mean_iou_of(COUNTS, classes)
 
 
-DATASET_WISE = [iou, dice, precision, recall, mean_iou, mean_class_accuracy, pixel_accuracy,
-                frequency_weighted_iou]
+DATASET_WISE = [
+    iou,
+    dice,
+    precision,
+    recall,
+    mean_iou,
+    mean_class_accuracy,
+    pixel_accuracy,
+    frequency_weighted_iou,
+]
 IMAGE_WISE = [image_iou, mean_iou_images, mean_iou_pairs, lambda counts: worst_images(counts, 10)]
 
 
@@ -237,9 +276,14 @@ def _cases() -> dict[str, tuple[np.ndarray, np.ndarray, int]]:
         truth[rng.random(truth.shape) < void] = 255
         return guess, truth, n_classes
 
-    cases = {"random": draw(5, 9, 11, 6), "two classes": draw(4, 8, 8, 2),
-             "one image": draw(1, 12, 10, 5), "one pixel": draw(1, 1, 1, 3, void=0),
-             "one pixel each": draw(6, 1, 1, 3), "without void": draw(4, 6, 7, 4, void=0)}
+    cases = {
+        "random": draw(5, 9, 11, 6),
+        "two classes": draw(4, 8, 8, 2),
+        "one image": draw(1, 12, 10, 5),
+        "one pixel": draw(1, 1, 1, 3, void=0),
+        "one pixel each": draw(6, 1, 1, 3),
+        "without void": draw(4, 6, 7, 4, void=0),
+    }
     guess, truth, _ = draw(4, 9, 11, 5)
     cases["imbalanced"] = (np.where(guess > 2, 0, guess), np.where(truth < 4, 0, truth), 5)
     cases["predicted, not in the truth"] = (guess, np.where(truth == 3, 0, truth), 5)
@@ -247,9 +291,14 @@ def _cases() -> dict[str, tuple[np.ndarray, np.ndarray, int]]:
     cases["in the truth, not predicted"] = (np.where(guess == 2, 1, guess), truth, 5)
     cases["predicted in void only"] = (
         np.where(truth == 255, 4, np.where(guess == 4, 0, guess)),
-        np.where(truth == 4, 0, truth), 5)
+        np.where(truth == 4, 0, truth),
+        5,
+    )
     cases["an image all void"] = (
-        guess, np.where(np.arange(4)[:, None, None] == 1, np.uint8(255), truth), 5)
+        guess,
+        np.where(np.arange(4)[:, None, None] == 1, np.uint8(255), truth),
+        5,
+    )
     labels = np.where(truth == 255, 0, truth)
     cases["all right"] = (labels, truth, 5)
     cases["all wrong"] = ((labels + 1) % 5, truth, 5)
@@ -286,7 +335,8 @@ def test_the_cases_are_what_they_are_called():
 @ORACLE
 @pytest.mark.filterwarnings(  # scikit-learn's remarks on what the adversarial cases are about
     "ignore:y_pred contains classes not in y_true:UserWarning",
-    "ignore:A single label was found in:UserWarning")
+    "ignore:A single label was found in:UserWarning",
+)
 def test_scikit_learn_agrees(case):
     guess, truth, n_classes = CASES[case]
     y, p = truth[truth != 255], guess[truth != 255]
@@ -301,14 +351,18 @@ def test_scikit_learn_agrees(case):
     union = np.isin(every, [*y, *p])
     theirs = sk.jaccard_score(y, p, labels=every, average=None, zero_division=0)
     same(iou(counts), np.where(union, theirs, np.nan))
-    for ours, score in ((dice, sk.f1_score), (precision, sk.precision_score),
-                        (recall, sk.recall_score)):
+    for ours, score in (
+        (dice, sk.f1_score),
+        (precision, sk.precision_score),
+        (recall, sk.recall_score),
+    ):
         same(ours(counts), score(y, p, labels=every, average=None, zero_division=np.nan))
     same(mean_iou(counts), sk.jaccard_score(y, p, labels=present, average="macro"))
-    same(mean_iou_of(counts, present[:2]),
-         sk.jaccard_score(y, p, labels=present[:2], average="macro"))
-    same(frequency_weighted_iou(counts),
-         sk.jaccard_score(y, p, labels=present, average="weighted"))
+    same(
+        mean_iou_of(counts, present[:2]),
+        sk.jaccard_score(y, p, labels=present[:2], average="macro"),
+    )
+    same(frequency_weighted_iou(counts), sk.jaccard_score(y, p, labels=present, average="weighted"))
     same(mean_class_accuracy(counts), sk.balanced_accuracy_score(y, p))
     same(pixel_accuracy(counts), sk.accuracy_score(y, p))
 
@@ -316,6 +370,7 @@ def test_scikit_learn_agrees(case):
 @ORACLE
 def test_torchmetrics_agrees(case):
     import torchmetrics.functional.classification as tm
+
     guess, truth, n_classes = CASES[case]
     p, y = torch.from_numpy(guess).long(), torch.from_numpy(truth).long()
     valid = {"num_classes": n_classes, "ignore_index": 255}
@@ -323,7 +378,8 @@ def test_torchmetrics_agrees(case):
     matrix = tm.multiclass_confusion_matrix(p, y, **valid)
     assert torch.equal(class_counts(matrix), counts.sum(0))
     per_image = tm.multiclass_stat_scores(
-        p, y, average=None, multidim_average="samplewise", **valid)  # TP, FP, TN, FN, support
+        p, y, average=None, multidim_average="samplewise", **valid
+    )  # TP, FP, TN, FN, support
     assert torch.equal(per_image[..., [0, 1, 3]], counts)
 
     def same(ours, theirs):  # theirs are float32 and say 0 for 0/0, except the mean over classes
@@ -333,8 +389,10 @@ def test_torchmetrics_agrees(case):
     same(dice(counts), tm.multiclass_f1_score(p, y, average="none", **valid))
     same(precision(counts), tm.multiclass_precision(p, y, average="none", **valid))
     same(recall(counts), tm.multiclass_accuracy(p, y, average="none", **valid))
-    same(frequency_weighted_iou(counts),
-         tm.multiclass_jaccard_index(p, y, average="weighted", **valid))
+    same(
+        frequency_weighted_iou(counts),
+        tm.multiclass_jaccard_index(p, y, average="weighted", **valid),
+    )
     same(pixel_accuracy(counts), tm.multiclass_accuracy(p, y, average="micro", **valid))
     in_truth = counts[..., [0, 2]].sum((0, 2)) > 0
     if bool((in_truth | (counts.sum((0, 2)) == 0)).all()):  # theirs counts what is only predicted

@@ -14,9 +14,14 @@ from seglib.models import MULTIPLE, build_model, pretext, weights
 from seglib.models.weights import WeightsError, load_encoder, resolve_weights
 
 
-@pytest.mark.parametrize("name, width, encoder", [
-    ("unet", 8, "resnet18"), ("resnetunet", 64, "resnet18"), ("resnetunet", 64, "resnet50"),
-])
+@pytest.mark.parametrize(
+    "name, width, encoder",
+    [
+        ("unet", 8, "resnet18"),
+        ("resnetunet", 64, "resnet18"),
+        ("resnetunet", 64, "resnet50"),
+    ],
+)
 def test_fully_convolutional(name, width, encoder):
     model = build_model(name, n_classes=5, width=width, encoder=encoder).eval()
     for factor in ((1, 1), (2, 3)):
@@ -56,8 +61,9 @@ def test_older_files_without_counters_load(tmp_path, encoder_state):
     assert torch.equal(model.encoder.bn1.running_mean, encoder_state["bn1.running_mean"])
 
 
-@pytest.mark.parametrize("prefix, extra", [("", {}), ("module.encoder.", {}),
-                                           ("", {"fc.weight": torch.zeros(3, 512)})])
+@pytest.mark.parametrize(
+    "prefix, extra", [("", {}), ("module.encoder.", {}), ("", {"fc.weight": torch.zeros(3, 512)})]
+)
 def test_encoder_loads(tmp_path, encoder_state, prefix, extra):
     path = tmp_path / "w.pt"
     torch.save({f"{prefix}{k}": v for k, v in encoder_state.items()} | extra, path)
@@ -127,10 +133,14 @@ def test_pretext_training_changes_the_encoder_and_fits(tmp_path, monkeypatch, ca
     assert pretext.main([]) == 2
 
 
-@pytest.mark.parametrize("encoder, name", [
-    ("resnet18", "resnet18-f37072fd.pth"), ("resnet34", "resnet34-b627a593.pth"),
-    ("resnet50", "resnet50-0676ba61.pth"),
-])
+@pytest.mark.parametrize(
+    "encoder, name",
+    [
+        ("resnet18", "resnet18-f37072fd.pth"),
+        ("resnet34", "resnet34-b627a593.pth"),
+        ("resnet50", "resnet50-0676ba61.pth"),
+    ],
+)
 def test_imagenet_weights_of_each_encoder(tmp_path, monkeypatch, encoder, name):
     """A stand-in for the download, its hash taken for the right one, loads into the network."""
     torch.manual_seed(2)
@@ -156,8 +166,11 @@ def test_imagenet_weights_of_each_encoder(tmp_path, monkeypatch, encoder, name):
 def test_imagenet_download_is_hash_checked(tmp_path, encoder_state):
     torch.save(encoder_state, tmp_path / "other.pt")
     with pytest.raises(WeightsError, match="sha256 beginning with f37072fd"):
-        resolve_weights("imagenet", cache=tmp_path / "cache",
-                        download=lambda url, to: shutil.copy(tmp_path / "other.pt", to))
+        resolve_weights(
+            "imagenet",
+            cache=tmp_path / "cache",
+            download=lambda url, to: shutil.copy(tmp_path / "other.pt", to),
+        )
 
     def offline(url, to):
         raise URLError("no network")

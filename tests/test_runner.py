@@ -12,13 +12,22 @@ from study.config import RunConfig
 from study.rundir import RunDir
 from study.runner import initial_model, panel_indices, run, training_parts
 
-TINY = {"model": "unet", "init": "scratch", "loss": "dice_bce", "width": 4, "epochs": 2,
-        "batch_size": 4, "crop_px": 16, "n_evaluations": 2}
+TINY = {
+    "model": "unet",
+    "init": "scratch",
+    "loss": "dice_bce",
+    "width": 4,
+    "epochs": 2,
+    "batch_size": 4,
+    "crop_px": 16,
+    "n_evaluations": 2,
+}
 
 
 def config(store, **values):
-    return RunConfig(**{"data": store.fingerprint, "seed": 0, **TINY, "store": str(store.path),
-                        **values})
+    return RunConfig(
+        **{"data": store.fingerprint, "seed": 0, **TINY, "store": str(store.path), **values}
+    )
 
 
 def do(store, path, **values):
@@ -29,9 +38,15 @@ def do(store, path, **values):
 
 def numbers(rows):
     """Everything a run measured but time and memory."""
-    return [{k: v for k, v in row["metrics"].items()
-             if not k.startswith("system/") and k != "train/images_per_s"}
-            for row in rows if "metrics" in row]
+    return [
+        {
+            k: v
+            for k, v in row["metrics"].items()
+            if not k.startswith("system/") and k != "train/images_per_s"
+        }
+        for row in rows
+        if "metrics" in row
+    ]
 
 
 def test_same_seed_same_numbers(store, tmp_path):
@@ -51,8 +66,15 @@ def test_results_are_whole(store, tmp_path):
     assert last["contract"] == CONTRACT
     assert {"test/iou/square", "dev/miou", "test/miou_foreground"} <= set(last["metrics"])
     there = {p.name for p in (tmp_path / "1").iterdir()} - {"lock"}
-    assert there == {"config.json", "journal.jsonl", "best.pt", "confusion.npz", "history.json",
-                     "panel.npz", "panel.png"}
+    assert there == {
+        "config.json",
+        "journal.jsonl",
+        "best.pt",
+        "confusion.npz",
+        "history.json",
+        "panel.npz",
+        "panel.png",
+    }
     with np.load(tmp_path / "1/confusion.npz") as file:
         assert file["test"].shape == (4, 3, 3) and file["dev"].shape == (4, 3, 3)
         truth = store.test().class_pixels
@@ -91,8 +113,16 @@ def test_scratch_and_pretrained_differ_in_the_encoder_only(store, tmp_path):
     torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), path)
     scratch = initial_model(config(store, model="resnetunet"), 3).state_dict()
     pretrained = initial_model(
-        config(store, model="resnetunet", init="pretrained", weights=file_sha256(path),
-               weights_source="file", weights_path=str(path)), 3).state_dict()
+        config(
+            store,
+            model="resnetunet",
+            init="pretrained",
+            weights=file_sha256(path),
+            weights_source="file",
+            weights_path=str(path),
+        ),
+        3,
+    ).state_dict()
     differ = {k.split(".")[0] for k in scratch if not torch.equal(scratch[k], pretrained[k])}
     assert differ == {"encoder"}
 
@@ -137,8 +167,13 @@ def test_a_run_continues_from_its_checkpoint(store, tmp_path):
     values = {"epochs": 4, "checkpoint_s": 0.0}
     _, whole = do(store, tmp_path / "whole", **values)
     seen = []
-    state = run(config(store, **values), RunDir(tmp_path / "cut"), arm="a", emit=seen.append,
-                should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 2)
+    state = run(
+        config(store, **values),
+        RunDir(tmp_path / "cut"),
+        arm="a",
+        emit=seen.append,
+        should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 2,
+    )
     assert state == "dead" == RunDir(tmp_path / "cut").state()
     _, rest = do(store, tmp_path / "cut", **values)
     assert rest[0]["attempt"] == 2 and numbers(seen) + numbers(rest) == numbers(whole)
@@ -148,8 +183,13 @@ def test_a_run_continues_from_its_checkpoint(store, tmp_path):
 def test_epochs_trained_again_are_shown_and_not_journaled_twice(store, tmp_path):
     values = {"epochs": 3}  # too short for a checkpoint before the end
     seen = []
-    run(config(store, **values), RunDir(tmp_path / "cut"), arm="a", emit=seen.append,
-        should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 2)
+    run(
+        config(store, **values),
+        RunDir(tmp_path / "cut"),
+        arm="a",
+        emit=seen.append,
+        should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 2,
+    )
     _, rest = do(store, tmp_path / "cut", **values)
     assert [row["epoch"] for row in rest if row["event"] == "epoch"] == [1, 2, 3]
     rows = RunDir(tmp_path / "cut").rows()
@@ -159,8 +199,11 @@ def test_epochs_trained_again_are_shown_and_not_journaled_twice(store, tmp_path)
 def test_best_weights_belong_to_the_best_epoch(store, tmp_path):
     values = {"epochs": 8, "lr": 0.1, "schedule": "constant", "n_evaluations": 8}
     _, whole = do(store, tmp_path / "whole", **values)
-    curve = [row["metrics"]["dev/miou"] for row in whole if row["event"] == "epoch"
-             and "dev/miou" in row["metrics"]]
+    curve = [
+        row["metrics"]["dev/miou"]
+        for row in whole
+        if row["event"] == "epoch" and "dev/miou" in row["metrics"]
+    ]
     assert max(curve) > curve[-1]  # the last epoch is not the best, so the two differ
     weights = torch.load(tmp_path / "whole/best.pt", weights_only=True)
     assert max(curve) == whole[-1]["metrics"]["dev/miou"]

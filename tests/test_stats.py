@@ -85,7 +85,8 @@ def test_bootstrap_is_the_naive_loop_with_the_same_indices(groups, monkeypatch):
     assert np.isnan(naive[:, 3]).any() and not np.isnan(naive[:, 3]).all()  # class 2 comes and goes
     result = paired_bootstrap(a, b, n_boot=200, rng=rng(3), groups=groups)
     assert (result.miou.low, result.miou.high) == pytest.approx(
-        tuple(np.quantile(naive[:, 0], [0.025, 0.975])))
+        tuple(np.quantile(naive[:, 0], [0.025, 0.975]))
+    )
     rare = naive[~np.isnan(naive[:, 3]), 3]
     assert result.per_class.low[2] == pytest.approx(np.quantile(rare, 0.025))
     assert result.n_units == len(blocks)
@@ -113,22 +114,47 @@ def test_counts_beyond_float32_stay_exact():
     assert (sample.replicates[0][..., 0] == (2**26 + 1) / (2**26 + 2)).all()
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: paired_bootstrap(runs(2), runs(2), n_boot=9, rng=rng()),
-     r"\(n_images, C, 3\) and not empty, got \(2, 12, 4, 3\)"),
-    (lambda: recipe_interval(runs(2)[0], runs(2)[0], n_boot=9, rng=rng()),
-     r"\(S, n_images, C, 3\) and not empty, got \(12, 4, 3\)"),
-    (lambda: recipe_interval(runs(2), runs(2)[:, :5], n_boot=9, rng=rng()),
-     r"like \(2, 12, 4, 3\), got \(2, 5, 4, 3\)"),
-    (lambda: recipe_interval(runs(2), runs(2, 1), n_boot=9, rng=rng()), "must share the truth"),
-    (lambda: paired_bootstrap(*runs(2), n_boot=9, rng=rng(), groups=[0, 1]), "12 labels.*got 2"),
-    (lambda: paired_bootstrap(*runs(2), n_boot=1, rng=rng()), "n_boot must be at least 2, got 1"),
-    (lambda: recipe_interval(runs(2), runs(2), n_boot=9, rng=rng(),
-                             pooled=(np.ones(3), np.ones(3))), r"\(5,\), got \(3,\) and \(3,\)"),
-    (lambda: contrast(resample([runs(2)], n_boot=9, rng=rng()), (1, -1)), "1 numbers, one per arm"),
-    (lambda: seed_variance([np.ones((2, 1))], [1.0], seeds=[[0]]), r"\[2\], got \[\[0\]\]"),
-    (lambda: seed_variance([np.ones((2, 1))], [1.0, -1.0]), r"per arm \(1\), got \[1.0, -1.0\]"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: paired_bootstrap(runs(2), runs(2), n_boot=9, rng=rng()),
+            r"\(n_images, C, 3\) and not empty, got \(2, 12, 4, 3\)",
+        ),
+        (
+            lambda: recipe_interval(runs(2)[0], runs(2)[0], n_boot=9, rng=rng()),
+            r"\(S, n_images, C, 3\) and not empty, got \(12, 4, 3\)",
+        ),
+        (
+            lambda: recipe_interval(runs(2), runs(2)[:, :5], n_boot=9, rng=rng()),
+            r"like \(2, 12, 4, 3\), got \(2, 5, 4, 3\)",
+        ),
+        (lambda: recipe_interval(runs(2), runs(2, 1), n_boot=9, rng=rng()), "must share the truth"),
+        (
+            lambda: paired_bootstrap(*runs(2), n_boot=9, rng=rng(), groups=[0, 1]),
+            "12 labels.*got 2",
+        ),
+        (
+            lambda: paired_bootstrap(*runs(2), n_boot=1, rng=rng()),
+            "n_boot must be at least 2, got 1",
+        ),
+        (
+            lambda: recipe_interval(
+                runs(2), runs(2), n_boot=9, rng=rng(), pooled=(np.ones(3), np.ones(3))
+            ),
+            r"\(5,\), got \(3,\) and \(3,\)",
+        ),
+        (
+            lambda: contrast(resample([runs(2)], n_boot=9, rng=rng()), (1, -1)),
+            "1 numbers, one per arm",
+        ),
+        (lambda: seed_variance([np.ones((2, 1))], [1.0], seeds=[[0]]), r"\[2\], got \[\[0\]\]"),
+        (
+            lambda: seed_variance([np.ones((2, 1))], [1.0, -1.0]),
+            r"per arm \(1\), got \[1.0, -1.0\]",
+        ),
+    ],
+)
 def test_bad_input_says_what_was_expected_and_got(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -248,8 +274,9 @@ def test_unequal_variances_are_found_and_kept_apart():
     assert found.p_equal == pytest.approx([scipy.stats.bartlett(*(a[:, 0] for a in arms)).pvalue])
     own = [arm.var(ddof=1) for arm in arms]
     assert found.variance == pytest.approx([np.mean(own[:2])])
-    assert found.df == pytest.approx(scipy.stats.ttest_ind(*(a[:, 0] for a in arms[:2]),
-                                                           equal_var=False).df)
+    assert found.df == pytest.approx(
+        scipy.stats.ttest_ind(*(a[:, 0] for a in arms[:2]), equal_var=False).df
+    )
     alike = seed_variance([*arms[:2], arms[0] + 1], (1, -1, 0), networks="nnn")
     assert alike.df == [21] and alike.p_equal > 0.05
     flat = seed_variance([arms[0], 0 * arms[0], 0 * arms[0]], (0, 1, -1), networks="nnn")
@@ -257,10 +284,17 @@ def test_unequal_variances_are_found_and_kept_apart():
     assert seed_variance([0 * arms[0]] * 2, (1, -1), networks="nn").p_equal == [1]
 
 
-@pytest.mark.parametrize("variances, dfs, expected", [
-    ([1, 1], [2, 2], 4), ([1, 3], [1, 3], 4), ([1, 0], [2, 9], 2), ([0, 0], [3, 7], 3),
-    ([5, 1], [0, 9], 0), ([2, 0], [4, np.inf], 4),
-])
+@pytest.mark.parametrize(
+    "variances, dfs, expected",
+    [
+        ([1, 1], [2, 2], 4),
+        ([1, 3], [1, 3], 4),
+        ([1, 0], [2, 9], 2),
+        ([0, 0], [3, 7], 3),
+        ([5, 1], [0, 9], 0),
+        ([2, 0], [4, np.inf], 4),
+    ],
+)
 def test_satterthwaite(variances, dfs, expected):
     assert satterthwaite(np.array(variances)[:, None], np.array(dfs)[:, None]) == [expected]
 
@@ -288,11 +322,21 @@ def test_adjusted_intervals_are_bonferroni_and_end_at_0_where_only_holm_rejects(
     assert adjust([single(9.0, NAN, NAN), single(2.5, NAN, NAN)]).low[1] == 0
 
 
-@pytest.mark.parametrize("low, high, expected", [
-    (0.6, 2, "better"), (0.1, 2, "better"), (-2, -0.1, "worse"), (0.1, 0.4, "equivalent"),
-    (-0.4, 0.4, "equivalent"), (-0.4, 0.6, "cannot be told"), (-3, 3, "cannot be told"),
-    (0.0, 0.7, "better"), (0.0, 0.0, "equivalent"), (NAN, NAN, "cannot be told"),
-])
+@pytest.mark.parametrize(
+    "low, high, expected",
+    [
+        (0.6, 2, "better"),
+        (0.1, 2, "better"),
+        (-2, -0.1, "worse"),
+        (0.1, 0.4, "equivalent"),
+        (-0.4, 0.4, "equivalent"),
+        (-0.4, 0.6, "cannot be told"),
+        (-3, 3, "cannot be told"),
+        (0.0, 0.7, "better"),
+        (0.0, 0.0, "equivalent"),
+        (NAN, NAN, "cannot be told"),
+    ],
+)
 def test_verdicts(low, high, expected):
     assert verdict(single(0.1, low, high), 0.5) == expected
 
@@ -315,7 +359,8 @@ def test_noise_floor_and_power():
     assert scipy.stats.nct.sf(scipy.stats.t.ppf(0.975, 4), 4, shift) == pytest.approx(0.8, abs=1e-3)
     assert few > detectable_difference(0.01**2, 4, n_arms=3)
     assert detectable_difference(0.0, 3, n_arms=3, image_variance=0.01**2) == pytest.approx(
-        2.80158 * 0.01, rel=1e-4)
+        2.80158 * 0.01, rel=1e-4
+    )
     assert np.isnan(detectable_difference(NAN, 3, n_arms=3))
     assert np.isnan(detectable_difference(0.01, 1, n_arms=3))
 
@@ -338,13 +383,19 @@ def test_seeds_needed():
 def test_main_effects_and_interaction():
     networks, losses = list("uuurrr"), ["bce", "dice", "ft"] * 2
     cells = np.array([[0.2, 0.3, 0.25], [0.4, 0.5, 0.65]])  # ft does 0.2 more for r
-    sample = resample([with_scores([m - 0.01, m + 0.01]) for m in cells.ravel()],
-                      n_boot=20, rng=rng())
+    sample = resample(
+        [with_scores([m - 0.01, m + 0.01]) for m in cells.ravel()], n_boot=20, rng=rng()
+    )
 
     def effects(seeds):
-        return {name: contrast(sample, weights, pooled=seed_variance(
-                    sample.observed, weights, networks=networks, seeds=seeds))
-                for name, weights in factorial_weights(networks, losses).items()}
+        return {
+            name: contrast(
+                sample,
+                weights,
+                pooled=seed_variance(sample.observed, weights, networks=networks, seeds=seeds),
+            )
+            for name, weights in factorial_weights(networks, losses).items()
+        }
 
     found = effects([[0, 1]] * 6)
     assert len(found) == 1 + 3 + 3
@@ -368,9 +419,14 @@ def test_imbalance_slope():
     fit = scipy.stats.linregress(np.log10(frequencies[:4]), gains[:4])
     half = scipy.stats.t.ppf(0.975, 2) * fit.stderr
     assert (found.slope, found.low, found.high, found.n_classes) == pytest.approx(
-        (fit.slope, fit.slope - half, fit.slope + half, 4))
-    without = [scipy.stats.linregress(np.delete(np.log10(frequencies[:4]), i),
-                                      np.delete(gains[:4], i)).slope for i in range(4)]
+        (fit.slope, fit.slope - half, fit.slope + half, 4)
+    )
+    without = [
+        scipy.stats.linregress(
+            np.delete(np.log10(frequencies[:4]), i), np.delete(gains[:4], i)
+        ).slope
+        for i in range(4)
+    ]
     assert (found.lowest, found.highest) == pytest.approx((min(without), max(without)))
     two = imbalance_slope(gains[:2], frequencies[:2])
     assert two.slope == pytest.approx(-0.05) and np.isnan([two.low, two.lowest]).all()
@@ -381,8 +437,9 @@ def test_imbalance_slope():
 
 def test_means_of_groups_of_classes_get_intervals_too():
     values = np.array([[0.2, 0.4, NAN, NAN], [0.1, 0.5, 0.9, NAN]])
-    np.testing.assert_allclose(group_means(values, [(0, 1), (1, 2), (3,)]),
-                               [[0.3, 0.4, NAN], [0.3, 0.7, NAN]])
+    np.testing.assert_allclose(
+        group_means(values, [(0, 1), (1, 2), (3,)]), [[0.3, 0.4, NAN], [0.3, 0.7, NAN]]
+    )
     sample = add_group_means(resample([runs(3), runs(3)[::-1]], n_boot=50, rng=rng()), [(0, 1)])
     pooled = seed_variance(sample.observed, (1, -1))
     classes = contrast(sample, (1, -1), pooled=pooled).per_class
@@ -398,8 +455,9 @@ def test_convergence_and_cost():
     assert found.epochs.tolist() == [[4, 8, 8], [2, 2, np.inf]]
     assert found.area == pytest.approx([(0.15 + 0.5 + 1.8) / 7, (0.3 + 3.0) / 7])
     falls = np.array([0.1, 0.3, NAN, 0.2])  # evaluated after 2, 4 and 16 minutes
-    np.testing.assert_allclose(score_at_cost(epochs * 2.0, falls, [1, 2, 3, 4, 15, 17]),
-                               [NAN, 0.1, 0.2, 0.3, 0.3, 0.3])
+    np.testing.assert_allclose(
+        score_at_cost(epochs * 2.0, falls, [1, 2, 3, 4, 15, 17]), [NAN, 0.1, 0.2, 0.3, 0.3, 0.3]
+    )
     with pytest.raises(ValueError, match="first increasing"):
         score_at_cost([2, 1], [0.1, 0.2], 1.5)
 

@@ -16,15 +16,23 @@ from study.rundir import JournalError, RunDir
 from study.session import choose, only_values
 
 BASE = {"data": "d" * 64, "model": "unet", "init": "scratch", "loss": "bce", "seed": 0}
-PRETRAINED = {"model": "resnetunet", "init": "pretrained", "weights": "a" * 64,
-              "weights_source": "pretext (drawn scenes)"}
+PRETRAINED = {
+    "model": "resnetunet",
+    "init": "pretrained",
+    "weights": "a" * 64,
+    "weights_source": "pretext (drawn scenes)",
+}
 
 # Regenerate only when a run really becomes another run; these names are on users' disks.
 GOLDEN = {
     "c38f7a9fcf9ff1dc": {},
     "e9d4496f2fa58022": {"loss": "focal_tversky"},
-    "c8f8471d96581d5b": {"loss": "dice_bce", "loss_params": {"share": 0.75}, "seed": 3,
-                         "epochs": 5},
+    "c8f8471d96581d5b": {
+        "loss": "dice_bce",
+        "loss_params": {"share": 0.75},
+        "seed": 3,
+        "epochs": 5,
+    },
     "33c6e73fbce768b7": PRETRAINED,
     "f4aefb09b8b4b383": {"role": "trial", "seed": 1000, "tuning": "tuned", "lr_multiplier": 2.0},
 }
@@ -38,10 +46,21 @@ def test_golden_run_ids(run_id, values):
 def test_every_identity_field_changes_the_id_and_no_environment_field_does():
     base = RunConfig(**BASE)
     other = {
-        "data": "e" * 64, "model": "resnetunet", "loss": "dice_bce", "seed": 1,
-        "tuning": "tuned", "max_side": 99, "schedule": "cosine", "precision": "bf16",
-        "flip": False, "width": 8, "crop_px": 96, "scale_min": 0.7, "scale_max": 3.0,
-        "checkpoint_s": 5.0, "train_void": "class",
+        "data": "e" * 64,
+        "model": "resnetunet",
+        "loss": "dice_bce",
+        "seed": 1,
+        "tuning": "tuned",
+        "max_side": 99,
+        "schedule": "cosine",
+        "precision": "bf16",
+        "flip": False,
+        "width": 8,
+        "crop_px": 96,
+        "scale_min": 0.7,
+        "scale_max": 3.0,
+        "checkpoint_s": 5.0,
+        "train_void": "class",
     }
     special = {"role", "init", "weights", "weights_source", "loss_params", "encoder"}
     for name, spec in FIELDS.items():
@@ -67,20 +86,23 @@ def test_defaults_given_or_left_out_name_the_same_run():
     assert RunConfig(**wide, encoder="resnet34").network == "resnetunet-resnet34-scratch"
 
 
-@pytest.mark.parametrize("values, message", [
-    ({"model": "unetplus"}, "model must be one of unet, resnetunet, got 'unetplus'"),
-    ({"epochs": 0}, r"epochs must be in \[1, 100000\], got 0"),
-    ({"epochs": 2.5}, "epochs must be int, got 2.5"),
-    ({"lr": float("nan")}, "lr must be in"),
-    ({"lr": "fast"}, "lr must be float, got 'fast'"),
-    ({"init": "pretrained", "weights": "a"}, "unet has no pretrained encoder"),
-    ({"model": "resnetunet", "init": "pretrained"}, "weights must be set exactly for init="),
-    ({"seed": 1000}, r"seed of a final run must be in \[0, 1000\)"),
-    ({"role": "trial", "seed": 0}, r"seed of a trial run must be in \[1000, "),
-    ({"loss": "focal_tversky", "class_weight_exponent": 0.5}, "class weights do not apply"),
-    ({"loss_params": {"share": 1}}, "bce has no parameter share"),
-    ({"scale_min": 3.0}, "scale_min must not exceed scale_max"),
-])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"model": "unetplus"}, "model must be one of unet, resnetunet, got 'unetplus'"),
+        ({"epochs": 0}, r"epochs must be in \[1, 100000\], got 0"),
+        ({"epochs": 2.5}, "epochs must be int, got 2.5"),
+        ({"lr": float("nan")}, "lr must be in"),
+        ({"lr": "fast"}, "lr must be float, got 'fast'"),
+        ({"init": "pretrained", "weights": "a"}, "unet has no pretrained encoder"),
+        ({"model": "resnetunet", "init": "pretrained"}, "weights must be set exactly for init="),
+        ({"seed": 1000}, r"seed of a final run must be in \[0, 1000\)"),
+        ({"role": "trial", "seed": 0}, r"seed of a trial run must be in \[1000, "),
+        ({"loss": "focal_tversky", "class_weight_exponent": 0.5}, "class weights do not apply"),
+        ({"loss_params": {"share": 1}}, "bce has no parameter share"),
+        ({"scale_min": 3.0}, "scale_min must not exceed scale_max"),
+    ],
+)
 def test_bad_configurations(values, message):
     with pytest.raises(ValueError, match=message):
         RunConfig(**BASE | values)
@@ -102,11 +124,17 @@ def test_settings_are_parsed_and_near_misses_listed():
     assert not set(RECIPE) & set(ENVIRONMENT)
 
 
-@pytest.mark.parametrize("only, expected", [
-    (["loss=bce,dice_bce"], {"loss": {"bce", "dice_bce"}}),
-    (["loss=bce", "loss=dice_bce", "model=unet"], {"loss": {"bce", "dice_bce"}, "model": {"unet"}}),
-    (["model=unet,loss=bce,dice_bce"], {"loss": {"bce", "dice_bce"}, "model": {"unet"}}),
-])
+@pytest.mark.parametrize(
+    "only, expected",
+    [
+        (["loss=bce,dice_bce"], {"loss": {"bce", "dice_bce"}}),
+        (
+            ["loss=bce", "loss=dice_bce", "model=unet"],
+            {"loss": {"bce", "dice_bce"}, "model": {"unet"}},
+        ),
+        (["model=unet,loss=bce,dice_bce"], {"loss": {"bce", "dice_bce"}, "model": {"unet"}}),
+    ],
+)
 def test_only_is_read_as_it_is_written(only, expected):
     assert only_values(only) == expected
     cells = runs.MATRICES["default"].expand()
@@ -124,12 +152,16 @@ def test_default_matrix_has_nine_arms_and_its_contrasts():
     matrix = runs.MATRICES["default"]
     cells = matrix.expand()
     assert len(cells) == 9
-    assert matrix.excluded() == [({"model": "unet", "init": "pretrained"},
-                                  "a plain U-Net has no pretrained encoder")]
+    assert matrix.excluded() == [
+        ({"model": "unet", "init": "pretrained"}, "a plain U-Net has no pretrained encoder")
+    ]
     pairs = matrix.pairs(cells)
     families = [family for family, _, _ in pairs]
     assert {f: families.count(f) for f in families} == {
-        "architecture": 3, "pretraining": 3, "loss": 6}
+        "architecture": 3,
+        "pretraining": 3,
+        "loss": 6,
+    }
     for family, i, j in pairs:
         same_loss = cells[i]["loss"] == cells[j]["loss"]
         assert same_loss == (family != "loss") and i != j
@@ -179,9 +211,11 @@ def test_cells_that_are_the_same_run_are_refused(tmp_path):
     same = Matrix(cells=({**base, "width": 16}, {**base, "width": 32}), baseline=base)
     with pytest.raises(StudyError, match="are the same run: what differs does not apply"):
         new_study(tmp_path / "s", matrix=same)
-    for cell, message in (({**base, "loss.share": 0.5}, "cannot set loss.share"),
-                          ({**base, "epoch": 5}, "cannot set epoch"),
-                          ({"model": "unet", "loss": "bce"}, "must have init")):
+    for cell, message in (
+        ({**base, "loss.share": 0.5}, "cannot set loss.share"),
+        ({**base, "epoch": 5}, "cannot set epoch"),
+        ({"model": "unet", "loss": "bce"}, "must have init"),
+    ):
         with pytest.raises(StudyError, match=message):
             new_study(tmp_path / "s", matrix=Matrix(cells=(cell,), baseline=cell))
     with pytest.raises(StudyError, match="baseline of matrix default must be one of its cells"):
@@ -205,8 +239,12 @@ def test_tuning_starts_from_the_study_s_own_settings(tmp_path):
     study.declaration["loss_params"] = {"loss.share": 0.75}
     cell = next(c for c in study.cells if c["arm"] == "unet-scratch-dice_bce")
     tuning = CellTuning(tmp_path, study, cell, TuneOptions(trials=3))
-    assert tuning.default == {"loss.share": 0.75, "class_weight_exponent": 0.25,
-                              "background_multiplier": 1.0, "lr_multiplier": 5.0}
+    assert tuning.default == {
+        "loss.share": 0.75,
+        "class_weight_exponent": 0.25,
+        "background_multiplier": 1.0,
+        "lr_multiplier": 5.0,
+    }
     assert tuning.space["lr_multiplier"].high == 5.0  # the defaults lie inside the space
     first = tuning.optuna.ask(tuning.space)
     assert first.params == tuning.default
@@ -216,10 +254,22 @@ def test_tuning_starts_from_the_study_s_own_settings(tmp_path):
 def new_study(path, *, matrix=None, **recipe):
     defaults = {name: FIELDS[name].default for name in RECIPE}
     return declare(
-        path, matrix_name="default", matrix=matrix or runs.MATRICES["default"],
-        data={"name": "d", "fingerprint": "d" * 64, "background": True, "classes": ["background"],
-              "n_images": {}, "notes": [], "constant_floor": {"class": "a", "test_miou": 0.1}},
-        recipe=defaults | recipe, loss_params={}, pretrained="pretext", given={},
+        path,
+        matrix_name="default",
+        matrix=matrix or runs.MATRICES["default"],
+        data={
+            "name": "d",
+            "fingerprint": "d" * 64,
+            "background": True,
+            "classes": ["background"],
+            "n_images": {},
+            "notes": [],
+            "constant_floor": {"class": "a", "test_miou": 0.1},
+        },
+        recipe=defaults | recipe,
+        loss_params={},
+        pretrained="pretext",
+        given={},
     )
 
 
@@ -239,17 +289,21 @@ def test_declaration_is_kept_and_another_recipe_refused(tmp_path):
     study.save()
     same, new = open_or_create(new_study(tmp_path / "s", width=16))
     assert not new and same.declaration == json.loads((tmp_path / "s/study.json").read_text())
-    with pytest.raises(StudyError, match=(
-        r"study s was declared with width=16 \(now 64\), epochs=60 \(now 5\); "
-        r"give --set width=16 --set epochs=60 to continue it, or --study NEWNAME"
-    )):
+    with pytest.raises(
+        StudyError,
+        match=(
+            r"study s was declared with width=16 \(now 64\), epochs=60 \(now 5\); "
+            r"give --set width=16 --set epochs=60 to continue it, or --study NEWNAME"
+        ),
+    ):
         open_or_create(new_study(tmp_path / "s", epochs=5))
     # precision left to auto follows the study; asked for, it must agree
     kept, _ = open_or_create(new_study(tmp_path / "s", width=16, precision="bf16"))
     assert kept.declaration["recipe"]["precision"] == "fp32"
     with pytest.raises(StudyError, match=r"precision=fp32 \(now bf16\)"):
-        open_or_create(new_study(tmp_path / "s", width=16, precision="bf16"),
-                       given=frozenset({"precision"}))
+        open_or_create(
+            new_study(tmp_path / "s", width=16, precision="bf16"), given=frozenset({"precision"})
+        )
 
 
 def test_weights_are_part_of_the_study(tmp_path):
@@ -271,8 +325,10 @@ def test_weights_are_part_of_the_study(tmp_path):
 
 def test_each_encoder_of_a_matrix_has_its_own_weights(tmp_path):
     base = {"model": "resnetunet", "init": "pretrained", "loss": "bce"}
-    matrix = Matrix(axes={k: (v,) for k, v in base.items()} | {
-        "encoder": ("resnet18", "resnet34", "resnet50")}, baseline={"encoder": "resnet18"})
+    matrix = Matrix(
+        axes={k: (v,) for k, v in base.items()} | {"encoder": ("resnet18", "resnet34", "resnet50")},
+        baseline={"encoder": "resnet18"},
+    )
     study = new_study(tmp_path / "s", matrix=matrix)
     for number, encoder in enumerate(("resnet18", "resnet34", "resnet50")):
         assert not study.resolvable(study.cells[number])
@@ -280,7 +336,8 @@ def test_each_encoder_of_a_matrix_has_its_own_weights(tmp_path):
     assert [c["arm"] for c in study.cells] == [
         "resnetunet-pretrained-bce-encoder=resnet18",
         "resnetunet-resnet34-pretrained-bce-encoder=resnet34",
-        "resnetunet-resnet50-pretrained-bce-encoder=resnet50"]
+        "resnetunet-resnet50-pretrained-bce-encoder=resnet50",
+    ]
     assert [study.config(c, 0).weights for c in study.cells] == ["0" * 64, "1" * 64, "2" * 64]
 
 

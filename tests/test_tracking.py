@@ -35,15 +35,31 @@ ENDS = ({"event": "finished"}, {"event": "failed", "error": "z" * 9000 + "\0"}, 
 def make_study(out, name):
     """Two arms, of each a finished run, a failed one and one cut off, by hand: there is no data."""
     share = dict.fromkeys(("fit", "dev", "test"), [1 / len(CLASSES)] * len(CLASSES))
-    data = {"name": "d" * 600, "path": "/nowhere", "fingerprint": "f" * 64, "background": True,
-            "classes": list(CLASSES), "max_side": None, "n_images": {"fit": 1, "dev": 1, "test": 2},
-            "pixel_share": share, "image_share": share, "notes": [],
-            "void_share": dict.fromkeys(share, 0.1),
-            "constant_floor": {"class": "square", "test_miou": 0.1}}
+    data = {
+        "name": "d" * 600,
+        "path": "/nowhere",
+        "fingerprint": "f" * 64,
+        "background": True,
+        "classes": list(CLASSES),
+        "max_side": None,
+        "n_images": {"fit": 1, "dev": 1, "test": 2},
+        "pixel_share": share,
+        "image_share": share,
+        "notes": [],
+        "void_share": dict.fromkeys(share, 0.1),
+        "constant_floor": {"class": "square", "test_miou": 0.1},
+    }
     recipe = {name: FIELDS[name].default for name in RECIPE}
-    study = declare(out / name, matrix_name="m", data=data, recipe=recipe, loss_params={},
-                    matrix=Matrix(cells=({**BASE, "label": "plain"}, ODD), baseline=ODD),
-                    pretrained="p", given={})
+    study = declare(
+        out / name,
+        matrix_name="m",
+        data=data,
+        recipe=recipe,
+        loss_params={},
+        matrix=Matrix(cells=({**BASE, "label": "plain"}, ODD), baseline=ODD),
+        pretrained="p",
+        given={},
+    )
     study.save()
     write_npz(study.path / "panel.npz", {"names": np.array([])})
     for cell in study.cells:
@@ -70,16 +86,21 @@ def write_run(run_dir, record, end, score=0.5):
 
 
 def in_mlflow(uri, name):
-    """(run, metric, step) -> how often; status and state of each run. Runs by id, parents by name.
-    """
+    """(run, metric, step) -> how often; status and state of each run (by id, parents by name)."""
     client = connect(uri)
-    found = [(run.data.tags.get("run_id", run.data.tags.get("arm", "study")), run)
-             for run in all_runs(client, client.get_experiment_by_name(name).experiment_id)]
-    points = Counter((label, key, point.step) for label, run in found
-                     for key in run.data.metrics
-                     for point in client.get_metric_history(run.info.run_id, key))
-    return points, sorted((label, run.info.status, run.data.tags.get("state", ""))
-                          for label, run in found)
+    found = [
+        (run.data.tags.get("run_id", run.data.tags.get("arm", "study")), run)
+        for run in all_runs(client, client.get_experiment_by_name(name).experiment_id)
+    ]
+    points = Counter(
+        (label, key, point.step)
+        for label, run in found
+        for key in run.data.metrics
+        for point in client.get_metric_history(run.info.run_id, key)
+    )
+    return points, sorted(
+        (label, run.info.status, run.data.tags.get("state", "")) for label, run in found
+    )
 
 
 @pytest.fixture(scope="module")
@@ -107,20 +128,27 @@ def test_odd_names_and_long_values_arrive(clean):
     points, states = clean
     assert set(points.values()) == {1}
     assert Counter(state for *_, state in states) == {
-        "finished": 2, "failed": 2, "dead": 2, "": 3}  # and two arms, the study
+        "finished": 2,
+        "failed": 2,
+        "dead": 2,
+        "": 3,
+    }  # and two arms, the study
     assert Counter(status for _, status, _ in states) == {"FINISHED": 5, "FAILED": 2, "KILLED": 2}
     metrics = {metric for _, metric, step in points if step == 3}
     assert {"test/iou/_b_a_b__b_", "test/iou/a_b", "test/iou/a_b_4", "test/iou/_5"} <= metrics
 
 
-@pytest.mark.parametrize("classes, expected", [
-    (("a", "b c"), ["a", "b c"]),
-    (("a?", "a!", "a_"), ["a_", "a__1", "a__2"]),
-    (("a__2", "a?", "a!"), ["a__2", "a_", "a__2_2"]),
-    ((".", "..", " "), ["_0", "_1", "_2"]),
-    (("z" * 300, "z" * 301), ["z" * 200, "z" * 200 + "_1"]),
-    (("Fu\u00dfweg", "\u6c34"), ["Fu\u00dfweg", "\u6c34"]),
-])
+@pytest.mark.parametrize(
+    "classes, expected",
+    [
+        (("a", "b c"), ["a", "b c"]),
+        (("a?", "a!", "a_"), ["a_", "a__1", "a__2"]),
+        (("a__2", "a?", "a!"), ["a__2", "a_", "a__2_2"]),
+        ((".", "..", " "), ["_0", "_1", "_2"]),
+        (("z" * 300, "z" * 301), ["z" * 200, "z" * 200 + "_1"]),
+        (("Fu\u00dfweg", "\u6c34"), ["Fu\u00dfweg", "\u6c34"]),
+    ],
+)
 def test_metric_labels(classes, expected):
     assert list(metric_labels(classes).values()) == expected
 
@@ -217,38 +245,61 @@ def test_sync_sends_tunings_and_the_report(out, uri):
     folder = out / "tuning" / cell["cell_id"]
     for role, seed in (("trial", 1000), ("rerank", 100_000)):
         config = study.config(cell, seed, role=role)
-        write_run(RunDir(folder / config.run_id), config.record(f"tune {cell['arm']} trial 0"),
-                  {"event": "pruned", "epoch": 3})
-    write_json(folder.with_suffix(".json"), {
-        "arm": cell["arm"], "params": {"lr_multiplier": 2.0}, "dev_selected": 0.5,
-        "dev_rerank": 0.25, "epochs": 3, "budget_epochs": 3, "objective": "miou", "sampler": "tpe",
-        "pruner": "none", "importances": {"lr_multiplier": 1.0}})
+        write_run(
+            RunDir(folder / config.run_id),
+            config.record(f"tune {cell['arm']} trial 0"),
+            {"event": "pruned", "epoch": 3},
+        )
+    write_json(
+        folder.with_suffix(".json"),
+        {
+            "arm": cell["arm"],
+            "params": {"lr_multiplier": 2.0},
+            "dev_selected": 0.5,
+            "dev_rerank": 0.25,
+            "epochs": 3,
+            "budget_epochs": 3,
+            "objective": "miou",
+            "sampler": "tpe",
+            "pruner": "none",
+            "importances": {"lr_multiplier": 1.0},
+        },
+    )
     (study.path / "report").mkdir()
     (study.path / "report/index.html").write_text("<p>")
     assert sync(study, out, runs.aggregator(study)).n_sent == 8
     client = connect(uri)
     found = list(all_runs(client, client.get_experiment_by_name("tuned").experiment_id))
     parent = next(r for r in found if r.info.run_name == f"tune {cell['arm']}")
-    below = [r.data.tags for r in found
-             if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    below = [
+        r.data.tags for r in found if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id
+    ]
     assert {(t["role"], t["state"], t["arm"]) for t in below} == {
-        ("trial", "pruned", cell["arm"]), ("rerank", "pruned", cell["arm"])}
-    assert parent.data.metrics == {"best/dev_miou": 0.5, "best/dev_miou_again": 0.25,
-                                   "importance/lr_multiplier": 1.0}
+        ("trial", "pruned", cell["arm"]),
+        ("rerank", "pruned", cell["arm"]),
+    }
+    assert parent.data.metrics == {
+        "best/dev_miou": 0.5,
+        "best/dev_miou_again": 0.25,
+        "importance/lr_multiplier": 1.0,
+    }
     own = next(r for r in found if r.data.tags.get("kind") == "study")
     assert [a.path for a in client.list_artifacts(own.info.run_id, "report")] == [
-        "report/index.html"]
+        "report/index.html"
+    ]
 
 
 def test_an_arm_with_fewer_runs_than_before_does_not_show_the_old_mean(out, uri):
     study = make_study(out, "fewer")
     mirror, cell = Mirror(study, out), study.cells[0]
-    for values in ({"n": 3, "test/miou/mean": 0.3, "test/miou/sd": 0.1},
-                   {"n": 1, "test/miou/mean": 0.1}):
+    for values in (
+        {"n": 3, "test/miou/mean": 0.3, "test/miou/sd": 0.1},
+        {"n": 1, "test/miou/mean": 0.1},
+    ):
         assert mirror.arm(cell, values)
         assert not mirror.arm(cell, values)
     client = connect(uri)
-    run, = all_runs(client, client.get_experiment_by_name("fewer").experiment_id)
+    (run,) = all_runs(client, client.get_experiment_by_name("fewer").experiment_id)
     assert run.data.metrics["test/miou/mean"] == 0.1 and run.data.metrics["n"] == 1
     assert np.isnan(run.data.metrics["test/miou/sd"])
 
@@ -308,10 +359,13 @@ def test_an_outage_ends_while_the_study_goes_on(monkeypatch):
     assert tracker.close() == ""
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--study", "none"], "study none does not exist in"),
-    (["--study", "clean", "--only", "loss=bce"], "--sync takes no --only or --set"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--study", "none"], "study none does not exist in"),
+        (["--study", "clean", "--only", "loss=bce"], "--sync takes no --only or --set"),
+    ],
+)
 def test_sync_refuses_in_one_line(out, clean, words, message, capsys):
     assert runs.main(["--sync", *words, "--out", str(out)]) == 2
     error = capsys.readouterr().err
@@ -338,8 +392,10 @@ def test_another_store_serves_the_same(tmp_path, out, clean, store, monkeypatch)
     study = make_study(tmp_path, f"s{time.time_ns()}")
     finished = [p for p in study.path.glob("runs/*") if RunDir(p).state() == "finished"]
     (tmp_path / "server").mkdir()
-    with (contextlib.closing(sqlite3.connect(out / "mlflow.db")) as made,
-          contextlib.closing(sqlite3.connect(tmp_path / "server/server.db")) as copy):
+    with (
+        contextlib.closing(sqlite3.connect(out / "mlflow.db")) as made,
+        contextlib.closing(sqlite3.connect(tmp_path / "server/server.db")) as copy,
+    ):
         made.backup(copy)  # an empty database takes the server 5 s
     with store(tmp_path / "server") as address:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
@@ -348,12 +404,16 @@ def test_another_store_serves_the_same(tmp_path, out, clean, store, monkeypatch)
         assert fetch(address, study.name, tmp_path / "fetched") == []
         points, states = in_mlflow(address, study.name)
         client = connect(address)
-        kept = next(r for r in all_runs(client, client.get_experiment_by_name(
-            study.name).experiment_id) if r.data.tags.get("run_id") == finished[0].name)
+        kept = next(
+            r
+            for r in all_runs(client, client.get_experiment_by_name(study.name).experiment_id)
+            if r.data.tags.get("run_id") == finished[0].name
+        )
     assert set(points.values()) == {1} and len(states) == 9
     here, there = read_study(study.path), read_study(tmp_path / "fetched")
     assert [(r.run_id, r.state, r.result, r.error) for r in here.runs] == [
-        (r.run_id, r.state, r.result, r.error) for r in there.runs]
+        (r.run_id, r.state, r.result, r.error) for r in there.runs
+    ]
     for name in ("confusion.npz", "journal.jsonl"):
         copy = tmp_path / "fetched/runs" / finished[0].name / name
         assert copy.read_bytes() == (finished[0] / name).read_bytes()

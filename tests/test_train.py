@@ -41,7 +41,8 @@ def test_resume_is_bit_for_bit(parts):
     assert [r.epoch for r in results] == [1, 2, 3]
     assert [r.confusions is None for r in results] == [True, False, False]
     assert results[2].train["loss"] == pytest.approx(
-        results[2].train["bce"] + results[2].train["dice"])
+        results[2].train["bce"] + results[2].train["dice"]
+    )
     first = new_model()
     generator = fit(first, loss, sampler, recipe, evaluate=score)
     next(generator)
@@ -75,8 +76,15 @@ def test_parts_of_a_batch_add_up(loss, same):
 def test_stop_discards_the_partial_epoch(parts):
     sampler, recipe, _ = parts
     polls = iter([False, False, False, True])
-    results = list(fit(new_model(), build_loss("bce", n_classes=3), sampler, recipe,
-                       should_stop=lambda: next(polls)))
+    results = list(
+        fit(
+            new_model(),
+            build_loss("bce", n_classes=3),
+            sampler,
+            recipe,
+            should_stop=lambda: next(polls),
+        )
+    )
     assert [r.epoch for r in results] == [1]
 
 
@@ -92,12 +100,14 @@ def test_one_cycle_is_torchs():
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=1.0)
     theirs = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=1.0, total_steps=101, pct_start=0.3, cycle_momentum=False)
+        optimizer, max_lr=1.0, total_steps=101, pct_start=0.3, cycle_momentum=False
+    )
     top = 0.3 * 101 - 1  # the step at which torch's warm-up ends
     for step in range(101):
         progress = 0.3 * step / top if step < top else 0.3 + 0.7 * (step - top) / (100 - top)
         assert lr_factor("onecycle", progress, 0.3) == pytest.approx(
-            optimizer.param_groups[0]["lr"], abs=2e-4)
+            optimizer.param_groups[0]["lr"], abs=2e-4
+        )
         optimizer.step()
         if step < 100:
             theirs.step()

@@ -20,9 +20,13 @@ from study.tuning import CellTuning, TuningError, make_pruner, make_sampler, tun
 
 EPOCHS = 4
 OPEN_STORAGE = study.tuning.open_storage
-DATA = {"name": "d", "fingerprint": "d" * 64, "background": True,
-        "classes": ["background", "cat", "dog", "cow"],
-        "pixel_share": {"fit": [0.7, 0.2, 0.06, 0.04], "dev": [0.7, 0.2, 0.1, 0.0]}}
+DATA = {
+    "name": "d",
+    "fingerprint": "d" * 64,
+    "background": True,
+    "classes": ["background", "cat", "dog", "cow"],
+    "pixel_share": {"fit": [0.7, 0.2, 0.06, 0.04], "dev": [0.7, 0.2, 0.1, 0.0]},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -107,8 +111,9 @@ def rerun(tuning):
         run_dir.create(job.config.record(job.arm))
         for epoch in range(1, EPOCHS + 1):
             reached = score(job.config) - 0.01 * (job.config.seed % 2)
-            run_dir.append("epoch", epoch=epoch, metrics={
-                "dev/miou": reached, "dev/iou/dog": reached / 2})
+            run_dir.append(
+                "epoch", epoch=epoch, metrics={"dev/miou": reached, "dev/iou/dog": reached / 2}
+            )
         run_dir.append("finished")
     assert not tuning.missing()
     return tuning.finish()
@@ -126,8 +131,7 @@ def test_the_budget_is_epochs_and_pruning_buys_trials(tmp_path):
     result = rerun(tuning)
     assert result["epochs"] == trained and result["budget_epochs"] == 80
     assert result["dev_rerank"] == max(result["candidates"].values())
-    assert result["dev_rerank"] == pytest.approx(
-        score(tuning.config(result["params"])) - 0.005)
+    assert result["dev_rerank"] == pytest.approx(score(tuning.config(result["params"])) - 0.005)
     tuning.close()
 
 
@@ -150,7 +154,11 @@ def test_no_trial_is_lost_or_doubled_wherever_the_driver_dies(tmp_path):
         assert len({t.user_attrs["run_id"] for t in counted}) == 7
         for path in runs_done:
             assert [row["epoch"] for row in RunDir(path).rows() if row["event"] == "epoch"] == [
-                1, 2, 3, 4]
+                1,
+                2,
+                3,
+                4,
+            ]
         again.close()
     whole.close()
 
@@ -203,7 +211,8 @@ def test_the_rare_objective_is_the_rarest_third_of_what_dev_shows(tmp_path):
     assert tuning.rare == ["dog"]  # cow is rarer, but not in dev; background never counts
     play(tuning)
     assert tuning.counted()[0].value == pytest.approx(
-        score(tuning.config(tuning.default)) * (3 / 4 + 1) / 2 / 2)
+        score(tuning.config(tuning.default)) * (3 / 4 + 1) / 2 / 2
+    )
     tuning.close()
 
 
@@ -218,8 +227,9 @@ def test_resumed_tunings_do_not_repeat_their_first_points(tmp_path):
 
 @pytest.mark.parametrize("kind", ["median", "hyperband", "none"])
 def test_nothing_is_pruned_within_the_warm_up(kind):
-    study = optuna.create_study(direction="maximize", pruner=make_pruner(kind, 4, 12),
-                                sampler=make_sampler("random", 0))
+    study = optuna.create_study(
+        direction="maximize", pruner=make_pruner(kind, 4, 12), sampler=make_sampler("random", 0)
+    )
     ended = []
     for number in range(30):
         trial = study.ask()
@@ -234,11 +244,14 @@ def test_nothing_is_pruned_within_the_warm_up(kind):
     assert (not ended) if kind == "none" else (len(ended) >= 5 and min(ended) > 4)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"objective": "rare"}, r"miou \(now rare\); give the same again, or --set tune.name"),
-    ({"sampler": "random"}, r"made for sampler tpe \(now random\)"),
-    ({"pruner": "none"}, r"made for pruner median \(now none\)"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"objective": "rare"}, r"miou \(now rare\); give the same again, or --set tune.name"),
+        ({"sampler": "random"}, r"made for sampler tpe \(now random\)"),
+        ({"pruner": "none"}, r"made for pruner median \(now none\)"),
+    ],
+)
 def test_a_tuning_made_for_something_else_is_refused(tmp_path, change, message):
     begin(tmp_path, trials=3).close()
     with pytest.raises(TuningError, match=message):
@@ -256,12 +269,18 @@ def test_another_direction_space_or_data_is_refused(tmp_path):
         begin(tmp_path, trials=3)
     optuna.delete_study(study_name=key, storage=storage)
     optuna.create_study(study_name=key, storage=storage, direction="minimize")
-    with pytest.raises(TuningError, match=(
-            rf"{key} of unet-scratch-dice_bce was made for direction minimize \(now maximize")):
+    with pytest.raises(
+        TuningError,
+        match=(rf"{key} of unet-scratch-dice_bce was made for direction minimize \(now maximize"),
+    ):
         begin(tmp_path, trials=3)
     optuna.load_study(study_name=key, storage=storage).enqueue_trial({})
-    with pytest.raises(TuningError, match=(
-            r"data None .*space None \(now background_multiplier 0.25 to 2, .*loss.share 0.1 to")):
+    with pytest.raises(
+        TuningError,
+        match=(
+            r"data None .*space None \(now background_multiplier 0.25 to 2, .*loss.share 0.1 to"
+        ),
+    ):
         begin(tmp_path, trials=3)
 
 
@@ -329,11 +348,16 @@ def test_a_budget_that_is_spent_cannot_shrink_and_arms_are_tuned_alike(tmp_path)
         play(tuning)
         rerun(tuning)
         tuning.close()
-    with pytest.raises(TuningError, match="trained 24 epochs of trials already, more than the "
-                                          "budget of 16; give --set tune.epochs=24 or more"):
+    with pytest.raises(
+        TuningError,
+        match="trained 24 epochs of trials already, more than the "
+        "budget of 16; give --set tune.epochs=24 or more",
+    ):
         begin(tmp_path, loss="bce", trials=4, pruner="none")
-    dice, bce = (next(c for c in tuning.study.cells if c["arm"] == f"unet-scratch-{loss}")
-                 for loss in ("dice_bce", "bce"))
+    dice, bce = (
+        next(c for c in tuning.study.cells if c["arm"] == f"unet-scratch-{loss}")
+        for loss in ("dice_bce", "bce")
+    )
     tuning.study.add_cells(tuned_values(tmp_path, tuning.study, [dice]))
     with pytest.raises(TuningError, match="tuned alike"):  # also one after the other
         tuned_values(tmp_path, tuning.study, [bce])
@@ -370,8 +394,10 @@ def test_tuned_sisters_bring_their_contrasts(tmp_path):
     study = new_study(tmp_path / "s", matrix=runs.MATRICES["tuned"])
     assert runs.MATRICES["tuned"].tuned and len(study.cells) == 4
     planned = len(study.declaration["contrasts"])
-    tuned = {c["arm"]: ({**c["values"], "tuning": "tuned", "lr_multiplier": 2.0}, {"epochs": 1})
-             for c in study.cells}
+    tuned = {
+        c["arm"]: ({**c["values"], "tuning": "tuned", "lr_multiplier": 2.0}, {"epochs": 1})
+        for c in study.cells
+    }
     study.add_cells(tuned)
     study.add_cells({arm: (values, {"epochs": 2}) for arm, (values, _) in tuned.items()})  # again
     assert [c["arm"] for c in study.cells[4:]] == [f"{arm}-tuned" for arm in tuned]
@@ -402,8 +428,9 @@ def test_the_search_halves_the_regret_of_random_search():
             study.tell(trial, -float(np.sum((np.array(at) - best) ** 2)))
         return -study.best_value
 
-    found = {kind: np.median([regret(kind, seed) for seed in range(20)])
-             for kind in ("tpe", "random")}
+    found = {
+        kind: np.median([regret(kind, seed) for seed in range(20)]) for kind in ("tpe", "random")
+    }
     assert found["tpe"] <= found["random"] / 2
 
 

@@ -154,8 +154,12 @@ class CropSampler:
         order = generator(self.seed, epoch, ORDER).permutation(len(self.split))
         start = batch * self.batch_size
         return [
-            crop(*self.split[order[i]], self.augmentation,
-                 generator(self.seed, epoch, CROPS, i), self.void_label)
+            crop(
+                *self.split[order[i]],
+                self.augmentation,
+                generator(self.seed, epoch, CROPS, i),
+                self.void_label,
+            )
             for i in range(start, start + self.batch_size)
         ]
 

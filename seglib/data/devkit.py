@@ -26,7 +26,8 @@ from seglib.data.voc import DataError, Folder, open_folder
 YEARS = {"2007": {"2007": "val", "2007-test": "test"}, "2012": {"2012": "val"}}
 ARCHIVES: dict[str, dict[str, str]] = {
     key: {k: DATASET_YEAR_DICT[key][k] for k in ("url", "filename", "md5")}
-    for year in YEARS.values() for key in year
+    for year in YEARS.values()
+    for key in year
 }
 DEV_ONE_IN = 5  # of VOC2012's train images, by the sha256 of the name
 
@@ -85,8 +86,10 @@ def _archive(key: str, folder: Path, download: Download) -> Path:
 
 def _unpack(archive: Path, folder: Path) -> None:
     if not hasattr(tarfile, "data_filter"):
-        raise DataError(f"unpacking {archive} safely needs Python 3.11.4 or newer, got "
-                        f"{platform.python_version()}")
+        raise DataError(
+            f"unpacking {archive} safely needs Python 3.11.4 or newer, got "
+            f"{platform.python_version()}"
+        )
     work = folder / f".{archive.name}.{os.getpid()}"
     shutil.rmtree(work, ignore_errors=True)
     try:
@@ -115,8 +118,12 @@ def _check_members(tar: tarfile.TarFile, archive: Path) -> None:
         path = PurePosixPath(member.name)
         n_bytes += member.size
         if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
-            raise DataError(f"{archive} must hold plain files and folders, got {member.name!r}"
-                            + (f", a link to {member.linkname!r}" if member.linkname else ""))
+            raise DataError(
+                f"{archive} must hold plain files and folders, got {member.name!r}"
+                + (f", a link to {member.linkname!r}" if member.linkname else "")
+            )
         if number > MAX_MEMBERS or n_bytes > MAX_BYTES:
-            raise DataError(f"{archive} must hold at most {MAX_MEMBERS} files and "
-                            f"{MAX_BYTES / 1e9:.0f} GB, got more")
+            raise DataError(
+                f"{archive} must hold at most {MAX_MEMBERS} files and "
+                f"{MAX_BYTES / 1e9:.0f} GB, got more"
+            )

@@ -17,9 +17,12 @@ def copies(splits: Mapping[str, Split]) -> list[dict]:
         for name, key in zip(images.names, images.copies, strict=True):
             places.setdefault(key, []).append((split, name))
     return [
-        {"images": [f"{split}/{name}" for split, name in found],
-         "across": len({split for split, _ in found}) > 1}
-        for found in places.values() if len(found) > 1
+        {
+            "images": [f"{split}/{name}" for split, name in found],
+            "across": len({split for split, _ in found}) > 1,
+        }
+        for found in places.values()
+        if len(found) > 1
     ]
 
 
@@ -28,5 +31,6 @@ def suspicious(splits: Mapping[str, Split]) -> list[dict]:
     return [
         {"split": split, "name": name, "what": what}
         for split, images in splits.items()
-        for name, what in zip(images.names, images.suspicious, strict=True) if what
+        for name, what in zip(images.names, images.suspicious, strict=True)
+        if what
     ]

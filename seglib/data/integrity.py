@@ -51,14 +51,18 @@ def check_sources(
         found = threads.map(lambda name: file_hashes(folder, name), decoded)
         for done, (name, now) in enumerate(zip(decoded, found, strict=True), start=1):
             paths = (folder.image_path(name), folder.mask_path(name))
-            changed += [str(path) for path, before, after
-                        in zip(paths, decoded[name], now, strict=True) if before != after]
+            changed += [
+                str(path)
+                for path, before, after in zip(paths, decoded[name], now, strict=True)
+                if before != after
+            ]
             if progress:
                 progress(done, len(decoded))
     if changed:
         raise DataError(
             f"{_named(changed)} must be as decoded: neither size nor time changed, the content "
-            "did; restore what is damaged, or `touch` what was changed on purpose")
+            "did; restore what is damaged, or `touch` what was changed on purpose"
+        )
 
 
 def find_store(root: Path, fingerprint: str) -> Store | None:
@@ -80,12 +84,14 @@ def changes(old: Store, new: Store) -> str:
     added = [name for name in after if name not in before]
     removed = [name for name in before if name not in after]
     parts = [
-        f"{what}: {_named(names)}" for what, names in (
+        f"{what}: {_named(names)}"
+        for what, names in (
             ("images changed", [n for n in both if before[n][0] != after[n][0]]),
             ("masks changed", [n for n in both if before[n][1] != after[n][1]]),
             ("images added", added),
             ("images removed", removed),
-        ) if names
+        )
+        if names
     ]
     if old.classes != new.classes:
         parts.append("other classes")
@@ -103,8 +109,12 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _groups(store: Store) -> dict[str, str]:
-    return {name: group for entry in store.index["pools"].values() if entry["groups"]
-            for name, group in zip(entry["names"], entry["groups"], strict=True)}
+    return {
+        name: group
+        for entry in store.index["pools"].values()
+        if entry["groups"]
+        for name, group in zip(entry["names"], entry["groups"], strict=True)
+    }
 
 
 def _lists(store: Store) -> list:

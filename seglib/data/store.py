@@ -106,8 +106,11 @@ class Store:
 
     def hashes(self) -> dict[str, tuple[str, str]]:
         """Image name -> hashes of the bytes of its file and of its mask's."""
-        return {name: tuple(both) for entry in self.index["pools"].values()
-                for name, both in zip(entry["names"], entry["hashes"], strict=True)}
+        return {
+            name: tuple(both)
+            for entry in self.index["pools"].values()
+            for name, both in zip(entry["names"], entry["hashes"], strict=True)
+        }
 
     def _pool(self, pool: str) -> Split:
         entry = self.index["pools"][pool]
@@ -138,8 +141,12 @@ class Store:
             where = {name: i for i, name in enumerate(pool.names)}
             dev = np.array([where[name] for name in dev_names])
         else:
-            dev = draw_dev(pool.class_pixels, pool.groups and list(pool.groups),
-                           share=dev_share, seed=split_seed)
+            dev = draw_dev(
+                pool.class_pixels,
+                pool.groups and list(pool.groups),
+                share=dev_share,
+                seed=split_seed,
+            )
         fit = np.setdiff1d(np.arange(len(pool)), dev)
         return pool.subset(fit), pool.subset(dev)
 
@@ -207,8 +214,9 @@ def _write_pools(
     with ThreadPoolExecutor() as threads, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for pool, names in ((DEVELOPMENT, folder.development), (TEST, folder.test)):
-            entry: dict[str, list] = {key: [] for key in (
-                "sizes", "pixels", "palettes", "jumps", "copies", "hashes")}
+            entry: dict[str, list] = {
+                key: [] for key in ("sizes", "pixels", "palettes", "jumps", "copies", "hashes")
+            }
             crc = 0
             with (work / f"{pool}.bin").open("wb") as file:
                 for start in range(0, len(names), CHUNK):  # bounds what waits in memory
@@ -221,7 +229,8 @@ def _write_pools(
                         counts = np.bincount(sample.mask.ravel(), minlength=VOID + 1)
                         entry["sizes"].append(sample.mask.shape)
                         entry["pixels"].append(
-                            [*counts[: len(folder.classes)].tolist(), int(counts[VOID])])
+                            [*counts[: len(folder.classes)].tolist(), int(counts[VOID])]
+                        )
                         entry["palettes"].append(sample.palette)
                         entry["jumps"].append(sample.jump_share)
                         entry["copies"].append(sample.pixels)
@@ -262,7 +271,10 @@ def _usual_colours(palettes: list[dict[int, str]]) -> dict[int, str]:
 
 
 def _suspicion(
-    classes: Sequence[str], pixels: list[int], palette: dict[int, str], jumps: float,
+    classes: Sequence[str],
+    pixels: list[int],
+    palette: dict[int, str],
+    jumps: float,
     usual: dict[int, str],
 ) -> str:
     """What looks wrong with a mask, or ""."""
@@ -275,10 +287,13 @@ def _suspicion(
     for label, colour in palette.items():
         if colour != usual[label]:
             name = "void" if label == VOID else classes[label]
-            found.append(f"label {label} ({name}) has colour #{colour}, in most masks "
-                         f"#{usual[label]}")
+            found.append(
+                f"label {label} ({name}) has colour #{colour}, in most masks #{usual[label]}"
+            )
             break
     if jumps > JUMP_SHARE:
-        found.append(f"{jumps:.0%} of the edges pass through a value between, as after "
-                     "resizing with interpolation")
+        found.append(
+            f"{jumps:.0%} of the edges pass through a value between, as after "
+            "resizing with interpolation"
+        )
     return "; ".join(found)

@@ -1,10 +1,10 @@
 """The one data format: the VOC devkit layout, read and checked; knows nothing of tensors.
 
-    <root>/JPEGImages/<name>.jpg (or .png)
-    <root>/SegmentationClass/<name>.png      palette or 8-bit grey class ids, 255 = void
-    <root>/ImageSets/Segmentation/*.txt      train, val and test; or train and one of the others
-    <root>/classes.txt                       one class a line; VOC's 21 when absent
-    <root>/groups.txt                        optional: "<name> <group>", e.g. a video sequence
+<root>/JPEGImages/<name>.jpg (or .png)
+<root>/SegmentationClass/<name>.png      palette or 8-bit grey class ids, 255 = void
+<root>/ImageSets/Segmentation/*.txt      train, val and test; or train and one of the others
+<root>/classes.txt                       one class a line; VOC's 21 when absent
+<root>/groups.txt                        optional: "<name> <group>", e.g. a video sequence
 """
 
 from __future__ import annotations
@@ -88,8 +88,9 @@ def _lines(path: Path) -> list[str]:
 def _read_list(path: Path) -> tuple[str, ...]:
     names = [line for line in _lines(path) if line]
     if len(names) < 2:
-        raise DataError(f"{path} must name at least 2 images, one a line, got "
-                        f"{len(names) or 'an empty list'}")
+        raise DataError(
+            f"{path} must name at least 2 images, one a line, got {len(names) or 'an empty list'}"
+        )
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -108,14 +109,17 @@ def _read_classes(root: Path) -> tuple[str, ...]:
         return tuple(VOC_CLASSES)
     names = _lines(path)
     if "" in names:
-        raise DataError(f"{path} must name one class a line, got an empty name on line "
-                        f"{names.index('') + 1}")
+        raise DataError(
+            f"{path} must name one class a line, got an empty name on line {names.index('') + 1}"
+        )
     if not 2 <= len(names) < VOID:
         raise DataError(f"{path} must name 2 to {VOID - 1} classes, got {len(names)}")
     for name in names:
         if not (name.isprintable() and len(name) <= 100 and any(c.isalnum() for c in name)):
-            raise DataError(f"{path} must hold names of at most 100 printable characters, one of "
-                            f"them a letter or digit, got {name[:100]!r}")
+            raise DataError(
+                f"{path} must hold names of at most 100 printable characters, one of "
+                f"them a letter or digit, got {name[:100]!r}"
+            )
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise DataError(f"{path} names {', '.join(twice)} twice; class names must differ")
@@ -130,17 +134,21 @@ def _read_groups(path: Path, names: tuple[str, ...]) -> dict[str, str] | None:
     for number, line in enumerate(_lines(path), 1):
         name, _, group = line.rpartition(" ")
         if line and not name.strip():
-            raise DataError(f"{path} must hold '<name> <group>' a line, got {line!r} on line "
-                            f"{number}")
+            raise DataError(
+                f"{path} must hold '<name> <group>' a line, got {line!r} on line {number}"
+            )
         if not line.isprintable():
             raise DataError(f"{path} must be printable text, got {line[:100]!r} on line {number}")
         if groups.setdefault(name.strip(), group) != group:
-            raise DataError(f"{path} names {name.strip()} twice, in groups "
-                            f"{groups[name.strip()]} and {group}")
+            raise DataError(
+                f"{path} names {name.strip()} twice, in groups {groups[name.strip()]} and {group}"
+            )
     missing = [n for n in names if n not in groups]
     if missing:
-        raise DataError(f"{path} must give every listed image a group, {len(missing)} have none: "
-                        f"{', '.join(missing[:3])}")
+        raise DataError(
+            f"{path} must give every listed image a group, {len(missing)} have none: "
+            f"{', '.join(missing[:3])}"
+        )
     return groups
 
 
@@ -151,8 +159,10 @@ def open_folder(root: Path, *, name: str | None = None) -> Folder:
     """
     root = Path(root)
     if not root.is_dir():
-        raise DataError("data must be shapes, voc, voc2007, voc2012 or an existing folder in the "
-                        f"VOC layout, got {root}")
+        raise DataError(
+            "data must be shapes, voc, voc2007, voc2012 or an existing folder in the "
+            f"VOC layout, got {root}"
+        )
     lists_dir = root / "ImageSets" / "Segmentation"
     found = {path.stem: path for path in lists_dir.glob("*.txt")}
     lists = {key: _read_list(found[key]) for key in ("train", "val", "test") if key in found}
@@ -201,11 +211,14 @@ def _find_files(root: Path, names: tuple[str, ...]) -> tuple[dict[str, str], dic
         missing = [name for name in names if name not in files]
         if missing:
             first = ", ".join(f"{name}{suffixes[0]}" for name in missing[:3])
-            raise DataError(f"{place} must hold every listed image, {len(missing)} of {len(names)} "
-                            f"missing: {first}")
+            raise DataError(
+                f"{place} must hold every listed image, {len(missing)} of {len(names)} "
+                f"missing: {first}"
+            )
         if twice := next((name for name in names if len(files[name]) > 1), None):
-            raise DataError(f"{place} must hold one file a name, got "
-                            f"{', '.join(sorted(files[twice]))}")
+            raise DataError(
+                f"{place} must hold one file a name, got {', '.join(sorted(files[twice]))}"
+            )
         found.append({name: files[name][0] for name in names})
     return found[0], found[1]
 
@@ -229,8 +242,7 @@ def _hash(content: bytes) -> str:
 
 def file_hashes(folder: Folder, name: str) -> tuple[str, str]:
     """Hashes of the bytes of an image's file and of its mask's, as they are now."""
-    return (_hash(folder.image_path(name).read_bytes()),
-            _hash(folder.mask_path(name).read_bytes()))
+    return (_hash(folder.image_path(name).read_bytes()), _hash(folder.mask_path(name).read_bytes()))
 
 
 def _open(path: Path) -> tuple[Image.Image, str, bytes]:
@@ -242,28 +254,34 @@ def _open(path: Path) -> tuple[Image.Image, str, bytes]:
         picture.load()
         orientation = picture.getexif().get(EXIF_ORIENTATION, 1)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(f"{path} must have at most {Image.MAX_IMAGE_PIXELS} pixels, got more; "
-                        "reduce it") from None
+        raise DataError(
+            f"{path} must have at most {Image.MAX_IMAGE_PIXELS} pixels, got more; reduce it"
+        ) from None
     except Image.UnidentifiedImageError:
         raise DataError(f"{path} must be a readable JPEG or PNG file, got something else") from None
     except Exception as error:  # Pillow raises many types for damaged files
         raise DataError(f"{path} must be a readable image: {error}; save it again") from None
     if orientation not in (0, 1):
-        raise DataError(f"{path} must be stored upright, got EXIF orientation {orientation} (image "
-                        "and mask could disagree); turn the pixels and remove the tag")
+        raise DataError(
+            f"{path} must be stored upright, got EXIF orientation {orientation} (image "
+            "and mask could disagree); turn the pixels and remove the tag"
+        )
     return picture, args if isinstance(args, str) else str(args[0]), content
 
 
 def _rgb(picture: Image.Image, path: Path) -> Image.Image:
     """The image as 8-bit RGB where that says the same; refused where it would not."""
     if picture.mode not in ("RGB", "L", "P", "1", "LA", "PA", "RGBA"):
-        raise DataError(f"{path} must be an 8-bit RGB or grey image, got mode {picture.mode}; "
-                        "convert it to 8-bit RGB")
+        raise DataError(
+            f"{path} must be an 8-bit RGB or grey image, got mode {picture.mode}; "
+            "convert it to 8-bit RGB"
+        )
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         if picture.getchannel("A").getextrema() != (255, 255):
-            raise DataError(f"{path} must be opaque, got transparent pixels; save it without an "
-                            "alpha channel")
+            raise DataError(
+                f"{path} must be opaque, got transparent pixels; save it without an alpha channel"
+            )
     return picture.convert("RGB")
 
 
@@ -307,10 +325,13 @@ def decode(folder: Folder, name: str, *, max_side: int | None) -> Sample:
         mask = np.asarray(label.resize(size, Image.Resampling.NEAREST))
     image = np.asarray(picture)
     return Sample(
-        image, mask, hashlib.sha256(image_bytes + mask_bytes).hexdigest(),
+        image,
+        mask,
+        hashlib.sha256(image_bytes + mask_bytes).hexdigest(),
         (_hash(image_bytes), _hash(mask_bytes)),
         hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:32],
-        palette, share,
+        palette,
+        share,
     )
 
 

@@ -14,6 +14,15 @@ from seglib.losses.catalog import (
 from seglib.losses.weights import class_weights
 
 __all__ = [
-    "LOSSES", "Loss", "LossSpec", "Param", "Target", "build_loss", "class_weights", "compound",
-    "introduced_params", "loss_spec", "resolve_params",
+    "LOSSES",
+    "Loss",
+    "LossSpec",
+    "Param",
+    "Target",
+    "build_loss",
+    "class_weights",
+    "compound",
+    "introduced_params",
+    "loss_spec",
+    "resolve_params",
 ]

@@ -30,8 +30,11 @@ def _row(name: str, spec: LossSpec) -> str:
         formula = f"{_part('share', spec.region)} + {_part('(1 - share)', spec.pixel)}"
         own = dict.fromkeys(term.source for term in terms if term.name not in LOSSES)
         source = "; ".join(own) or "a sum of losses above"
-    params = [_param(k, p) for k, p in spec.params.items()
-              if k not in USUAL or p.default != USUAL[k].default]
+    params = [
+        _param(k, p)
+        for k, p in spec.params.items()
+        if k not in USUAL or p.default != USUAL[k].default
+    ]
     cells = (f"`{name}`", formula, source, ", ".join(params) or "none")
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
@@ -40,16 +43,22 @@ def markdown_table() -> str:
     """A row a loss, its parameters as `name=default [allowed]`; then what the rows leave out."""
     rows = [_row(name, spec) for name, spec in LOSSES.items()]
     usual = ", ".join(_param(name, param) for name, param in USUAL.items())
-    without = [f"`{name}`" for name, spec in LOSSES.items()
-               if spec.region and "smooth" not in spec.params]
-    return "\n".join([
-        "| loss | formula | source | its own parameters |", "| --- | --- | --- | --- |", *rows, "",
-        f"Region terms also take {usual}, where the row names no other default; "
-        f"{', '.join(without)} take no `smooth` and are never `flattened`. p: probability, p_y: of "
-        "the true class; g: 1 on the pixels of a class, else 0; TP, FP, FN: sums of p g, "
-        "p (1 - g), (1 - p) g over valid pixels; P and G: sums of p and g; N: valid pixels; "
-        "s: `smooth`.",
-    ])
+    without = [
+        f"`{name}`" for name, spec in LOSSES.items() if spec.region and "smooth" not in spec.params
+    ]
+    return "\n".join(
+        [
+            "| loss | formula | source | its own parameters |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+            f"Region terms also take {usual}, where the row names no other default; "
+            f"{', '.join(without)} take no `smooth` and are never `flattened`. p: probability, p_y: "
+            "of the true class; g: 1 on the pixels of a class, else 0; TP, FP, FN: sums of p g, "
+            "p (1 - g), (1 - p) g over valid pixels; P and G: sums of p and g; N: valid pixels; "
+            "s: `smooth`.",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -40,9 +40,7 @@ class Param:
         except (TypeError, ValueError):
             raise ValueError(f"{name} must be a number, got {value!r}") from None
         if not self.low <= number <= self.high or math.isinf(number):
-            raise ValueError(
-                f"{name} must be in [{self.low:g}, {self.high:g}], got {number:g}"
-            )
+            raise ValueError(f"{name} must be in [{self.low:g}, {self.high:g}], got {number:g}")
         return number
 
 
@@ -127,7 +125,8 @@ class Target:
         first = torch.arange(n_images, device=values.device).view(-1, 1, 1) * n_classes
         sums = values.new_zeros(n_images * n_classes, dtype=torch.float64)
         sums = sums.index_add(
-            0, (self.labels + first).flatten(), (values * self.valid).double().flatten())
+            0, (self.labels + first).flatten(), (values * self.valid).double().flatten()
+        )
         return sums.view(n_images, n_classes).to(values)
 
     def over_valid(self, values: torch.Tensor) -> torch.Tensor:

@@ -50,24 +50,37 @@ class LossSpec:
 
 
 _SHARE_HELP = "share of the region term; the pixel term gets the rest"
-_RAMP = Param(default=0.0, high=1.0,
-              help="first part of the training over which the region share rises from 0")
+_RAMP = Param(
+    default=0.0,
+    high=1.0,
+    help="first part of the training over which the region share rises from 0",
+)
 
 
 def compound(region: Term, pixel: Term, share: float = 0.5, low: float = 0.1) -> LossSpec:
     """share x region term + (1 - share) x pixel term; the share is searched from `low` to 0.9."""
-    return LossSpec(region, pixel, Param(
-        default=share, high=1.0, search=(low, 0.9), help=_SHARE_HELP))
+    return LossSpec(
+        region, pixel, Param(default=share, high=1.0, search=(low, 0.9), help=_SHARE_HELP)
+    )
 
 
 # Adding a compound loss is one line here.
 LOSSES: dict[str, LossSpec] = {
-    **{term.name: LossSpec(None, term) for term in (
-        pixel.CE, pixel.BCE, pixel.FOCAL, pixel.TOPK)},
-    **{term.name: LossSpec(term, None) for term in (
-        region.DICE, region.JACCARD, region.TVERSKY, region.ASYMMETRIC, region.FOCAL_TVERSKY,
-        region.GENERALISED_DICE, region.PENALTY_GD, region.SENSITIVITY_SPECIFICITY,
-        region.LOVASZ)},
+    **{term.name: LossSpec(None, term) for term in (pixel.CE, pixel.BCE, pixel.FOCAL, pixel.TOPK)},
+    **{
+        term.name: LossSpec(term, None)
+        for term in (
+            region.DICE,
+            region.JACCARD,
+            region.TVERSKY,
+            region.ASYMMETRIC,
+            region.FOCAL_TVERSKY,
+            region.GENERALISED_DICE,
+            region.PENALTY_GD,
+            region.SENSITIVITY_SPECIFICITY,
+            region.LOVASZ,
+        )
+    },
     "dice_bce": compound(region.DICE.having(activation="sigmoid"), pixel.BCE),
     "dice_ce": compound(region.DICE, pixel.CE),
     "dice_focal": compound(region.DICE, pixel.FOCAL),

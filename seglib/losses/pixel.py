@@ -66,31 +66,58 @@ def _power_ce(target: Target, params: Params) -> torch.Tensor:
 
 EXPONENT = Param(default=0.3, low=0.1, high=5.0, help="power on the logarithms of both parts")
 
-CE = Term(
-    name="ce", function=_ce, params={}, formula="-log p_y, softmax", source="cross-entropy")
+CE = Term(name="ce", function=_ce, params={}, formula="-log p_y, softmax", source="cross-entropy")
 BCE = Term(
-    name="bce", function=_bce, params={},
+    name="bce",
+    function=_bce,
+    params={},
     formula="mean over classes of -g log p - (1 - g) log(1 - p), sigmoid",
-    source="one-vs-rest cross-entropy")
+    source="one-vs-rest cross-entropy",
+)
 BALANCED_BCE = Term(
-    name="balanced_bce", function=_balanced_bce,
-    params={"positive_share": Param(
-        default=0.5, high=1.0, search=(0.3, 0.8),
-        help="weight of missed pixels against false ones; 0.5 is bce")},
+    name="balanced_bce",
+    function=_balanced_bce,
+    params={
+        "positive_share": Param(
+            default=0.5,
+            high=1.0,
+            search=(0.3, 0.8),
+            help="weight of missed pixels against false ones; 0.5 is bce",
+        )
+    },
     formula="mean over classes of -2 b g log p - 2 (1 - b) (1 - g) log(1 - p), sigmoid; "
-            "b = positive_share",
-    source="Taghanaki et al. 2018")
+    "b = positive_share",
+    source="Taghanaki et al. 2018",
+)
 FOCAL = Term(
-    name="focal", function=_focal,
-    params={"gamma": Param(default=2.0, high=10.0, search=(0.5, 4.0),
-                           help="power on 1 - p_y; 0 is ce")},
+    name="focal",
+    function=_focal,
+    params={
+        "gamma": Param(default=2.0, high=10.0, search=(0.5, 4.0), help="power on 1 - p_y; 0 is ce")
+    },
     formula="-(1 - p_y)^gamma log p_y, softmax",
-    source="Lin et al. 2017, over classes by softmax, without alpha: class weights do that")
+    source="Lin et al. 2017, over classes by softmax, without alpha: class weights do that",
+)
 TOPK = Term(
-    name="topk", function=_topk,
-    params={"top_percent": Param(default=10.0, low=0.01, high=100.0, search=(5.0, 100.0), log=True,
-                                 help="percent of the valid pixels that count, the worst first")},
-    formula="mean of the highest top_percent of -log p_y, softmax", source="Wu et al. 2016")
+    name="topk",
+    function=_topk,
+    params={
+        "top_percent": Param(
+            default=10.0,
+            low=0.01,
+            high=100.0,
+            search=(5.0, 100.0),
+            log=True,
+            help="percent of the valid pixels that count, the worst first",
+        )
+    },
+    formula="mean of the highest top_percent of -log p_y, softmax",
+    source="Wu et al. 2016",
+)
 POWER_CE = Term(
-    name="power_ce", function=_power_ce, params={"exponent": EXPONENT},
-    formula="(-log p_y)^exponent, softmax", source="Wong et al. 2018")
+    name="power_ce",
+    function=_power_ce,
+    params={"exponent": EXPONENT},
+    formula="(-log p_y)^exponent, softmax",
+    source="Wong et al. 2018",
+)

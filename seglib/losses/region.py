@@ -54,7 +54,8 @@ def _sums(
     counted = _counted(truth, params)
     if params["classes"] == "flattened":
         tp, predicted, truth = (
-            (values * counted).sum(1, keepdim=True) for values in (tp, predicted, truth))
+            (values * counted).sum(1, keepdim=True) for values in (tp, predicted, truth)
+        )
         counted = counted.amax(1, keepdim=True)
     return tp, predicted, truth, counted
 
@@ -70,14 +71,16 @@ def _index(
 
 def _tversky(target: Target, params: Params) -> torch.Tensor:
     index, counted = _index(
-        target, params, params["fp_weight"], params["fn_weight"], params["smooth"])
+        target, params, params["fp_weight"], params["fn_weight"], params["smooth"]
+    )
     return _mean(1 - index, counted)
 
 
 def _focal_tversky(target: Target, params: Params) -> torch.Tensor:
     """The power comes before the mean over classes: it is what focuses on some of them."""
     index, counted = _index(
-        target, params, params["fp_weight"], params["fn_weight"], params["smooth"])
+        target, params, params["fp_weight"], params["fn_weight"], params["smooth"]
+    )
     return _mean((1 - index).clamp(min=MIN_BASE) ** params["exponent"], counted)
 
 
@@ -170,69 +173,141 @@ def _lovasz_slopes(errors: torch.Tensor, here: torch.Tensor) -> torch.Tensor:
     return torch.empty_like(errors).index_copy_(0, order, rises)
 
 
-ACTIVATION = Param(default="softmax", choices=("softmax", "sigmoid"),
-                   help="turns logits into the probabilities of the region term")
-CLASSES = Param(default="present", choices=("present", "all", "flattened"),
-                help="classes the region term averages over")
+ACTIVATION = Param(
+    default="softmax",
+    choices=("softmax", "sigmoid"),
+    help="turns logits into the probabilities of the region term",
+)
+CLASSES = Param(
+    default="present",
+    choices=("present", "all", "flattened"),
+    help="classes the region term averages over",
+)
 OVER = Param(default="batch", choices=("batch", "image"), help="what the region sums run over")
 BACKGROUND = Param(
-    default="in", choices=("in", "out"), help="whether class 0 counts in the region term")
+    default="in", choices=("in", "out"), help="whether class 0 counts in the region term"
+)
 SWITCHES = {"activation": ACTIVATION, "classes": CLASSES, "over": OVER, "background": BACKGROUND}
-NOT_FLAT = {**SWITCHES, "classes": Param(
-    default="present", choices=("present", "all"), help=CLASSES.help)}
-SMOOTH = {"smooth": Param(
-    default=1.0, high=1e9, help="added to numerator and denominator of the index, pixels")}
+NOT_FLAT = {
+    **SWITCHES,
+    "classes": Param(default="present", choices=("present", "all"), help=CLASSES.help),
+}
+SMOOTH = {
+    "smooth": Param(
+        default=1.0, high=1e9, help="added to numerator and denominator of the index, pixels"
+    )
+}
 TVERSKY_WEIGHTS = {
-    "fn_weight": Param(default=0.7, high=1.0, search=(0.3, 0.8),
-                       help="weight of false negatives (missed pixels)"),
-    "fp_weight": Param(default=None, high=1.0,
-                       help="weight of false positives; 1 - fn_weight unless given"),
+    "fn_weight": Param(
+        default=0.7, high=1.0, search=(0.3, 0.8), help="weight of false negatives (missed pixels)"
+    ),
+    "fp_weight": Param(
+        default=None, high=1.0, help="weight of false positives; 1 - fn_weight unless given"
+    ),
 }
 
 DICE = Term(
-    name="dice", function=partial(_overlap, weight=0.5), params={**SMOOTH, **SWITCHES},
-    formula="1 - (2 TP + s) / (2 TP + FP + FN + s)", source="Drozdzal et al. 2016 (no squares)")
+    name="dice",
+    function=partial(_overlap, weight=0.5),
+    params={**SMOOTH, **SWITCHES},
+    formula="1 - (2 TP + s) / (2 TP + FP + FN + s)",
+    source="Drozdzal et al. 2016 (no squares)",
+)
 JACCARD = Term(
-    name="jaccard", function=partial(_overlap, weight=1.0), params={**SMOOTH, **SWITCHES},
-    formula="1 - (TP + s) / (TP + FP + FN + s)", source="Rahman & Wang 2016")
+    name="jaccard",
+    function=partial(_overlap, weight=1.0),
+    params={**SMOOTH, **SWITCHES},
+    formula="1 - (TP + s) / (TP + FP + FN + s)",
+    source="Rahman & Wang 2016",
+)
 TVERSKY = Term(
-    name="tversky", function=_tversky, params={**TVERSKY_WEIGHTS, **SMOOTH, **SWITCHES},
+    name="tversky",
+    function=_tversky,
+    params={**TVERSKY_WEIGHTS, **SMOOTH, **SWITCHES},
     formula="1 - TI, TI = (TP + s) / (TP + fp_weight FP + fn_weight FN + s)",
-    source="Salehi et al. 2017")
+    source="Salehi et al. 2017",
+)
 ASYMMETRIC = Term(
-    name="asymmetric", function=_asymmetric,
-    params={"beta": Param(default=1.5, low=0.1, high=10.0, search=(0.5, 2.0), log=True,
-                          help="F_beta: recall counts beta times as much as precision"),
-            **SMOOTH, **SWITCHES},
+    name="asymmetric",
+    function=_asymmetric,
+    params={
+        "beta": Param(
+            default=1.5,
+            low=0.1,
+            high=10.0,
+            search=(0.5, 2.0),
+            log=True,
+            help="F_beta: recall counts beta times as much as precision",
+        ),
+        **SMOOTH,
+        **SWITCHES,
+    },
     formula="tversky with fn_weight = beta^2 / (1 + beta^2), fp_weight = 1 - fn_weight",
-    source="Hashemi et al. 2018")
+    source="Hashemi et al. 2018",
+)
 FOCAL_TVERSKY = Term(
-    name="focal_tversky", function=_focal_tversky,
-    params={**TVERSKY_WEIGHTS,
-            "exponent": Param(
-                default=0.75, low=0.1, high=5.0, search=(0.5, 2.0), log=True,
-                help="power on (1 - Tversky index); above 1 looks at the worst classes"),
-            **SMOOTH, **SWITCHES},
+    name="focal_tversky",
+    function=_focal_tversky,
+    params={
+        **TVERSKY_WEIGHTS,
+        "exponent": Param(
+            default=0.75,
+            low=0.1,
+            high=5.0,
+            search=(0.5, 2.0),
+            log=True,
+            help="power on (1 - Tversky index); above 1 looks at the worst classes",
+        ),
+        **SMOOTH,
+        **SWITCHES,
+    },
     formula="(1 - TI)^exponent",
-    source="Abraham & Khan 2018; their gamma is 1 / exponent, their alpha fn_weight")
+    source="Abraham & Khan 2018; their gamma is 1 / exponent, their alpha fn_weight",
+)
 GENERALISED_DICE = Term(
-    name="generalised_dice", function=_generalised_dice, params=NOT_FLAT,
-    formula="1 - GD, GD = 2 sum w TP / sum w (P + G), w = 1 / G^2", source="Sudre et al. 2017")
+    name="generalised_dice",
+    function=_generalised_dice,
+    params=NOT_FLAT,
+    formula="1 - GD, GD = 2 sum w TP / sum w (P + G), w = 1 / G^2",
+    source="Sudre et al. 2017",
+)
 PENALTY_GD = Term(
-    name="penalty_gd", function=_penalty_gd,
-    params={"penalty": Param(default=2.5, high=100.0, search=(0.0, 5.0),
-                             help="0 is generalised_dice"), **NOT_FLAT},
-    formula="1 - GD / (1 + penalty (1 - GD))", source="Yang et al. 2019")
+    name="penalty_gd",
+    function=_penalty_gd,
+    params={
+        "penalty": Param(default=2.5, high=100.0, search=(0.0, 5.0), help="0 is generalised_dice"),
+        **NOT_FLAT,
+    },
+    formula="1 - GD / (1 + penalty (1 - GD))",
+    source="Yang et al. 2019",
+)
 SENSITIVITY_SPECIFICITY = Term(
-    name="sensitivity_specificity", function=_sensitivity_specificity,
-    params={"sensitivity_share": Param(default=0.05, high=1.0, search=(0.01, 0.5), log=True,
-                                       help="share of the error on the class's own pixels"),
-            **NOT_FLAT},
+    name="sensitivity_specificity",
+    function=_sensitivity_specificity,
+    params={
+        "sensitivity_share": Param(
+            default=0.05,
+            high=1.0,
+            search=(0.01, 0.5),
+            log=True,
+            help="share of the error on the class's own pixels",
+        ),
+        **NOT_FLAT,
+    },
     formula="r sum (1 - p)^2 g / G + (1 - r) sum p^2 (1 - g) / (N - G), r = sensitivity_share",
-    source="Brosch et al. 2015")
+    source="Brosch et al. 2015",
+)
 LOVASZ = Term(
-    name="lovasz", function=_lovasz, params=NOT_FLAT,
-    formula="Lovasz extension of 1 - IoU at the errors |g - p|", source="Berman et al. 2018")
+    name="lovasz",
+    function=_lovasz,
+    params=NOT_FLAT,
+    formula="Lovasz extension of 1 - IoU at the errors |g - p|",
+    source="Berman et al. 2018",
+)
 LOG_DICE = Term(
-    name="log_dice", function=_log_dice, params={"exponent": EXPONENT, **SMOOTH, **SWITCHES},
-    formula="(-log Dice)^exponent", source="Wong et al. 2018")
+    name="log_dice",
+    function=_log_dice,
+    params={"exponent": EXPONENT, **SMOOTH, **SWITCHES},
+    formula="(-log Dice)^exponent",
+    source="Wong et al. 2018",
+)

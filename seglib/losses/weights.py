@@ -23,8 +23,10 @@ def class_weights(
         return None
     share = torch.as_tensor(pixel_share, dtype=torch.float64)
     if share.ndim != 1 or not bool((share >= 0).all() & ((share.sum() - 1).abs() < 1e-6)):
-        raise ValueError("pixel_share must be one non-negative number a class, which add up to 1, "
-                         f"got {share.flatten().tolist()[:5]}")
+        raise ValueError(
+            "pixel_share must be one non-negative number a class, which add up to 1, "
+            f"got {share.flatten().tolist()[:5]}"
+        )
     weights = torch.where(share > 0, share.clamp(min=1e-12) ** -exponent, 0.0)
     weights[0] *= background_multiplier
     return weights / (share * weights).sum()

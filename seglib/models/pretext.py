@@ -29,10 +29,29 @@ from seglib.train import lr_factor
 SEED = 2
 SIDE, CROP = 80, 64  # pixels
 N_SCENES, N_PASSES, BATCH, LR = 16_000, 3, 32, 2e-3
-OUTLINES = ("ground", "crescent", "ellipse", "hexagon", "chevron", "ell", "hourglass", "hook",
-            "trapezoid")
-TEXTURES = ("plain", "waves", "bricks", "zigzag", "mesh", "cells", "clouds", "blotches", "ramp",
-            "dashes")
+OUTLINES = (
+    "ground",
+    "crescent",
+    "ellipse",
+    "hexagon",
+    "chevron",
+    "ell",
+    "hourglass",
+    "hook",
+    "trapezoid",
+)
+TEXTURES = (
+    "plain",
+    "waves",
+    "bricks",
+    "zigzag",
+    "mesh",
+    "cells",
+    "clouds",
+    "blotches",
+    "ramp",
+    "dashes",
+)
 
 
 def _inside(name: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -87,9 +106,7 @@ def _texture(name: str, u: np.ndarray, v: np.ndarray, rng: np.random.Generator) 
     return np.clip(noise, 0, 1) if name == "clouds" else noise > 0.5
 
 
-def draw_pretext_scene(
-    rng: np.random.Generator, side: int = SIDE
-) -> tuple[np.ndarray, np.ndarray]:
+def draw_pretext_scene(rng: np.random.Generator, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
     """One scene: image (side, side, 3) uint8, labels (2, side, side) uint8, outline and texture."""
     image = np.zeros((side, side, 3))
     labels = np.zeros((2, side, side), np.uint8)
@@ -107,8 +124,11 @@ def draw_pretext_scene(
         u, v = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
         tones = rng.uniform(0, 255, (2, 3))
         mix = _texture(TEXTURES[texture], u, v, rng)[..., None]
-        where = np.ones(u.shape, bool) if not layer else _inside(
-            OUTLINES[outline], u / radius, v / radius)
+        where = (
+            np.ones(u.shape, bool)
+            if not layer
+            else _inside(OUTLINES[outline], u / radius, v / radius)
+        )
         image[window][where] = (tones[0] + mix * (tones[1] - tones[0]))[where]
         labels[0][window][where], labels[1][window][where] = outline, texture
     light = 1 + rng.uniform(-0.3, 0.3) * (columns / side - 0.5)[..., None]
@@ -166,8 +186,10 @@ def main(argv: list[str]) -> int:
     torch.set_num_threads(1)  # another number of threads sums in another order
     torch.save(train_encoder(show), argv[0])
     seconds = time.perf_counter() - began
-    print(f"{argv[0]} sha256 {file_sha256(Path(argv[0]))}: {N_SCENES * N_PASSES} crops of "
-          f"{CROP} px in {seconds / 60:.1f} min on one thread")
+    print(
+        f"{argv[0]} sha256 {file_sha256(Path(argv[0]))}: {N_SCENES * N_PASSES} crops of "
+        f"{CROP} px in {seconds / 60:.1f} min on one thread"
+    )
     return 0
 
 
