@@ -29,7 +29,8 @@ sync: $(READY)  ## send MLflow what it is missing of a study
 test: $(READY)  ## the test suite, under 5 minutes on 2 cores
 	$(BIN)/python -m pytest
 
-lint: $(READY)  ## style
+lint: $(READY)  ## style: the formatter and the linter
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 audit: $(READY)  ## known vulnerabilities of the installed packages; needs a network, says so without
