@@ -28,12 +28,8 @@ if __name__ == "__main__":  # Ctrl-C during the imports below, which take second
     for _number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(_number, _interrupted)
 
-from study.config import ConfigError, digest, unknown_name
-from study.console import make_console, step, table
-from study.declaration import Study, load
-from study.interrupt import EXIT_CODE, interruptible
-from study.matrix import Contrast, Exclusion, Matrix, ladder
-from study.session import (
+from study.commands.console import make_console, step, table
+from study.commands.session import (
     Session,
     add_tuned_cells,
     command,
@@ -43,7 +39,11 @@ from study.session import (
     study_lock,
     study_name,
 )
-from study.tracking import probe, shown, tracking_uri
+from study.commands.signals import EXIT_CODE, interruptible
+from study.config import ConfigError, digest, unknown_name
+from study.matrix import Contrast, Exclusion, Matrix, ladder
+from study.study import Study, load
+from study.tracking.projection import probe, shown, tracking_uri
 
 NO_ENCODER = Exclusion(
     {"model": "unet", "init": "pretrained"}, "a plain U-Net has no pretrained encoder"
@@ -185,7 +185,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def print_summary(session: Session, console, failed: dict[str, str]) -> None:
     from analysis.records import read_study
-    from analysis.tables import summary
+    from analysis.tables.tables import summary
 
     frame = summary(read_study(session.study.path))
     rows = []
@@ -228,8 +228,8 @@ def check(args: argparse.Namespace, console) -> int:
     """Write the page that shows a data set as a study would see it."""
     if args.only or args.study or args.seeds:
         raise ConfigError("--check takes no --only, --study or --seeds: it looks at the data alone")
-    from analysis.check import check_lines, write_check
-    from analysis.contact import Sample
+    from analysis.figures.contact import Sample
+    from analysis.report.check import check_lines, write_check
 
     args.data = args.check
     facts, sheet = look_at_data(args, console)
@@ -259,7 +259,7 @@ def sync(args: argparse.Namespace, console) -> int:
     """Bring MLflow up to date with a study on disk; 1 when some of it cannot be read."""
     if args.only or args.settings:
         raise ConfigError("--sync takes no --only or --set: it sends the whole study")
-    from study.tracker import sync as send
+    from study.tracking.sender import sync as send
 
     out = Path(args.out)
     study, uri = load(out / study_name(args)), tracking_uri(out)
@@ -279,7 +279,7 @@ def sync(args: argparse.Namespace, console) -> int:
 def aggregator(study: Study) -> Callable[[Sequence[str]], dict[str, dict[str, float]]]:
     """What MLflow shows of arms: the analysis, wired into what happens when a seed finishes."""
     from analysis.records import read_study
-    from analysis.tables import aggregate_arm
+    from analysis.tables.tables import aggregate_arm
 
     def aggregate(arms: Sequence[str]) -> dict[str, dict[str, float]]:
         records = read_study(study.path)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.records import Study, read_study
-from analysis.report import write_report
-from study.tracking import TrackingError, one_line, shown, tracking_uri
-from study.tracking_read import deleted, fetch, publish
+from analysis.report.report import write_report
+from study.tracking.fetch import deleted, fetch, publish
+from study.tracking.projection import TrackingError, one_line, shown, tracking_uri
 
 
 def report(out: Path, name: str) -> tuple[Path, list[str]]:

@@ -1,6 +1,6 @@
 """Owns what a study says: planned contrasts with intervals, the choice on dev, the noise floor.
 
-Numbers only; `analysis.sentences` words them. Must not know: figures, pages, trackers.
+Numbers only; `analysis.report.sentences` words them. Must not know: figures, pages, trackers.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis import stats
-from analysis.effects import add_group_means, factorial_weights
-from analysis.metric_tables import frequency_groups
 from analysis.records import Record, Study
-from analysis.seeds import SeedVariance, detectable_difference, seed_variance, seeds_needed
-from analysis.stats import Difference, Interval, Resampled
+from analysis.statistics import intervals as stats
+from analysis.statistics.effects import add_group_means, factorial_weights
+from analysis.statistics.intervals import Difference, Interval, Resampled
+from analysis.statistics.seeds import (
+    SeedVariance,
+    detectable_difference,
+    seed_variance,
+    seeds_needed,
+)
+from analysis.tables.metric_tables import frequency_groups
 from seglib.metrics import mean_iou
 
 N_BOOT = 2000

@@ -1,4 +1,4 @@
-"""Do the intervals of `analysis.stats` cover, and how often do they raise a false alarm?
+"""Do the intervals of `statistics.intervals` cover, and how often do they raise a false alarm?
 
     OMP_NUM_THREADS=1 python benchmarks/coverage.py [N_STUDIES]      default 2000 a row, 5 minutes
 
@@ -23,8 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from analysis.seeds import SeedVariance, satterthwaite, seed_variance
-from analysis.stats import (
+from analysis.statistics.intervals import (
     Interval,
     Resampled,
     adjust,
@@ -33,6 +32,7 @@ from analysis.stats import (
     resample,
     t_interval,
 )
+from analysis.statistics.seeds import SeedVariance, satterthwaite, seed_variance
 
 PRESENT = np.array([1.0, 0.7, 0.45, 0.25, 0.12])  # share of images that hold the class
 SIZE_PX = np.array([2500, 500, 400, 300, 150])

@@ -33,8 +33,8 @@ from seglib.data.shapes import write_shapes
 from seglib.data.store import build_store
 from seglib.data.voc import open_folder
 from study.config import RunConfig
-from study.executor import Job, LocalExecutor
-from study.rundir import RunDir
+from study.execution.executor import Job, LocalExecutor
+from study.record.rundir import RunDir
 
 ROOT = Path(__file__).parents[1]
 N_RUNS = 6

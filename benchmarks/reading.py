@@ -25,11 +25,11 @@ from analysis.records import read_study
 from runs import MATRICES, aggregator
 from seglib.data.voc import VOC_CLASSES
 from study.config import FIELDS, RECIPE
-from study.declaration import Study, declare
-from study.rundir import write_json, write_npz
-from study.tracker import sync
-from study.tracking import TrackingError, probe, tracking_uri
-from study.tracking_read import fetch
+from study.record.rundir import write_json, write_npz
+from study.study import Study, declare
+from study.tracking.fetch import fetch
+from study.tracking.projection import TrackingError, probe, tracking_uri
+from study.tracking.sender import sync
 
 N_EPOCHS, N_TEST, N_DEV = 40, 210, 209
 PANEL = [(375, 500)] * 8

@@ -24,8 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.reading import free_port, server
-from study.rundir import RunDir
-from study.tracking import STATUS, all_runs, connect, tracking_uri
+from study.record.rundir import RunDir
+from study.tracking.projection import STATUS, all_runs, connect, tracking_uri
 
 ROOT = Path(__file__).parents[1]
 STUDY = ["--study", "s"]

@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import optuna
 
-from study.tuning import make_sampler, search_space
+from study.tuning.search import make_sampler, search_space
 
 
 def regret(space: dict, kind: str, seed: int, n_trials: int, noise: float) -> float:

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_folder
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from studies import CELLS, write_run, write_study
 
 import runs
 from analysis.records import read_study
 from seglib.data.store import build_store
 from seglib.data.voc import open_folder
+from study.commands.console import make_console
+from study.commands.session import choose, open_session, pairs_of
 from study.config import AXES, FIELDS, RECIPE, RunConfig, parse_value
-from study.console import make_console
-from study.declaration import open_or_create, split_settings
-from study.preflight import inspect_data, open_splits
-from study.rundir import RunDir
-from study.session import choose, open_session, pairs_of
+from study.execution.preflight import inspect_data, open_splits
+from study.record.rundir import RunDir
+from study.study import open_or_create, split_settings
+from tests.conftest import write_folder
+from tests.studies import CELLS, write_run, write_study
 
 MANY = int(os.environ.get("FUZZ", 0))
 fuzz = settings(

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = {"seglib", "study", "analysis", "runs", "benchmarks", "tests"}
-FOREIGN = {"mlflow": {"study/tracking.py"}, "optuna": {"study/tuning.py"}}
+FOREIGN = {"mlflow": "study/tracking/", "optuna": "study/tuning/"}
 SEGLIB_NEVER = {"mlflow", "optuna", "pandas", "argparse", "rich"}
 
 
@@ -48,13 +48,13 @@ def test_imports_point_the_right_way(path):
         if top in OURS:
             assert module == "seglib" or allowed(path, module), f"{path} imports {module}"
         if top in FOREIGN:
-            assert path in FOREIGN[top], f"{path} imports {module}"
+            assert path.startswith(FOREIGN[top]), f"{path} imports {module}"
         if path.startswith("seglib"):
             assert top not in SEGLIB_NEVER, f"{path} imports {module}"
 
 
 def test_the_rule_refuses_what_it_should():
     assert not allowed("seglib/train.py", "study.config")
-    assert not allowed("study/runner.py", "analysis.tables")
+    assert not allowed("study/runner.py", "analysis.tables.tables")
     assert not allowed("analysis/tables.py", "study.tracking")
     assert not allowed("analysis/report.py", "seglib.losses")

@@ -53,10 +53,10 @@ def markdown_table() -> str:
             *rows,
             "",
             f"Region terms also take {usual}, where the row names no other default; "
-            f"{', '.join(without)} take no `smooth` and are never `flattened`. p: probability, p_y: "
-            "of the true class; g: 1 on the pixels of a class, else 0; TP, FP, FN: sums of p g, "
-            "p (1 - g), (1 - p) g over valid pixels; P and G: sums of p and g; N: valid pixels; "
-            "s: `smooth`.",
+            f"{', '.join(without)} take no `smooth` and are never `flattened`. p: probability, "
+            "p_y: of the true class; g: 1 on the pixels of a class, else 0; TP, FP, FN: sums of "
+            "p g, p (1 - g), (1 - p) g over valid pixels; P and G: sums of p and g; N: valid "
+            "pixels; s: `smooth`.",
         ]
     )
 

@@ -1,0 +1,1 @@
+"""Data frames and arrays in, matplotlib figures out."""

@@ -1,0 +1,84 @@
+"""Owns the picture of predictions beside images and truth, and the class colours.
+
+Must not know: studies, files, HTML.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from analysis.figures.figures import GREY, legend, plain
+
+VOID = 255
+
+
+def prediction_panel(
+    images: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray],
+    predictions: Mapping[str, Sequence[np.ndarray]],
+    classes: Sequence[str],
+    *,
+    rows: Sequence[str],
+    notes: Mapping[str, Sequence[str]] | None = None,
+) -> Figure:
+    """Image, truth and one column of predicted class maps per arm; one row per image.
+
+    Args:
+        images: n of (H, W, 3) uint8. masks: n of (H, W) class ids, 255 = void (pale stripes).
+        predictions: column title, of one or more lines -> n of (H, W) class ids.
+        rows: n labels, of one or more lines. notes: column title -> n texts under its maps.
+    """
+    columns = {"image": images, "truth": masks, **predictions}
+    ratios = [mask.shape[0] / mask.shape[1] for mask in masks]
+    size = (1.25 * len(columns) + 1, 1.25 * sum(ratios) + 1.2 + 0.15 * len(masks) * bool(notes))
+    figure = Figure(figsize=(max(size[0], 5), size[1]), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    grid = figure.subplots(len(masks), len(columns), squeeze=False, height_ratios=ratios)
+    for column, (title, maps) in enumerate(columns.items()):
+        for axes, shown in zip(grid[:, column], maps, strict=True):
+            rgb = shown if shown.ndim == 3 else colourize(shown)
+            axes.imshow(rgb, interpolation="antialiased" if shown.ndim == 3 else "nearest")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+        for axes, note in zip(grid[:, column], (notes or {}).get(title, ()), strict=False):
+            axes.set_xlabel(note, fontsize=7, labelpad=1)
+        grid[0, column].set_title(plain(_wrapped(title, 18)), fontsize=7, va="bottom")
+    for axes, label in zip(grid[:, 0], rows, strict=True):
+        axes.set_ylabel(plain(_wrapped(label, 16)), rotation=0, ha="right", va="center", fontsize=7)
+    seen = sorted(
+        set().union(*(np.unique(m) for maps in columns.values() for m in maps if m.ndim == 2))
+        - {VOID}
+    )
+    patches = [Patch(facecolor=voc_palette()[index] / 255, edgecolor=GREY) for index in seen]
+    patches.append(Patch(facecolor="white", edgecolor="#aaaaaa", hatch="////"))
+    legend(figure, patches, [*(classes[index] for index in seen), "void (never scored)"])
+    return figure
+
+
+def _wrapped(text: str, width: int) -> str:
+    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, width))
+
+
+def voc_palette() -> np.ndarray:
+    """(256, 3) uint8: the class colours of the VOC devkit (its function VOClabelcolormap)."""
+    ids, palette = np.arange(256), np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            palette[:, channel] |= ((ids >> (3 * bit + channel) & 1) << (7 - bit)).astype(np.uint8)
+    return palette
+
+
+def colourize(mask: np.ndarray) -> np.ndarray:
+    """(H, W) class ids to (H, W, 3) uint8 in VOC colours; void becomes pale diagonal stripes."""
+    rgb = voc_palette()[mask]
+    rows, columns = np.indices(mask.shape)
+    stripe = (rows + columns) // max(2, max(mask.shape) // 40) % 2
+    return np.where((mask == VOID)[..., None], np.where(stripe, 250, 205)[..., None], rgb).astype(
+        np.uint8
+    )

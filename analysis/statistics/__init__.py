@@ -1,0 +1,1 @@
+"""Arrays in, intervals and verdicts out; knows no files, runs or wording."""

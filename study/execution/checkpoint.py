@@ -1,0 +1,69 @@
+"""The checkpoint file: written whole or not at all, and never believed unchecked.
+
+`torch.save`'s bytes, then their sha256. The checkpoint before is kept beside it. Knows nothing of
+what a checkpoint holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import BinaryIO
+
+import torch
+
+from study.record.rundir import atomic_write
+
+DIGEST_BYTES = 32
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is not what was written; the message says how that shows."""
+
+
+class _Hashing:
+    """A file to write to that hashes what passes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.sha256 = file, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def save(state: dict, path: Path, previous: Path | None) -> None:
+    """Write `state` to `path`; what was there becomes `previous`, if given. Raises: OSError."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            hashing = _Hashing(file)
+            torch.save(state, hashing)
+            file.write(hashing.sha256.digest())
+
+    atomic_write(path, write, keep=previous)
+
+
+def load(path: Path) -> dict:
+    """The state stored at `path`, on the CPU; nothing but tensors and plain values is unpickled.
+
+    Raises: CheckpointError when the checksum is wrong or something else is in it; OSError.
+    """
+    data = path.read_bytes()
+    body, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
+    if hashlib.sha256(body).digest() != digest:
+        raise CheckpointError("its checksum is wrong")
+    try:
+        state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except UnpicklingError:
+        raise CheckpointError("it holds more than tensors and plain values") from None
+    except (EOFError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"it cannot be read: {str(error).splitlines()[0]}") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"it must hold a dict, got {type(state).__name__}")
+    return state

@@ -1,0 +1,249 @@
+"""Many runs at once: local worker processes, one fresh process a run.
+
+`run(jobs)` pulls a job whenever a worker is free and yields what happens. Workers are forked from
+a server process that has imported torch already; each ignores Ctrl-C (the driver tells it to stop)
+and dies with its driver.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.resource_tracker
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from filelock import Timeout
+
+from study.config import RunConfig
+from study.record.rundir import TERMINAL, JournalError, RunDir, disk_full
+
+STOP_S = 5.0  # how long a worker may take to stop before it is killed
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to do: its configuration, the arm's name, its directory."""
+
+    config: RunConfig
+    arm: str
+    path: Path
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a run reported. kind: start, epoch, finished, failed, stopped or died."""
+
+    job: Job
+    kind: str
+    row: dict
+
+
+@dataclass
+class _Worker:
+    job: Job
+    process: multiprocessing.process.BaseProcess
+    pipe: Connection
+    n_rows: int  # journal lines of earlier attempts
+    last: str = ""
+    kill_at: float | None = None
+    reason: str = ""
+
+
+def _failure(error: str, full: bool = False) -> dict:
+    """What is said of a run that could not begin; its journal says nothing of it."""
+    return {"event": "failed", "error": error, "time": time.time(), "disk_full": full}
+
+
+def _work(job: Job, pipe: Connection) -> None:
+    """Body of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+    from study.execution.run import DriftError, run
+
+    stop = threading.Event()
+
+    def listen() -> None:
+        try:
+            while True:
+                pipe.recv()
+                stop.set()
+        except (EOFError, OSError):
+            os._exit(1)  # the driver is gone
+
+    threading.Thread(target=listen, daemon=True).start()
+
+    def emit(row: dict) -> None:
+        try:
+            pipe.send(row)
+        except OSError:
+            os._exit(1)
+
+    try:
+        run(
+            job.config,
+            RunDir(job.path),
+            arm=job.arm,
+            commit=job.commit,
+            emit=emit,
+            should_stop=stop.is_set,
+        )
+    except Timeout:
+        emit(_failure(f"another process works on {job.path}"))
+    except (DriftError, JournalError, OSError) as error:
+        emit(_failure(str(error), disk_full(error)))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # skip interpreter teardown: everything is on disk
+
+
+class LocalExecutor:
+    """Runs jobs in `n_workers` processes; `interrupt()` stops all, `stop(run_id)` one."""
+
+    def __init__(self, n_workers: int) -> None:
+        if n_workers < 1:
+            raise ValueError(f"workers must be at least 1, got {n_workers}")
+        self.n_workers = n_workers
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
+        self._context = multiprocessing.get_context(method or "spawn")
+        if method:
+            self._context.set_forkserver_preload(["study.execution.run"])
+            # Ctrl-C reaches the whole process group, and some schedulers send SIGTERM to it: the
+            # server and what it forks have both blocked from their first instruction on
+            multiprocessing.resource_tracker.ensure_running()  # it would unblock them on its way
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+            multiprocessing.forkserver.ensure_running()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._workers: dict[str, _Worker] = {}
+        self._again: list[Job] = []
+        self.interrupted = self.disk_full = False
+
+    def interrupt(self) -> None:
+        """Stop every worker and start no more; safe to call from a signal handler."""
+        self.interrupted = True
+
+    def stop(self, run_id: str, reason: str) -> None:
+        """Ask one run to stop; it ends with a `stopped` event whose row holds `reason`."""
+        worker = self._workers.get(run_id)
+        if worker and worker.kill_at is None:
+            worker.reason, worker.kill_at = reason, time.monotonic() + STOP_S
+            try:
+                worker.pipe.send("stop")
+            except OSError:
+                pass  # it is ending already
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no more runs are started."""
+        return self.interrupted or self.disk_full
+
+    def again(self, job: Job) -> None:
+        """Do a job that has ended once more, after all others."""
+        self._again.append(job)
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Event]:
+        """Do all jobs; pulls the next one only when a worker is free, none once the disk is full.
+
+        A job ends with one event: finished, failed, stopped or died.
+        """
+        queue = iter(jobs)
+        try:
+            while True:
+                while not self.stopping and len(self._workers) < self.n_workers:
+                    job = next(queue, None) or (self._again.pop(0) if self._again else None)
+                    if job is None:
+                        break
+                    try:
+                        self._start(job)
+                    except (JournalError, OSError) as error:
+                        self.disk_full = disk_full(error)
+                        yield Event(job, "failed", _failure(str(error), self.disk_full))
+                if not self._workers:
+                    return
+                if self.interrupted:
+                    for run_id in list(self._workers):
+                        self.stop(run_id, "interrupted")
+                yield from self._poll()
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End all workers at once."""
+        for worker in self._workers.values():
+            worker.process.kill()
+        for worker in self._workers.values():
+            worker.process.join()
+        self._workers.clear()
+
+    def _start(self, job: Job) -> None:
+        run_dir = RunDir(job.path)
+        run_dir.create(job.config.record(job.arm))
+        n_rows = len(run_dir.rows())
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(job, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        self._workers[job.config.run_id] = _Worker(job, process, ours, n_rows)
+
+    def _poll(self) -> Iterator[Event]:
+        by_pipe = {worker.pipe: worker for worker in self._workers.values()}
+        for pipe in wait(list(by_pipe), timeout=0.2):
+            worker = by_pipe[pipe]
+            try:
+                row = pipe.recv()
+            except (EOFError, OSError):
+                yield from self._reap(worker)
+                continue
+            if worker.reason and row["event"] == "stopped":
+                row = {**row, "reason": worker.reason}
+            worker.last = row["event"]
+            self.disk_full |= row.get("disk_full", False)
+            yield Event(worker.job, row["event"], row)
+        for worker in list(self._workers.values()):
+            if worker.kill_at is not None and time.monotonic() > worker.kill_at:
+                worker.process.kill()
+
+    def _reap(self, worker: _Worker) -> Iterator[Event]:
+        worker.process.join()
+        worker.pipe.close()
+        del self._workers[worker.job.config.run_id]
+        run_dir = RunDir(worker.job.path)
+        if worker.last in ("finished", "failed", "stopped"):
+            return
+        try:
+            new = run_dir.rows()[worker.n_rows :]
+        except JournalError as error:
+            yield Event(worker.job, "failed", _failure(str(error)))
+            return
+        if new and new[-1]["event"] in TERMINAL:  # ended, not heard
+            yield Event(worker.job, new[-1]["event"], new[-1])
+            return
+        event, values = "stopped", {"reason": worker.reason or "interrupted"}
+        if not worker.reason and not self.interrupted:
+            event, values = "died", {"error": _cause(worker)}
+        try:
+            row = run_dir.append(event, **values)
+        except OSError as error:
+            self.disk_full |= disk_full(error)
+            row = {"event": event, "time": time.time(), **values}
+        yield Event(worker.job, event, row)
+
+
+def _cause(worker: _Worker) -> str:
+    """Why a worker ended without a word."""
+    code = worker.process.exitcode
+    if code is None or code >= 0:
+        return f"worker ended with exit code {code}"
+    text = f"worker was killed by signal {-code} ({signal.Signals(-code).name})"
+    if code == -signal.SIGKILL:  # what the kernel sends when memory runs out
+        text += f", possibly out of memory: if so, {worker.job.config.less_memory()}"
+    return text

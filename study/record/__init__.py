@@ -1,0 +1,1 @@
+"""What lies on disk, typed and read once: files, journal, run directory, declaration."""

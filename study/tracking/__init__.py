@@ -1,0 +1,1 @@
+"""The study in MLflow: the only folder that imports mlflow."""

@@ -1,0 +1,234 @@
+"""The page of a data check on small known facts; `pytest tests/test_check_page.py`."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from analysis.figures.contact import Sample, contact_sheet, overlay
+from analysis.report.check import check_lines, frequency_bars, write_check
+
+CLASSES = ("background", "disc", "<script>alert(1)</script>")
+ORANGE, PALE, WHITE = (213, 94, 0), (238, 238, 238), (255, 255, 255)
+
+
+def facts(**changes) -> dict:
+    """Three classes, the last neither in dev nor in test."""
+    return {
+        "name": "shapes & <b>",
+        "path": "data/shapes",
+        "fingerprint": "f00d",
+        "classes": list(CLASSES),
+        "background": True,
+        "max_side": 512,
+        "n_images": {"fit": 8, "dev": 1, "test": 4},
+        "pixel_share": {"fit": [0.5, 0.25, 0.25], "dev": [0.75, 0.25, 0], "test": [0.5, 0.5, 0.0]},
+        "image_share": {"fit": [1, 0.5, 0.125], "dev": [1, 1, 0], "test": [1, 0.25, 0]},
+        "void_share": {"fit": 0.03, "dev": 0.02, "test": 0.0},
+        "size_px": {"fit": [30, 40, 50, 40], "dev": [20, 40, 20, 40], "test": [36, 40, 40, 40]},
+        "constant_floor": {"class": "background", "test_miou": 0.25},
+        "notes": ["dev is cut from train.txt"],
+        "groups": None,
+        "suspicious": [],
+        "duplicates": [],
+    } | changes
+
+
+def sample(mask: list, shape=(40, 40), **changes) -> Sample:
+    """A grey image; `mask` is stretched over it from left to right."""
+    labels = np.repeat(np.array(mask, np.uint8), shape[1] // len(mask))
+    arrays = {"image": np.full((*shape, 3), 100, np.uint8), "mask": np.tile(labels, (shape[0], 1))}
+    return Sample(**{"split": "fit", "name": "a", **arrays, **changes})
+
+
+def page(tmp_path, sheet=(), **changes) -> str:
+    return write_check(facts(**changes), sheet, tmp_path / "check").read_text()
+
+
+def test_csv_holds_the_raw_shares(tmp_path):
+    page(tmp_path)
+    assert (tmp_path / "check/frequencies.csv").read_text().splitlines() == [
+        "class,split,pixel_share,image_share",
+        "background,fit,0.5,1.0",
+        "background,dev,0.75,1.0",
+        "background,test,0.5,1.0",
+        "disc,fit,0.25,0.5",
+        "disc,dev,0.25,1.0",
+        "disc,test,0.5,0.25",
+        "<script>alert(1)</script>,fit,0.25,0.125",
+        "<script>alert(1)</script>,dev,0.0,0.0",
+        "<script>alert(1)</script>,test,0.0,0.0",
+    ]
+
+
+def test_lead_says_what_the_splits_would_be(tmp_path):
+    assert (
+        "<p>shapes &amp; &lt;b&gt; has 3 classes; class 0 is background. Networks would train on "
+        "fit (8 images), choose their epoch on dev (1 image) and be scored on test (4 images). "
+        "Void pixels, which do not count in test mIoU, are 3 % of fit, 2 % of dev, 0 % of test. "
+        "Images are 20 to 50 px high and 40 px wide; longer sides above 512 px are reduced to "
+        "that. The floor: always predicting background has test mIoU 0.250.</p>"
+    ) in page(tmp_path)
+    assert "40 px wide; none is reduced." in page(tmp_path, max_side=None)
+
+
+def test_sections_stand_in_order_and_everything_is_escaped(tmp_path):
+    text = page(
+        tmp_path,
+        [sample([1], name="<script>x</script>", note="<script>y</script>")],
+        notes=["<script>n</script>"],
+        groups={"fit": {"<script>g</script>": 8}, "dev": {}},
+        suspicious=[{"name": "<script>s</script>", "split": "fit", "what": "<script>"}],
+        duplicates=[{"images": ["fit/<script>", "test/b"], "across": True}],
+    )
+    titles = ("Warnings", "Class frequencies", "Groups", "Contact sheet", "Data set")
+    places = [text.index(f"<h2>{title}</h2>") for title in titles]
+    assert places == sorted(places) and text.index("f00d") > places[-1]
+    assert "<script" not in text and text.count("data:image/png;base64,") == 2
+    assert "<h2>Groups</h2>" not in page(tmp_path)
+
+
+def test_classes_without_fit_or_test_images_are_marked(tmp_path):
+    text, shown = page(tmp_path), "&lt;script&gt;alert(1)&lt;/script&gt;"
+    assert f"No test image shows {shown}: no score." in text and "No fit image" not in text
+    row = text.split(f'<th scope="row">{shown} (not in dev, not in test)</th>')[1].split("</tr>")[0]
+    cells = [cell.split("</td>")[0] for cell in row.split('<td class="num">')[1:]]
+    assert cells == ["25 %", "0 %", "0 %", "1", "0", "0"]
+    shares = {"fit": [1, 0, 0], "dev": [1, 0, 0], "test": [1, 1, 0]}
+    text = page(tmp_path, pixel_share=shares, image_share=shares)
+    assert f"No fit image shows disc, {shown}: nothing to learn from." in text
+    assert '<th scope="row">disc (not in fit, not in dev)</th>' in text
+
+
+def test_nothing_suspicious_is_said_only_when_nothing_was_found(tmp_path):
+    text = page(tmp_path)
+    assert "Nothing suspicious was found. Looked for: masks that are all void" in text
+    masks = [{"name": f"m{i:02}", "split": "fit", "what": "all void"} for i in range(23)]
+    same = [
+        {"images": ["fit/a", "test/b"], "across": True},
+        {"images": [f"fit/{i}" for i in range(9)], "across": False},
+    ]
+    text = page(tmp_path, suspicious=masks, duplicates=same)
+    assert "Nothing suspicious" not in text and "Looked for: masks" in text
+    assert "1 set of images with the same pixels in different splits:" in text
+    assert "fit/a = test/b" in text
+    assert "fit/0 = fit/1 = fit/2 = 5 more = fit/8" in text
+    assert "23 suspicious masks; the first 20:" in text
+    assert "fit/m19: all void" in text and "fit/m20" not in text
+
+
+def test_groups_in_several_splits_come_first(tmp_path):
+    groups = {"fit": {"big": 6, "both": 1}, "dev": {}, "test": {"both": 3}}
+    text = page(tmp_path, groups=groups)
+    assert "2 groups, 1 of them in more than one split." in text
+    assert text.index(">both<") < text.index(">big<")
+    assert "1 group, none of them in more" in page(tmp_path, groups={"fit": {"a": 8}, "dev": None})
+
+
+def test_lines_for_a_terminal():
+    same = [{"images": ["fit/a", "test/b\x1b"], "across": True}]
+    assert check_lines(facts(duplicates=same)) == [
+        "shapes & <b>: 3 classes, class 0 is background",
+        "fit: 8 images, 3 of 3 classes, void 3 %",
+        "dev: 1 image, 2 of 3 classes, void 2 %",
+        "test: 4 images, 2 of 3 classes, void 0 %",
+        "Images are 20 to 50 px high and 40 px wide; longer sides above 512 px are reduced to that",
+        "The floor: always predicting background has test mIoU 0.250",
+        "note: dev is cut from train.txt",
+        "warning: 1 set of images with the same pixels in different splits, first fit/a = test/b ",
+    ]
+    lines = check_lines(facts(notes=[f"n{i}" for i in range(9)]))
+    assert lines[-2:] == [
+        "note: 5 more on the page",
+        "nothing suspicious was found in masks and images",
+    ]
+
+
+def test_splits_without_images_or_classes(tmp_path):
+    nothing = {"fit": [1, 1, 1], "dev": [math.nan] * 3, "test": [0, 0, 0]}
+    changes = {
+        "n_images": {"fit": 8, "dev": 0, "test": 4},
+        "pixel_share": nothing,
+        "image_share": nothing,
+        "void_share": {"fit": 0.0, "dev": math.nan, "test": 1.0},
+        "size_px": {"fit": [9, 9, 9, 9], "dev": None, "test": [9, 9, 9, 9]},
+    }
+    text = page(tmp_path, **changes)
+    assert "are 0 % of fit, – of dev, 100 % of test. Images are 9 px high and 9 px wide;" in text
+    assert "No test image shows any class: there would be no score." in text
+    assert "floor" not in text
+    assert "dev: 0 images, 0 of 3 classes, void –" in check_lines(facts(**changes))
+    assert (tmp_path / "check/frequencies.csv").read_text().splitlines()[2] == "background,dev,,"
+
+
+@pytest.mark.parametrize("n_classes", [2, 40])
+def test_bars_name_what_is_missing_and_count_images(n_classes):
+    names = [f"{'a very long name ' * 9}$_{i}" for i in range(n_classes)]
+    shares = [*(0.5**i for i in range(n_classes - 1)), 0]
+    split = {"fit": shares, "dev": shares, "test": [1] * n_classes}
+    figure = frequency_bars(facts(classes=names, pixel_share=split, image_share=split))
+    figure.savefig(io.BytesIO(), dpi=40)
+    left, right = ([text.get_text() for text in axes.texts] for axes in figure.axes)
+    assert left.count("none in fit") == left.count("none in dev") == 1
+    assert left.count("none in test") == 0 and left.count("100%") == 2 + n_classes
+    assert right[0] == "8 of 8" and right[n_classes - 1] == "0 of 8"
+    heights = [bar.get_width() for bar in figure.axes[0].containers[0]]
+    assert heights == shares
+    assert figure.axes[0].get_xscale() == "log"
+
+
+def test_overlay_mixes_half_and_draws_outlines():
+    image = np.full((3, 6, 3), 100, np.uint8)
+    mask = np.tile(np.array([1, 1, 1, 255, 255, 0], np.uint8), (3, 1))
+    disc, void = (128, 0, 0), (224, 224, 192)
+    half_disc, none = (114, 50, 50), (100, 100, 100)
+    drawn = overlay(image, mask, background=True)[1].tolist()
+    assert list(map(tuple, drawn)) == [half_disc, half_disc, disc, void, void, none]
+    assert tuple(overlay(image, mask * 0, background=False)[1, 1]) == (50, 50, 50)
+
+
+def test_contact_sheet_has_the_mixed_colour_at_its_place():
+    sheet = [
+        sample([1, 255]),
+        sample([0], (300, 600), name="large"),
+        sample([2], (100, 10), name="high", note="odd"),
+        sample([1], (40, 44), split="test"),
+    ]
+    drawn = contact_sheet(sheet, CLASSES, True)
+    at = drawn.getpixel
+    assert at((10 + 75, 10 + 150)) == (114, 50, 50)  # class 1 over grey
+    assert at((10 + 225, 10 + 299)) == (162, 162, 146)  # void is cream
+    assert at((10 + 149, 100)) == (128, 0, 0) and at((10 + 150, 100)) == (224, 224, 192)
+    assert at((330 + 150, 10 + 149)) == (100, 100, 100)  # background stays as it is
+    assert at((330 + 150, 10 + 150)) == WHITE  # half as high as wide
+    assert at((650 + 10, 100)) == PALE and at((650 + 150, 10 + 449)) == (50, 114, 50)
+    assert at((645, 100)) == ORANGE and at((5, 100)) == WHITE  # only the third is framed
+    assert drawn.width == 4 * 320
+    one = contact_sheet([sample([1])], CLASSES, True)
+    assert one.getpixel((15, 10 + 300 + 20 + 2 * 24 + 8)) == (128, 0, 0)  # the legend, below all
+
+
+def test_a_mask_of_no_known_class_is_still_drawn():
+    contact_sheet([sample([0, 77])] * 7, CLASSES, False)
+
+
+def test_sample_refuses_a_mask_of_another_size():
+    with pytest.raises(ValueError, match=r"image of fit/a must be .* got \(40, 40, 3\) and mask"):
+        Sample("fit", "a", np.zeros((40, 40, 3), np.uint8), np.zeros((4, 4), np.uint8))
+
+
+def test_a_second_check_replaces_the_first(tmp_path):
+    text = page(tmp_path, [sample([1], note="all one")])
+    assert "1 image of 13: the mask&#39;s colours" in text and "Framed: the mask looks" in text
+    files = {path.name for path in (tmp_path / "check").iterdir()}
+    assert files == {"index.html", "frequencies.csv", "frequencies.png", "contact-sheet.png"}
+    with Image.open(tmp_path / "check/contact-sheet.png") as stored:
+        assert stored.getpixel((85, 160)) == (114, 50, 50)
+    text = page(tmp_path, name="second")
+    assert "Data check: second" in text and "No images were chosen." in text
+    assert not (tmp_path / "check/contact-sheet.png").exists()
+    assert "contact-sheet.png" not in text

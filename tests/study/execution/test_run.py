@@ -1,0 +1,229 @@
+"""One run in this process: same seed same numbers, arms paired, trials blind to test, failures."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from seglib.metrics import CONTRACT
+from study.config import RunConfig
+from study.execution.run import initial_model, panel_indices, run, training_parts
+from study.record.rundir import RunDir
+
+TINY = {
+    "model": "unet",
+    "init": "scratch",
+    "loss": "dice_bce",
+    "width": 4,
+    "epochs": 2,
+    "batch_size": 4,
+    "crop_px": 16,
+    "n_evaluations": 2,
+}
+
+
+def config(store, **values):
+    return RunConfig(
+        **{"data": store.fingerprint, "seed": 0, **TINY, "store": str(store.path), **values}
+    )
+
+
+def do(store, path, **values):
+    rows = []
+    state = run(config(store, **values), RunDir(path), arm="a", emit=rows.append)
+    return state, rows
+
+
+def numbers(rows):
+    """Everything a run measured but time and memory."""
+    return [
+        {
+            k: v
+            for k, v in row["metrics"].items()
+            if not k.startswith("system/") and k != "train/images_per_s"
+        }
+        for row in rows
+        if "metrics" in row
+    ]
+
+
+def test_same_seed_same_numbers(store, tmp_path):
+    (state, one), (_, two) = do(store, tmp_path / "1"), do(store, tmp_path / "2")
+    assert state == "finished" and numbers(one) == numbers(two) and len(numbers(one)) == 3
+    first, second = (np.load(tmp_path / n / "confusion.npz") for n in "12")
+    assert sorted(first.files) == ["dev", "dev_names", "test", "test_names"]
+    for name in first.files:
+        assert np.array_equal(first[name], second[name])
+    assert numbers(do(store, tmp_path / "3", seed=1)[1]) != numbers(one)
+
+
+def test_results_are_whole(store, tmp_path):
+    _, rows = do(store, tmp_path / "1")
+    last = rows[-1]
+    assert last["event"] == "finished" and 0 <= last["metrics"]["test/miou"] <= 1
+    assert last["contract"] == CONTRACT
+    assert {"test/iou/square", "dev/miou", "test/miou_foreground"} <= set(last["metrics"])
+    there = {p.name for p in (tmp_path / "1").iterdir()} - {"lock"}
+    assert there == {
+        "config.json",
+        "journal.jsonl",
+        "best.pt",
+        "confusion.npz",
+        "history.json",
+        "panel.npz",
+        "panel.png",
+    }
+    with np.load(tmp_path / "1/confusion.npz") as file:
+        assert file["test"].shape == (4, 3, 3) and file["dev"].shape == (4, 3, 3)
+        truth = store.test().class_pixels
+        assert np.array_equal(file["test"].sum(2), truth)
+    stored = json.loads((tmp_path / "1/config.json").read_text())
+    assert stored["run_id"] == config(store).run_id and stored["config"]["width"] == 4
+
+
+def test_a_run_needs_the_store_alone(folder, store, tmp_path):
+    shutil.rmtree(folder)  # what happens to the files while a study runs does it no harm
+    assert do(store, tmp_path / "1")[0] == "finished"
+
+
+def test_arms_are_paired(store):
+    """At one seed all arms see the same crops; arms of a network start from the same weights."""
+    fit_split, _ = store.development(split_seed=0, dev_share=0.2)
+    for model in ("unet", "resnetunet"):
+        states, crops = [], []
+        for loss in ("bce", "focal_tversky"):
+            arm = config(store, model=model, loss=loss)
+            states.append(initial_model(arm, 3).state_dict())
+            crops.append(next(training_parts(arm, fit_split)[1](1)))
+        assert all(torch.equal(a, b) for a, b in zip(*map(dict.values, states), strict=True))
+        assert torch.equal(crops[0][0], crops[1][0]) and torch.equal(crops[0][1], crops[1][1])
+    other = initial_model(config(store, seed=1), 3).state_dict()
+    base = initial_model(config(store), 3).state_dict()
+    assert not torch.equal(other["head.weight"], base["head.weight"])
+
+
+def test_scratch_and_pretrained_differ_in_the_encoder_only(store, tmp_path):
+    from seglib.models import build_model
+    from seglib.models.weights import file_sha256
+
+    torch.manual_seed(9)
+    path = tmp_path / "w.pt"
+    torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), path)
+    scratch = initial_model(config(store, model="resnetunet"), 3).state_dict()
+    pretrained = initial_model(
+        config(
+            store,
+            model="resnetunet",
+            init="pretrained",
+            weights=file_sha256(path),
+            weights_source="file",
+            weights_path=str(path),
+        ),
+        3,
+    ).state_dict()
+    differ = {k.split(".")[0] for k in scratch if not torch.equal(scratch[k], pretrained[k])}
+    assert differ == {"encoder"}
+
+
+def test_a_trial_never_opens_test(store, tmp_path):
+    for name in ("development.bin", "test.bin"):
+        assert (store.path / name).exists()
+    (store.path / "test.bin").unlink()
+    state, rows = do(store, tmp_path / "trial", role="trial", seed=1000)
+    assert state == "finished" and "test/miou" not in rows[-1]["metrics"]
+    with np.load(tmp_path / "trial/confusion.npz") as file:
+        assert sorted(file.files) == ["dev", "dev_names"]
+    state, rows = do(store, tmp_path / "final")  # the check can fail: a final run needs the file
+    assert state == "failed" and "test.bin" in rows[-1]["error"]
+
+
+def test_void_learnt_as_a_class_is_never_predicted_nor_scored(store, tmp_path):
+    values = {"train_void": "class", "epochs": 6, "lr": 1e-2}
+    fit_split, _ = store.development(split_seed=0, dev_share=0.2)
+    sampler = training_parts(config(store, **values), fit_split)[1]
+    labels = {int(v) for epoch in range(9) for _, masks in sampler(epoch) for v in masks.unique()}
+    assert labels == {0, 1, 2, 3, 255}  # the border as one more class; outside stays void
+    state, rows = do(store, tmp_path / "1", **values)
+    assert state == "finished"
+    assert torch.load(tmp_path / "1/best.pt", weights_only=True)["head.weight"].shape[0] == 4
+    with np.load(tmp_path / "1/confusion.npz") as file:
+        assert file["test"].shape == (4, 3, 3)
+        assert np.array_equal(file["test"].sum(2), store.test().class_pixels)
+    metrics = rows[-1]["metrics"]
+    assert metrics["test/miou_void_scored"] != metrics["test/miou"]
+    assert "test/miou_void_scored" not in do(store, tmp_path / "2")[1][-1]["metrics"]
+
+
+def test_a_failed_run_says_why(store, tmp_path):
+    state, rows = do(store, tmp_path / "1", weight_decay=1e38)
+    run_id = config(store, weight_decay=1e38).run_id
+    assert state == "failed" == RunDir(tmp_path / "1").state()
+    assert rows[-1]["error"].startswith(f"run {run_id}: loss is not finite at epoch 2, step 1 of 2")
+
+
+def test_a_run_continues_from_its_checkpoint(store, tmp_path):
+    values = {"epochs": 4, "checkpoint_s": 0.0}
+    _, whole = do(store, tmp_path / "whole", **values)
+    seen = []
+    state = run(
+        config(store, **values),
+        RunDir(tmp_path / "cut"),
+        arm="a",
+        emit=seen.append,
+        should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 2,
+    )
+    assert state == "dead" == RunDir(tmp_path / "cut").state()
+    _, rest = do(store, tmp_path / "cut", **values)
+    assert rest[0]["attempt"] == 2 and numbers(seen) + numbers(rest) == numbers(whole)
+    assert [row["epoch"] for row in RunDir(tmp_path / "cut").epochs()] == [1, 2, 3, 4]
+
+
+def test_epochs_trained_again_are_shown_and_not_journaled_twice(store, tmp_path):
+    values = {"epochs": 3}  # too short for a checkpoint before the end
+    seen = []
+    run(
+        config(store, **values),
+        RunDir(tmp_path / "cut"),
+        arm="a",
+        emit=seen.append,
+        should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 2,
+    )
+    _, rest = do(store, tmp_path / "cut", **values)
+    assert [row["epoch"] for row in rest if row["event"] == "epoch"] == [1, 2, 3]
+    rows = RunDir(tmp_path / "cut").rows()
+    assert [row["epoch"] for row in rows if row["event"] == "epoch"] == [1, 2, 3]
+
+
+def test_best_weights_belong_to_the_best_epoch(store, tmp_path):
+    values = {"epochs": 8, "lr": 0.1, "schedule": "constant", "n_evaluations": 8}
+    _, whole = do(store, tmp_path / "whole", **values)
+    curve = [
+        row["metrics"]["dev/miou"]
+        for row in whole
+        if row["event"] == "epoch" and "dev/miou" in row["metrics"]
+    ]
+    assert max(curve) > curve[-1]  # the last epoch is not the best, so the two differ
+    weights = torch.load(tmp_path / "whole/best.pt", weights_only=True)
+    assert max(curve) == whole[-1]["metrics"]["dev/miou"]
+    model = initial_model(config(store), 3)
+    model.load_state_dict(weights)
+    from seglib.metrics import class_counts, mean_iou
+    from seglib.predict import evaluate
+
+    dev = store.development(split_seed=0, dev_share=0.2)[1]
+    counts = class_counts(evaluate(model, dev, multiple=8))
+    assert mean_iou(counts) == pytest.approx(max(curve))
+
+
+def test_changed_data_is_found(store, tmp_path):
+    state, rows = do(store, tmp_path / "1", data="0" * 64)
+    assert state == "failed" and "the data changed" in rows[-1]["error"]
+
+
+def test_the_panel_shows_every_class(store):
+    test = store.test()
+    shown = test.class_pixels[panel_indices(test)].sum(0)
+    assert (shown > 0).all() and sorted(panel_indices(test)) == list(range(len(test)))
+    assert panel_indices(test, 2) == panel_indices(test)[:2]  # a pool that grows keeps its first
