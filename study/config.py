@@ -18,6 +18,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
 from seglib.models import ENCODERS, MODELS
 from seglib.train import SCHEDULES
+from study.record import RunRecord
 
 INITS = ("scratch", "pretrained")
 TUNINGS = ("default", "tuned")
@@ -209,15 +210,15 @@ class RunConfig:
         """16 hex digits naming this run's arm and recipe: all but the seed."""
         return digest(self.identity(without=("seed",)))
 
-    def record(self, arm: str) -> dict[str, object]:
+    def record(self, arm: str) -> RunRecord:
         """What config.json of the run directory holds."""
-        return {
-            "run_id": self.run_id,
-            "cell_id": self.cell_id,
-            "arm": arm,
-            "network": self.network,
-            "config": asdict(self),
-        }
+        return RunRecord(
+            run_id=self.run_id,
+            cell_id=self.cell_id,
+            arm=arm,
+            network=self.network,
+            config=asdict(self),
+        )
 
 
 FIELDS: dict[str, Field] = {spec.name: spec for spec in fields(RunConfig)}

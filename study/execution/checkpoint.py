@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import BinaryIO
 
 import torch
 
-from study.record.rundir import atomic_write
+from study.record.files import atomic_write
 
 DIGEST_BYTES = 32
 
@@ -35,6 +36,16 @@ class _Hashing:
 
     def flush(self) -> None:
         self.file.flush()
+
+
+def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    """Write a state dict atomically."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:  # given a path, torch.save hides the error of a full disk
+            torch.save(weights, file)
+
+    atomic_write(path, write)
 
 
 def save(state: dict, path: Path, previous: Path | None) -> None:

@@ -23,28 +23,34 @@ from pathlib import Path
 from filelock import Timeout
 
 from study.config import RunConfig
-from study.record.rundir import TERMINAL, JournalError, RunDir, disk_full
+from study.record import TERMINAL, RecordError, RunDir
+from study.record.files import disk_full
+from study.record.journal import Died, Event, Failed, Stopped
 
 STOP_S = 5.0  # how long a worker may take to stop before it is killed
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run to do: its configuration, the arm's name, its directory."""
+    """A run to do.
+
+    `arm` is what its record is called by; `owner` the key of the tuning that asked for it, "" for
+    a run of the study itself.
+    """
 
     config: RunConfig
     arm: str
     path: Path
     commit: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True)
-class Event:
-    """What a run reported. kind: start, epoch, finished, failed, stopped or died."""
+class Message:
+    """What happened to a job's run: an event as its journal has it, or would have it."""
 
     job: Job
-    kind: str
-    row: dict
+    event: Event
 
 
 @dataclass
@@ -52,15 +58,10 @@ class _Worker:
     job: Job
     process: multiprocessing.process.BaseProcess
     pipe: Connection
-    n_rows: int  # journal lines of earlier attempts
+    n_events: int  # in the journal, of earlier attempts
     last: str = ""
     kill_at: float | None = None
     reason: str = ""
-
-
-def _failure(error: str, full: bool = False) -> dict:
-    """What is said of a run that could not begin; its journal says nothing of it."""
-    return {"event": "failed", "error": error, "time": time.time(), "disk_full": full}
 
 
 def _work(job: Job, pipe: Connection) -> None:
@@ -82,9 +83,9 @@ def _work(job: Job, pipe: Connection) -> None:
 
     threading.Thread(target=listen, daemon=True).start()
 
-    def emit(row: dict) -> None:
+    def emit(event: Event) -> None:
         try:
-            pipe.send(row)
+            pipe.send(event)
         except OSError:
             os._exit(1)
 
@@ -98,9 +99,9 @@ def _work(job: Job, pipe: Connection) -> None:
             should_stop=stop.is_set,
         )
     except Timeout:
-        emit(_failure(f"another process works on {job.path}"))
-    except (DriftError, JournalError, OSError) as error:
-        emit(_failure(str(error), disk_full(error)))
+        emit(Failed(error=f"another process works on {job.path}"))
+    except (DriftError, RecordError, OSError) as error:
+        emit(Failed(error=str(error), disk_full=disk_full(error)))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # skip interpreter teardown: everything is on disk
@@ -150,7 +151,7 @@ class LocalExecutor:
         """Do a job that has ended once more, after all others."""
         self._again.append(job)
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Event]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Message]:
         """Do all jobs; pulls the next one only when a worker is free, none once the disk is full.
 
         A job ends with one event: finished, failed, stopped or died.
@@ -164,9 +165,9 @@ class LocalExecutor:
                         break
                     try:
                         self._start(job)
-                    except (JournalError, OSError) as error:
+                    except (RecordError, OSError) as error:
                         self.disk_full = disk_full(error)
-                        yield Event(job, "failed", _failure(str(error), self.disk_full))
+                        yield Message(job, Failed(error=str(error), disk_full=self.disk_full))
                 if not self._workers:
                     return
                 if self.interrupted:
@@ -187,32 +188,32 @@ class LocalExecutor:
     def _start(self, job: Job) -> None:
         run_dir = RunDir(job.path)
         run_dir.create(job.config.record(job.arm))
-        n_rows = len(run_dir.rows())
+        n_events = len(run_dir.journal().events)
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(job, theirs), daemon=True)
         process.start()
         theirs.close()
-        self._workers[job.config.run_id] = _Worker(job, process, ours, n_rows)
+        self._workers[job.config.run_id] = _Worker(job, process, ours, n_events)
 
-    def _poll(self) -> Iterator[Event]:
+    def _poll(self) -> Iterator[Message]:
         by_pipe = {worker.pipe: worker for worker in self._workers.values()}
         for pipe in wait(list(by_pipe), timeout=0.2):
             worker = by_pipe[pipe]
             try:
-                row = pipe.recv()
+                event = pipe.recv()
             except (EOFError, OSError):
                 yield from self._reap(worker)
                 continue
-            if worker.reason and row["event"] == "stopped":
-                row = {**row, "reason": worker.reason}
-            worker.last = row["event"]
-            self.disk_full |= row.get("disk_full", False)
-            yield Event(worker.job, row["event"], row)
+            if worker.reason and isinstance(event, Stopped):
+                event = event.having(reason=worker.reason)
+            worker.last = event.event
+            self.disk_full |= isinstance(event, Failed) and event.disk_full
+            yield Message(worker.job, event)
         for worker in list(self._workers.values()):
             if worker.kill_at is not None and time.monotonic() > worker.kill_at:
                 worker.process.kill()
 
-    def _reap(self, worker: _Worker) -> Iterator[Event]:
+    def _reap(self, worker: _Worker) -> Iterator[Message]:
         worker.process.join()
         worker.pipe.close()
         del self._workers[worker.job.config.run_id]
@@ -220,22 +221,20 @@ class LocalExecutor:
         if worker.last in ("finished", "failed", "stopped"):
             return
         try:
-            new = run_dir.rows()[worker.n_rows :]
-        except JournalError as error:
-            yield Event(worker.job, "failed", _failure(str(error)))
+            new = run_dir.journal().events[worker.n_events :]
+        except RecordError as error:
+            yield Message(worker.job, Failed(error=str(error)))
             return
-        if new and new[-1]["event"] in TERMINAL:  # ended, not heard
-            yield Event(worker.job, new[-1]["event"], new[-1])
+        if new and new[-1].event in TERMINAL:  # ended, not heard
+            yield Message(worker.job, new[-1])
             return
-        event, values = "stopped", {"reason": worker.reason or "interrupted"}
-        if not worker.reason and not self.interrupted:
-            event, values = "died", {"error": _cause(worker)}
+        told = worker.reason or ("interrupted" if self.interrupted else "")
+        event: Event = Stopped(reason=told) if told else Died(error=_cause(worker))
         try:
-            row = run_dir.append(event, **values)
+            event = run_dir.append(event)
         except OSError as error:
             self.disk_full |= disk_full(error)
-            row = {"event": event, "time": time.time(), **values}
-        yield Event(worker.job, event, row)
+        yield Message(worker.job, event)
 
 
 def _cause(worker: _Worker) -> str:

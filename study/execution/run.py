@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,21 +32,13 @@ from seglib.predict import Stopped, evaluate, predict
 from seglib.train import EpochResult, NonFiniteLoss, Recipe, evaluation_epochs, fit
 from study.config import FIELDS, RunConfig
 from study.execution import checkpoint
-from study.record.rundir import (
-    JournalError,
-    RunDir,
-    atomic_write,
-    disk_full,
-    write_json,
-    write_npz,
-    write_weights,
-)
+from study.record import JournalError, RunDir, files, journal, write_json, write_npz
+from study.record.files import atomic_write, disk_full
 
 WEIGHTS_STREAM = 3  # augment.py uses 1 and 2
 N_PANEL, N_SHEET = 24, 8  # example images of a study; those of them drawn in panel.png
-SCHEMA = 2  # of journal and checkpoint: raised when a half-done run of before cannot be continued
 
-Emit = Callable[[dict], None]
+Emit = Callable[[journal.Event], None]
 
 
 class DriftError(ValueError):
@@ -136,29 +128,32 @@ def drift(config: RunConfig, run_dir: RunDir) -> list[str]:
 
     Returns: e.g. ["torch 2.14 (now 2.15)"]; empty for a run that may go on, or has no epoch yet.
     """
-    if run_dir.state() == "finished" or not run_dir.epochs():
+    written = run_dir.journal()
+    if run_dir.state() == "finished" or not written.epochs:
         return []
-    start = next((row for row in reversed(run_dir.rows()) if row["event"] == "start"), None)
-    about = start and start.get("environment")
-    if not (isinstance(about, dict) and {"torch", "numpy"} <= set(about)):
+    start = written.starts[-1] if written.starts else None
+    if start is None or not {"torch", "numpy"} <= set(start.environment):
         raise JournalError(
-            f"{run_dir.journal} must say how the run started, with torch and numpy, "
+            f"{written.path} must say how the run started, with torch and numpy, "
             "got no such line; the file is damaged: move the run's folder away and "
             "run it again"
         )
-    stored, wanted = run_dir.record()["config"], asdict(config)
+    stored: dict = dict(run_dir.record().config)
+    wanted = asdict(config)
     stored["loss_params"] = introduced_params(config.loss) | stored["loss_params"]
 
-    def versions(row: dict, environment: dict) -> dict[str, object]:
-        torch_ = ".".join(environment["torch"].split(".")[:2])
+    def versions(form: int, environment: Mapping[str, object]) -> dict[str, object]:
+        torch_version, numpy_version = (
+            str(environment[name]).split(".") for name in ("torch", "numpy")
+        )
         return {
-            "run format": row.get("schema", 1),
-            "torch": torch_,
-            "numpy": environment["numpy"].split(".")[0],
+            "run format": form,
+            "torch": ".".join(torch_version[:2]),
+            "numpy": numpy_version[0],
         }
 
-    before = versions(start, start["environment"])
-    now = versions({"schema": SCHEMA}, {"torch": torch.__version__, "numpy": np.__version__})
+    before = versions(start.format, start.environment)
+    now = versions(journal.FORMAT, {"torch": torch.__version__, "numpy": np.__version__})
     for name, spec in FIELDS.items():
         if spec.metadata["identity"]:  # a field that is newer than the run had its first default
             before[name], now[name] = stored.get(name, spec.metadata["introduced"]), wanted[name]
@@ -218,8 +213,8 @@ class _Run:
             score_void=score_void,
         )
 
-    def log(self, event: str, **values: object) -> None:
-        self.emit(self.dir.append(event, **values))
+    def log(self, event: journal.Event) -> None:
+        self.emit(self.dir.append(event))
 
     @property
     def after_epoch(self) -> int:
@@ -229,7 +224,7 @@ class _Run:
     def train(self, model: nn.Module) -> bool:
         """All epochs that are missing; False when it was told to stop."""
         loss, sampler, recipe = training_parts(self.config, self.fit_split)
-        known = {row["epoch"] for row in self.dir.epochs()}
+        known = {event.epoch for event in self.dir.journal().epochs}
         saved_at, cost_s = time.monotonic(), 0.0
         epoch = self.after_epoch
         results = fit(
@@ -277,9 +272,9 @@ class _Run:
                 torch.cuda.memory_allocated(self.config.device) / 1e6
             )
         if result.epoch in known:  # trained again after a resume: shown, but the first row stays
-            self.emit({"event": "epoch", "epoch": result.epoch, "metrics": metrics})
+            self.emit(journal.Epoch(epoch=result.epoch, metrics=metrics))
         else:
-            self.log("epoch", epoch=result.epoch, metrics=metrics)
+            self.log(journal.Epoch(epoch=result.epoch, metrics=metrics))
 
     def _save_checkpoint(self, result: EpochResult) -> None:
         state = {
@@ -293,7 +288,7 @@ class _Run:
 
     def _load_checkpoint(self) -> dict | None:
         """What `fit` continues from: the last checkpoint that is sound; what is not is named."""
-        rejected, journaled = [], {row["epoch"] for row in self.dir.epochs()}
+        rejected, journaled = [], {event.epoch for event in self.dir.journal().epochs}
         for path in filter(Path.exists, (self.dir.last, self.dir.previous)):
             try:
                 state = checkpoint.load(path)
@@ -311,7 +306,7 @@ class _Run:
             found = None
         if rejected:
             so = f"continued after epoch {found['epoch']}" if found else "begun again from nothing"
-            self.log("note", text="; ".join([*rejected, so]))
+            self.log(journal.Note(text="; ".join([*rejected, so])))
         return found
 
     def finish(self, model: nn.Module) -> None:
@@ -321,7 +316,7 @@ class _Run:
         arrays = {"dev": dev.astype(np.int32), "dev_names": np.array(self.dev.names)}
         metrics = scores(dev, classes, "dev")
         if self.config.role == "final":  # of a trial only the numbers are wanted
-            write_weights(self.dir.best, self.best["weights"])
+            checkpoint.save_weights(self.dir.best, self.best["weights"])
             model.load_state_dict(self.best["weights"])
             test = self.store.test()
             confusions = self.evaluate(model, test)
@@ -331,19 +326,21 @@ class _Run:
                 metrics["test/miou_void_scored"] = mean_iou(counts)
             arrays |= {"test": confusions.astype(np.int32), "test_names": np.array(test.names)}
             self._draw_panel(model, test)
-        write_npz(self.dir.path / "confusion.npz", arrays)
-        write_json(self.dir.path / "history.json", self.dir.epochs())
+        write_npz(self.dir.path / files.CONFUSION, arrays)
+        epochs = [event.model_dump() for event in self.dir.journal().epochs]
+        write_json(self.dir.path / files.HISTORY, epochs)
         unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
         memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
         if torch.device(self.config.device).type == "cuda":
             memory_mb = torch.cuda.max_memory_allocated(self.config.device) / 2**20
         self.log(
-            "finished",
-            best_epoch=self.best["epoch"],
-            duration_s=self.duration_s,
-            peak_memory_mb=memory_mb,
-            metrics=metrics,
-            contract=CONTRACT,
+            journal.Finished(
+                best_epoch=self.best["epoch"],
+                duration_s=self.duration_s,
+                peak_memory_mb=memory_mb,
+                metrics=metrics,
+                contract=CONTRACT,
+            )
         )
         self.dir.drop_checkpoints()
 
@@ -361,14 +358,14 @@ class _Run:
             maps[f"prediction_{number}"] = prediction
             if number < N_SHEET:
                 rows.append([image, colours(mask), colours(prediction)])
-        write_npz(self.dir.path / "panel.npz", maps)
+        write_npz(self.dir.path / files.PANEL, maps)
         height = max(row[0].shape[0] for row in rows)
         width = max(row[0].shape[1] for row in rows)
         sheet = Image.new("RGB", ((width + 4) * 3, (height + 4) * len(rows)), "white")
         for y, row in enumerate(rows):
             for x, picture in enumerate(row):
                 sheet.paste(Image.fromarray(picture), (x * (width + 4), y * (height + 4)))
-        atomic_write(self.dir.path / "panel.png", lambda part: sheet.save(part, format="PNG"))
+        atomic_write(self.dir.path / files.PANEL_SHEET, lambda part: sheet.save(part, format="PNG"))
 
 
 def colours(labels: np.ndarray) -> np.ndarray:
@@ -397,13 +394,13 @@ def run(
     *,
     arm: str,
     commit: str = "",
-    emit: Emit = lambda row: None,
+    emit: Emit = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> str:
     """Do one run, or what is left of it; returns its state: finished, failed or dead (stopped).
 
-    A failure is recorded in the journal with its reason and does not raise. On a full disk the row
-    that `emit` gets may be all there is.
+    A failure is recorded in the journal with its reason and does not raise. On a full disk the
+    event that `emit` gets may be all there is.
     Raises: DriftError, before anything is written, for a half-done run that no longer fits.
     """
     with run_dir.lock():
@@ -411,37 +408,37 @@ def run(
             raise DriftError(f"begun with {', '.join(changes)}; use --study NEWNAME for a new one")
         run_dir.clean()
         run_dir.create(config.record(arm))
-        attempt = 1 + sum(row["event"] == "start" for row in run_dir.rows())
+        attempt = 1 + len(run_dir.journal().starts)
         try:
             torch.set_num_threads(config.threads)
             work = _Run(config, run_dir, emit, should_stop)
             model = initial_model(config, len(work.store.classes))
             work.log(
-                "start",
-                attempt=attempt,
-                after_epoch=work.after_epoch,
-                schema=SCHEMA,
-                environment=environment(config, commit),
-                n_parameters=sum(p.numel() for p in model.parameters()),
+                journal.Start(
+                    attempt=attempt,
+                    after_epoch=work.after_epoch,
+                    environment=environment(config, commit),
+                    n_parameters=sum(p.numel() for p in model.parameters()),
+                )
             )
             if not work.train(model):
-                work.log("stopped")
+                work.log(journal.Stopped())
                 return "dead"
             work.finish(model)
             return "finished"
         except Stopped:
-            emit(run_dir.append("stopped"))
+            emit(run_dir.append(journal.Stopped()))
             return "dead"
         except Exception as error:
-            failure = {
-                "error": reason(error, config),
-                "traceback": traceback.format_exc(),
-                "disk_full": disk_full(error),
-            }
+            failure = journal.Failed(
+                error=reason(error, config),
+                traceback=traceback.format_exc(),
+                disk_full=disk_full(error),
+            )
         try:
-            emit(run_dir.append("failed", **failure))
+            emit(run_dir.append(failure))
         except OSError as error:  # no room even for that line
-            emit({"event": "failed", "time": time.time(), **failure, "disk_full": disk_full(error)})
+            emit(failure.having(disk_full=disk_full(error)))
         return "failed"
 
 
