@@ -110,10 +110,11 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.events: list[Event] = []
-        self._read = 0  # bytes
-        self._n_lines = 0
-        self._cut = ""  # what is wrong with a line that a crash may have cut short
+        self.events: list[Event]
+        self._read: int  # bytes
+        self._n_lines: int
+        self._cut: str  # what is wrong with a line that a crash may have cut short
+        self._forget()
 
     def refresh(self) -> typing.Self:
         """Read the whole lines that were added since.
@@ -126,14 +127,21 @@ class Journal:
         with self.path.open("rb") as file:
             file.seek(self._read)
             new = file.read()
-        for line in new.splitlines(keepends=True):
-            if not line.endswith(b"\n") and not _whole(line):
-                break  # being written, or cut short: looked at again next time
-            self._read += len(line)
-            self._n_lines += 1
-            if line.strip():
-                self._take(line)
+        try:
+            for line in new.splitlines(keepends=True):
+                if not line.endswith(b"\n") and not _whole(line):
+                    break  # being written, or cut short: looked at again next time
+                self._read += len(line)
+                self._n_lines += 1
+                if line.strip():
+                    self._take(line)
+        except JournalError:
+            self._forget()  # whoever asks again is told again
+            raise
         return self
+
+    def _forget(self) -> None:
+        self.events, self._read, self._n_lines, self._cut = [], 0, 0, ""
 
     def _take(self, line: bytes) -> None:
         try:
