@@ -26,7 +26,7 @@ from study.config import AXES, FIELDS, RECIPE, RunConfig, parse_value
 from study.execution.preflight import inspect_data, open_splits
 from study.record.rundir import RunDir
 from study.study import open_or_create, split_settings
-from tests.conftest import write_folder
+from tests.helpers import write_folder
 from tests.studies import CELLS, write_run, write_study
 
 MANY = int(os.environ.get("FUZZ", 0))

@@ -146,6 +146,8 @@ class Journal:
     def _take(self, line: bytes) -> None:
         try:
             event = _EVENT.validate_json(line, strict=True)
+            if len(event.model_fields_set) < len(type(event).model_fields):
+                raise JournalError(self._damaged(line))  # defaults are for who writes
         except ValidationError:
             if isinstance(_json(line), dict):
                 raise JournalError(self._damaged(line)) from None

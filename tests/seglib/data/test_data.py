@@ -11,7 +11,7 @@ from seglib.data.shapes import voc_palette
 from seglib.data.splits import draw_dev
 from seglib.data.store import build_store
 from seglib.data.voc import jump_share, open_folder
-from tests.conftest import write_folder
+from tests.helpers import write_folder
 
 PLAIN = Augmentation(
     crop_px=24,

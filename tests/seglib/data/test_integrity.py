@@ -13,7 +13,7 @@ from seglib.data.voc import open_folder
 from study.commands.console import make_console
 from study.commands.session import open_session
 from study.execution.preflight import prepare_store
-from tests.conftest import write_folder
+from tests.helpers import write_folder
 
 SETTINGS = [
     word

@@ -21,7 +21,7 @@ from seglib.models import build_model
 from study import presets
 from study.matrix import Matrix
 from study.record.rundir import RunDir
-from tests.conftest import write_folder
+from tests.helpers import write_folder
 
 ROOT = Path(__file__).parents[3]
 TINY = {

@@ -11,7 +11,7 @@ from study.config import RunConfig
 from study.execution.executor import Job, LocalExecutor, _Worker
 from study.record.rundir import RunDir
 from tests.study.execution.test_run import config as tiny
-from tests.study.test_study import BASE
+from tests.helpers import BASE_RUN as BASE
 
 
 class Ended:

@@ -22,7 +22,7 @@ from study.execution.run import DriftError, drift, run
 from study.record import rundir
 from study.record.rundir import JournalError, RunDir
 from study.study import StudyError
-from tests.conftest import write_folder
+from tests.helpers import write_folder
 from tests.study.execution.test_run import config, do, numbers
 
 LONG = {"epochs": 5, "checkpoint_s": 0.0}

@@ -16,7 +16,7 @@ from study.execution.executor import Event
 from study.matrix import Matrix
 from study.record.rundir import RunDir
 from study.tuning.search import CellTuning, TuningError, make_pruner, make_sampler, tuned_values
-from tests.study.test_study import new_study
+from tests.helpers import new_study
 
 EPOCHS = 4
 OPEN_STORAGE = study.tuning.search.open_storage

@@ -1,0 +1,84 @@
+"""What several tests make their inputs with: folders of images, facts of data, declared studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import runs
+from seglib.data.shapes import voc_palette
+from study.config import FIELDS, RECIPE
+from study.matrix import Matrix
+from study.record import ConstantFloor, DataFacts, Given
+from study.study import Study, declare
+
+CLASSES = ("background", "square", "stripe")
+# The least that a RunConfig needs.
+BASE_RUN = {"data": "d" * 64, "model": "unet", "init": "scratch", "loss": "bce", "seed": 0}
+
+
+def write_folder(
+    root: Path, lists: dict[str, int], *, classes: tuple[str, ...] = CLASSES, side: int = 40
+) -> Path:
+    """A VOC-layout folder of small squares and stripes, `lists` maps a list to its length."""
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True)
+    for number, (split, n_images) in enumerate(lists.items()):
+        names = [f"{split}_{i:02d}" for i in range(n_images)]
+        for i, name in enumerate(names):
+            rng = np.random.default_rng([number, i])
+            height, width = side + int(rng.integers(0, 8)), side + int(rng.integers(0, 8))
+            image = rng.integers(60, 120, (height, width, 3), dtype=np.uint8)
+            mask = np.zeros((height, width), np.uint8)
+            y, x = rng.integers(0, height - 16), rng.integers(0, width - 16)
+            image[y : y + 14, x : x + 14, 0] = 230
+            mask[y : y + 14, x : x + 14] = 1
+            if len(classes) > 2 and i % 2 == 0:
+                image[:, 3:7, 2] = 240
+                mask[:, 3:7] = 2
+            mask[0] = 255
+            Image.fromarray(image).save(root / "JPEGImages" / f"{name}.jpg", quality=95)
+            label = Image.fromarray(mask)
+            label.putpalette(voc_palette())
+            label.save(root / "SegmentationClass" / f"{name}.png")
+        (root / "ImageSets/Segmentation" / f"{split}.txt").write_text("\n".join(names) + "\n")
+    (root / "classes.txt").write_text("\n".join(classes) + "\n")
+    return root
+
+
+def facts(classes: tuple[str, ...] = ("background", "a"), **changes: object) -> DataFacts:
+    """What a declaration says of its data; equal shares unless changed."""
+    splits = ("fit", "dev", "test")
+    usual: dict[str, object] = {
+        "name": "d",
+        "path": "data/d",
+        "fingerprint": "d" * 64,
+        "classes": classes,
+        "background": classes[0] == "background",
+        "max_side": None,
+        "n_images": {"fit": 24, "dev": 6, "test": 10},
+        "pixel_share": dict.fromkeys(splits, (1 / len(classes),) * len(classes)),
+        "image_share": dict.fromkeys(splits, (1.0,) * len(classes)),
+        "void_share": dict.fromkeys(splits, 0.0),
+        "test_groups": None,
+        "constant_floor": ConstantFloor(name=classes[0], test_miou=0.1),
+        "notes": (),
+    }
+    return DataFacts.model_validate(usual | changes)
+
+
+def new_study(path: Path, *, matrix: Matrix | None = None, **recipe: object) -> Study:
+    """A declared study, not saved, of the default matrix unless another is given."""
+    defaults = {name: FIELDS[name].default for name in RECIPE}
+    return declare(
+        path,
+        matrix_name="default",
+        matrix=matrix or runs.MATRICES["default"],
+        data=facts(),
+        recipe=defaults | recipe,
+        loss_params={},
+        pretrained="pretext",
+        given=Given(data="d"),
+    )

@@ -1,0 +1,50 @@
+"""A stored study is continued, or refused with both values."""
+
+import pytest
+
+from study.continuing import open_or_create
+from study.record import read_declaration
+from study.study import StudyError
+from tests.helpers import new_study
+
+
+def test_a_recipe_field_newer_than_the_study_does_not_lock_it(tmp_path):
+    study = new_study(tmp_path / "s")
+    del study.declaration["recipe"]["hue_deg"]
+    study.save()
+    assert not open_or_create(new_study(tmp_path / "s"))[1]
+    with pytest.raises(StudyError, match=r"hue_deg=10.0 \(now 3.0\)"):
+        open_or_create(new_study(tmp_path / "s", hue_deg=3.0))
+
+
+def test_another_metric_contract_is_refused_before_it_is_run(tmp_path):
+    study = new_study(tmp_path / "s")
+    study.declaration["contract"] = study.declaration["contract"] | {"void": "a class"}
+    study.save()
+    with pytest.raises(StudyError, match="metric contract .*'a class'.*--study NEWNAME"):
+        open_or_create(new_study(tmp_path / "s"))
+    del study.declaration["contract"]  # from before it was stored
+    study.save()
+    assert not open_or_create(new_study(tmp_path / "s"))[1]
+
+
+def test_declaration_is_kept_and_another_recipe_refused(tmp_path):
+    study = new_study(tmp_path / "s", width=16)
+    study.save()
+    same, new = open_or_create(new_study(tmp_path / "s", width=16))
+    assert not new and same.declaration == json.loads((tmp_path / "s/study.json").read_text())
+    with pytest.raises(
+        StudyError,
+        match=(
+            r"study s was declared with width=16 \(now 64\), epochs=60 \(now 5\); "
+            r"give --set width=16 --set epochs=60 to continue it, or --study NEWNAME"
+        ),
+    ):
+        open_or_create(new_study(tmp_path / "s", epochs=5))
+    # precision left to auto follows the study; asked for, it must agree
+    kept, _ = open_or_create(new_study(tmp_path / "s", width=16, precision="bf16"))
+    assert kept.declaration["recipe"]["precision"] == "fp32"
+    with pytest.raises(StudyError, match=r"precision=fp32 \(now bf16\)"):
+        open_or_create(
+            new_study(tmp_path / "s", width=16, precision="bf16"), given=frozenset({"precision"})
+        )
