@@ -4,9 +4,8 @@ import dataclasses
 
 import pytest
 
-from study.config import ENVIRONMENT, FIELDS, RECIPE, ConfigError, RunConfig, parse_value
+from study.config import FIELDS, RunConfig
 from tests.helpers import BASE_RUN as BASE
-
 
 PRETRAINED = {
     "model": "resnetunet",

@@ -10,7 +10,8 @@ from tests.helpers import new_study
 
 def test_a_recipe_field_newer_than_the_study_does_not_lock_it(tmp_path):
     study = new_study(tmp_path / "s")
-    del study.declaration["recipe"]["hue_deg"]
+    recipe = {k: v for k, v in study.declaration.recipe.items() if k != "hue_deg"}
+    study.declaration = study.declaration.having(recipe=recipe)
     study.save()
     assert not open_or_create(new_study(tmp_path / "s"))[1]
     with pytest.raises(StudyError, match=r"hue_deg=10.0 \(now 3.0\)"):
@@ -19,20 +20,18 @@ def test_a_recipe_field_newer_than_the_study_does_not_lock_it(tmp_path):
 
 def test_another_metric_contract_is_refused_before_it_is_run(tmp_path):
     study = new_study(tmp_path / "s")
-    study.declaration["contract"] = study.declaration["contract"] | {"void": "a class"}
+    contract = study.declaration.contract | {"void": "a class"}
+    study.declaration = study.declaration.having(contract=contract)
     study.save()
     with pytest.raises(StudyError, match="metric contract .*'a class'.*--study NEWNAME"):
         open_or_create(new_study(tmp_path / "s"))
-    del study.declaration["contract"]  # from before it was stored
-    study.save()
-    assert not open_or_create(new_study(tmp_path / "s"))[1]
 
 
 def test_declaration_is_kept_and_another_recipe_refused(tmp_path):
     study = new_study(tmp_path / "s", width=16)
     study.save()
     same, new = open_or_create(new_study(tmp_path / "s", width=16))
-    assert not new and same.declaration == json.loads((tmp_path / "s/study.json").read_text())
+    assert not new and same.declaration == read_declaration(tmp_path / "s")
     with pytest.raises(
         StudyError,
         match=(
@@ -43,7 +42,7 @@ def test_declaration_is_kept_and_another_recipe_refused(tmp_path):
         open_or_create(new_study(tmp_path / "s", epochs=5))
     # precision left to auto follows the study; asked for, it must agree
     kept, _ = open_or_create(new_study(tmp_path / "s", width=16, precision="bf16"))
-    assert kept.declaration["recipe"]["precision"] == "fp32"
+    assert kept.declaration.recipe["precision"] == "fp32"
     with pytest.raises(StudyError, match=r"precision=fp32 \(now bf16\)"):
         open_or_create(
             new_study(tmp_path / "s", width=16, precision="bf16"), given=frozenset({"precision"})

@@ -6,7 +6,10 @@ import itertools
 import pytest
 
 import runs
+from study.commands.choice import choose
+from study.config import ConfigError
 from study.matrix import Contrast, Exclusion, Matrix
+from study.study import StudyError, load
 from tests.helpers import BASE_RUN as BASE
 from tests.helpers import new_study
 
@@ -16,9 +19,11 @@ def test_default_matrix_has_nine_arms_and_its_contrasts():
     cells = matrix.expand()
     assert len(cells) == 9
     assert matrix.excluded() == [
-        ({"model": "unet", "init": "pretrained"}, "a plain U-Net has no pretrained encoder")
+        Exclusion(
+            {"model": "unet", "init": "pretrained"}, "a plain U-Net has no pretrained encoder"
+        )
     ]
-    pairs = matrix.pairs(cells)
+    pairs = matrix.pairs([cell.levels for cell in cells])
     families = [family for family, _, _ in pairs]
     assert {f: families.count(f) for f in families} == {
         "architecture": 3,
@@ -26,16 +31,17 @@ def test_default_matrix_has_nine_arms_and_its_contrasts():
         "loss": 6,
     }
     for family, i, j in pairs:
-        same_loss = cells[i]["loss"] == cells[j]["loss"]
+        same_loss = cells[i].values["loss"] == cells[j].values["loss"]
         assert same_loss == (family != "loss") and i != j
 
 
 def test_a_ladder_changes_one_factor_a_rung(tmp_path):
     matrix = runs.MATRICES["focal-tversky"]
     cells = matrix.expand()
-    assert len(cells) == 10 and matrix.pairs(cells) == [("rung", i + 1, i) for i in range(9)]
+    assert len(cells) == 10
+    assert matrix.pairs([c.levels for c in cells]) == [("rung", i + 1, i) for i in range(9)]
     study = new_study(tmp_path / "s", matrix=matrix)
-    assert study.declaration["baseline"] == "unet-scratch-1-as-first-tried"
+    assert study.declaration.baseline == "unet-scratch-1-as-first-tried"
     configs = [study.config(cell, 0) for cell in study.cells]
     for before, after in itertools.pairwise(configs):
         old, new = ({**dataclasses.asdict(c), **c.loss_params} for c in (before, after))
@@ -53,6 +59,67 @@ def test_explicit_cells_and_exclusions():
         exclude=(Exclusion({"model": "x"}, "not here"), Exclusion({"model": "y"}, "never")),
         contrasts=(Contrast("f", {"model": "unet"}, {"model": "x"}),),
     )
-    assert [c["model"] for c in matrix.expand()] == ["unet"]
-    assert matrix.excluded() == [({"model": "x"}, "not here")]
-    assert matrix.pairs(matrix.expand()) == []
+    assert [c.values["model"] for c in matrix.expand()] == ["unet"]
+    assert matrix.excluded() == [Exclusion({"model": "x"}, "not here")]
+    assert matrix.pairs([cell.levels for cell in matrix.expand()]) == []
+
+
+AUGMENTED = Matrix(
+    axes={
+        "model": ("unet",),
+        "init": ("scratch",),
+        "loss": ("bce", "dice_bce"),
+        "augmentation": {
+            "weak": {"scale_min": 0.9, "scale_max": 1.1, "flip": False},
+            "strong": {"scale_min": 0.5, "scale_max": 2, "loss.smooth": 1.0},
+        },
+    },
+    baseline={"loss": "bce", "augmentation": "weak"},
+    contrasts=(
+        Contrast(
+            "augmentation", {"augmentation": "strong"}, {"augmentation": "weak"}, within=("loss",)
+        ),
+    ),
+)
+
+
+def test_a_factor_is_an_axis_of_bundles(tmp_path):
+    axes = {
+        **AUGMENTED.axes,
+        "augmentation": {
+            "weak": {"scale_min": 0.9, "scale_max": 1.1, "flip": False},
+            "strong": {"scale_min": 0.5, "scale_max": 2},
+        },
+    }
+    matrix = dataclasses.replace(AUGMENTED, axes=axes)
+    study = new_study(tmp_path / "s", matrix=matrix)
+    assert [cell.arm for cell in study.cells] == [
+        "unet-scratch-bce-augmentation=weak",
+        "unet-scratch-bce-augmentation=strong",
+        "unet-scratch-dice_bce-augmentation=weak",
+        "unet-scratch-dice_bce-augmentation=strong",
+    ]
+    weak, strong = (study.config(cell, 0) for cell in study.cells[:2])
+    assert (weak.scale_min, weak.scale_max, weak.flip) == (0.9, 1.1, False)
+    assert (strong.scale_min, strong.scale_max, strong.flip) == (0.5, 2.0, True)
+    assert study.declaration.baseline == "unet-scratch-bce-augmentation=weak"
+    assert [(c.family, c.a) for c in study.declaration.contrasts] == [
+        ("augmentation", "unet-scratch-bce-augmentation=strong"),
+        ("augmentation", "unet-scratch-dice_bce-augmentation=strong"),
+    ]
+    chosen = choose(study.cells, ["augmentation=strong", "loss=bce"])
+    assert [cell.arm for cell in chosen] == ["unet-scratch-bce-augmentation=strong"]
+    with pytest.raises(ConfigError, match="--only augmentation must be among strong, weak, got so"):
+        choose(study.cells, ["augmentation=so"])
+    study.save()
+    assert load(study.path).declaration == study.declaration
+
+
+def test_a_factor_that_cannot_be_is_refused(tmp_path):
+    with pytest.raises(StudyError, match="a cell with loss bce cannot set loss.smooth"):
+        new_study(tmp_path / "s", matrix=AUGMENTED)
+    with pytest.raises(ValueError, match="got flip, which augmentation sets too"):
+        dataclasses.replace(AUGMENTED, axes={**AUGMENTED.axes, "flip": (True, False)})
+    taken = {"model": ("unet",), "init": ("scratch",), "loss": {"a": {"epochs": 1}}}
+    with pytest.raises(StudyError, match="a factor must have a name that no field has, got loss"):
+        new_study(tmp_path / "s", matrix=Matrix(axes=taken))

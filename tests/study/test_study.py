@@ -26,13 +26,14 @@ def test_cells_that_are_the_same_run_are_refused(tmp_path):
 
 
 def test_tuning_starts_from_the_study_s_own_settings(tmp_path):
-    from study.commands.session import TuneOptions
-    from study.tuning.search import CellTuning
+    from study.tuning.options import TuneOptions
+
+    from study.tuning.search import open_tuning
 
     study = new_study(tmp_path / "s", lr_multiplier=5.0, class_weight_exponent=0.25)
-    study.declaration["loss_params"] = {"loss.share": 0.75}
-    cell = next(c for c in study.cells if c["arm"] == "unet-scratch-dice_bce")
-    tuning = CellTuning(tmp_path, study, cell, TuneOptions(trials=3))
+    study.declaration = study.declaration.having(loss_params={"loss.share": 0.75})
+    cell = next(c for c in study.cells if c.arm == "unet-scratch-dice_bce")
+    tuning = open_tuning(tmp_path, study, cell, TuneOptions(trials=3))
     assert tuning.default == {
         "loss.share": 0.75,
         "class_weight_exponent": 0.25,
@@ -47,19 +48,14 @@ def test_tuning_starts_from_the_study_s_own_settings(tmp_path):
 
 def test_weights_are_part_of_the_study(tmp_path):
     study = new_study(tmp_path / "s")
-    arms = {cell["arm"]: cell for cell in study.cells}
-    assert arms["resnetunet-pretrained-bce"]["cell_id"] is None
-    assert arms["resnetunet-scratch-bce"]["cell_id"]
+    arms = {cell.arm: cell for cell in study.cells}
+    assert arms["resnetunet-pretrained-bce"].cell_id is None
+    assert arms["resnetunet-scratch-bce"].cell_id
     study.set_weights("resnet18", "pretext", "a" * 64)
     study.save()
-    assert all(cell["cell_id"] for cell in load(tmp_path / "s").cells)
+    assert all(cell.cell_id for cell in load(tmp_path / "s").cells)
     with pytest.raises(StudyError, match="was run with weights pretext aaaaaaaaaaaa, got"):
         study.set_weights("resnet18", "pretext", "b" * 64)
-    study.save()
-    stored = json.loads((study.path / "study.json").read_text())
-    stored["weights"] = stored["weights"]["resnet18"]  # as it was once written
-    (study.path / "study.json").write_text(json.dumps(stored))
-    assert load(study.path).declaration["weights"] == study.declaration["weights"]
 
 
 def test_each_encoder_of_a_matrix_has_its_own_weights(tmp_path):
@@ -72,7 +68,7 @@ def test_each_encoder_of_a_matrix_has_its_own_weights(tmp_path):
     for number, encoder in enumerate(("resnet18", "resnet34", "resnet50")):
         assert not study.resolvable(study.cells[number])
         study.set_weights(encoder, "imagenet (V1)", str(number) * 64)
-    assert [c["arm"] for c in study.cells] == [
+    assert [c.arm for c in study.cells] == [
         "resnetunet-pretrained-bce-encoder=resnet18",
         "resnetunet-resnet34-pretrained-bce-encoder=resnet34",
         "resnetunet-resnet50-pretrained-bce-encoder=resnet50",
@@ -82,16 +78,17 @@ def test_each_encoder_of_a_matrix_has_its_own_weights(tmp_path):
 
 def test_tuned_values_reach_the_run(tmp_path):
     """Standing test: every tunable of every loss arrives where the loss is built."""
+    from study.tuning.space import search_space
+
     from study.execution.run import training_parts
-    from study.tuning.search import search_space
 
     study = new_study(tmp_path / "s")
     for loss in LOSSES:
         space = search_space(loss, has_background=True)
         assert len(space) <= 5 and "background_multiplier" not in search_space(loss, False)
-        cell = {"values": {**study.cells[0]["values"], "loss": loss}}
         values = {name: (d.low + d.high) / 2 for name, d in space.items()}
-        config = study.config({"values": {**cell["values"], **values}}, 0)
+        own = study.cells[0].values | {"loss": loss} | values
+        config = study.config(study.cells[0].having(values=own), 0)
         built, _, recipe = training_parts(config, FakeSplit())
         for name, value in values.items():
             if name.startswith("loss."):

@@ -20,3 +20,14 @@ def test_settings_are_parsed_and_near_misses_listed():
     recipe, loss, environment = split_settings({"lr": "1", "loss.share": "0.25", "threads": "3"})
     assert (recipe, loss, environment) == ({"lr": "1"}, {"loss.share": 0.25}, {"threads": "3"})
     assert not set(RECIPE) & set(ENVIRONMENT)
+
+
+def test_a_loss_parameter_is_checked_by_the_losses_of_the_matrix():
+    """Not by the last loss of the catalogue that has a parameter of that name."""
+    flattened = {"loss.classes": "flattened"}
+    _, params, _ = split_settings(flattened, ("bce", "dice_bce", "focal_tversky"))
+    assert params == flattened
+    with pytest.raises(ValueError, match="loss.classes of lovasz must be one of present, all, got"):
+        split_settings(flattened, ("dice_bce", "lovasz"))
+    with pytest.raises(ConfigError, match="--set loss.share: no loss of matrix mine declares it"):
+        split_settings({"loss.share": "0.5"}, ("bce", "dice"), "mine")

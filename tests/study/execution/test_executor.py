@@ -10,8 +10,8 @@ import pytest
 from study.config import RunConfig
 from study.execution.executor import Job, LocalExecutor, _Worker
 from study.record.rundir import RunDir
-from tests.study.execution.test_run import config as tiny
 from tests.helpers import BASE_RUN as BASE
+from tests.study.execution.test_run import config as tiny
 
 
 class Ended:
