@@ -15,17 +15,20 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from study.describe import inspect_data, open_splits
 
 import runs
 from analysis.records import read_study
 from seglib.data.store import build_store
 from seglib.data.voc import open_folder
+from study.commands.choice import choose
 from study.commands.console import make_console
-from study.commands.session import choose, open_session, pairs_of
+from study.commands.parser import parse
+from study.commands.session import open_session
+from study.commands.settings import pairs_of, split_settings
 from study.config import AXES, FIELDS, RECIPE, RunConfig, parse_value
-from study.execution.preflight import inspect_data, open_splits
-from study.record.rundir import RunDir
-from study.study import open_or_create, split_settings
+from study.continuing import open_or_create
+from study.record import Cell, RunDir
 from tests.helpers import write_folder
 from tests.studies import CELLS, write_run, write_study
 
@@ -279,11 +282,12 @@ def test_the_study_s_own_cells_are_chosen():
 
 
 DECLARED = [
-    {
-        "arm": f"unet-scratch-{loss}",
-        "network": "unet-scratch",
-        "values": {"model": "unet", "init": "scratch", "loss": loss, "tuning": "default"},
-    }
+    Cell(
+        arm=f"unet-scratch-{loss}",
+        network="unet-scratch",
+        cell_id=None,
+        values={"model": "unet", "init": "scratch", "loss": loss, "tuning": "default"},
+    )
     for loss in ("bce", "dice_bce")
 ]
 
@@ -330,7 +334,7 @@ def declared(tmp_path_factory):
     """A study as `--grid` declares it, and the arguments that ask for it."""
     place = tmp_path_factory.mktemp("declared")
     root = write_folder(place / "tiny", {"train": 2, "val": 2}, side=24)
-    args = runs.parse_args(
+    request = parse(
         [
             "--grid",
             "--data",
@@ -343,9 +347,10 @@ def declared(tmp_path_factory):
             "epochs=1",
             "--set",
             "crop_px=32",
-        ]
+        ],
+        runs.MATRICES,
     )
-    session = open_session(args, runs.MATRICES["losses"], make_console())
+    session = open_session(request, runs.MATRICES["losses"], make_console())
     session.study.save()
     return session.study
 
@@ -362,8 +367,8 @@ def test_damaged_study_json(declared, edits, node, which):
             else json.dumps(replaced(json.loads(content), *node)).encode()
         )
         study, new = open_or_create(copy.deepcopy(declared))
-        assert not new and study.declaration["uuid"]
-        assert [cell["cell_id"] for cell in study.cells] == [
+        assert not new and study.declaration.uuid
+        assert [cell.cell_id for cell in study.cells] == [
             study.config(cell, 0, **study.stand_in(cell)).cell_id for cell in study.cells
         ]
     except REFUSED as error:
@@ -376,17 +381,19 @@ def test_damaged_study_json(declared, edits, node, which):
 @given(edits=EDITS, node=NODE, line=PLACE, which=st.booleans())
 def test_damaged_journal(recorded, edits, node, line, which):
     run = RunDir(recorded / "runs/0000")
-    content = run.journal.read_bytes()
+    file = run.path / "journal.jsonl"
+    content = file.read_bytes()
     try:
-        run.journal.write_bytes(damaged_lines(content, edits, node, line, which))
-        for row in run.rows():
-            assert finite(row)
+        file.write_bytes(damaged_lines(content, edits, node, line, which))
+        for event in run.journal().events:
+            assert finite(event.model_dump())
         assert run.state() in ("new", "dead", "failed", "pruned", "finished")
-        assert [row["epoch"] for row in run.epochs()] == sorted({r["epoch"] for r in run.epochs()})
+        numbers = [event.epoch for event in run.journal().epochs]
+        assert numbers == sorted(set(numbers))
     except REFUSED as error:
-        assert str(run.journal) in str(error)
+        assert str(file) in str(error)
     finally:
-        run.journal.write_bytes(content)
+        file.write_bytes(content)
 
 
 def damaged_lines(content, edits, node, line, which):
@@ -436,7 +443,7 @@ def test_damaged_records(recorded, name, edits, node, line, which):
         study = read_study(recorded)
         for run in study.finished():
             assert all(math.isfinite(run.result[k]) for k in ("dev/miou", "test/miou"))
-        for run in study.runs_of(CELLS[0]["arm"]):
+        for run in study.runs_of(CELLS[0].arm):
             names, counts = run.confusion("test")
             assert counts.dtype == np.int64 and len(names) == len(counts)
         study.panel()

@@ -16,11 +16,10 @@ from mlflow import MlflowClient
 from PIL import Image
 
 import runs
-from analysis.__main__ import main as analysis_main
 from seglib.models import build_model
 from study import presets
 from study.matrix import Matrix
-from study.record.rundir import RunDir
+from study.record import RunDir, read_declaration
 from tests.helpers import write_folder
 
 ROOT = Path(__file__).parents[3]
@@ -143,7 +142,7 @@ def test_report_from_mlflow_alone_says_the_same(grid, out, tmp_path, capsys, mon
     assert {"study.json", "panel.npz", "report"} <= names
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{out}/mlflow.db")
     capsys.readouterr()
-    assert analysis_main(["--study", "s", "--out", str(tmp_path)]) == 0
+    assert main("--report", "--study", "s", out=tmp_path) == 0
     assert "note: read from MLflow at" in capsys.readouterr().out
     there = (tmp_path / "s/report/report.md").read_text()
 
@@ -153,7 +152,7 @@ def test_report_from_mlflow_alone_says_the_same(grid, out, tmp_path, capsys, mon
 
     assert numbers(there) == numbers(here)
     assert f"python runs.py --report --study s --out {tmp_path}" in there
-    assert analysis_main(["--study", "none", "--out", str(tmp_path)]) == 2
+    assert main("--report", "--study", "none", out=tmp_path) == 2
     assert "study none is not in" in capsys.readouterr().err
     child = next(r for r in all_runs if r.data.tags.get("role") == "final")
     client.delete_run(child.info.run_id)
@@ -193,14 +192,13 @@ def test_tuning_end_to_end(grid, out, data, capsys):
     }
     assert parent.data.metrics["best/dev_miou_again"] == pytest.approx(result["dev_rerank"])
     assert main("--grid", *tuned, out=out, data=data) == 0
-    declared = json.loads((grid / "study.json").read_text())["cells"]
-    cell = next(c for c in declared if c["arm"] == "unet-w4-scratch-dice_bce-tuned")
-    assert cell["values"]["loss.share"] == result["params"]["loss.share"]
+    cell = read_declaration(grid).cell("unet-w4-scratch-dice_bce-tuned")
+    assert cell.values["loss.share"] == result["params"]["loss.share"]
     _, all_runs = mlflow_runs(out, "s")
     final = [
         r
         for r in all_runs
-        if r.data.tags.get("arm") == cell["arm"] and r.data.tags.get("role") == "final"
+        if r.data.tags.get("arm") == cell.arm and r.data.tags.get("role") == "final"
     ]
     assert len(final) == 1
     assert float(final[0].data.params["loss.share"]) == result["params"]["loss.share"]
@@ -270,12 +268,12 @@ def test_stop_and_continue(out, data, number, capfd):
     deadline = time.monotonic() + 10
     while run.locked() and time.monotonic() < deadline:
         time.sleep(0.1)
-    done = len(run.epochs())
+    done = len(run.journal().epochs)
     assert run.state() == "dead" and 1 <= done < n_epochs
     assert runs.main(words) == 0
-    starts = [row for row in run.rows() if row["event"] == "start"]
-    assert run.state() == "finished" and [row["attempt"] for row in starts] == [1, 2]
-    assert [row["epoch"] for row in run.epochs()] == list(range(1, n_epochs + 1))
+    written = run.journal()
+    assert run.state() == "finished" and [e.attempt for e in written.starts] == [1, 2]
+    assert [event.epoch for event in written.epochs] == list(range(1, n_epochs + 1))
     client, all_runs = mlflow_runs(out, name)
     child = next(r for r in all_runs if "role" in r.data.tags)
     steps = [m.step for m in client.get_metric_history(child.info.run_id, "train/loss")]
@@ -395,15 +393,15 @@ def test_the_nine_arms_on_the_embedded_data(tmp_path, monkeypatch, capsys):
     text = capsys.readouterr().out
     assert text.count("finished x1") == 9
     assert "9 of 9 chosen runs to do" in text and "floor: predicting background" in text
-    declared = json.loads((tmp_path / "out/default-shapes/study.json").read_text())
-    assert len(declared["cells"]) == 9 and len(declared["contrasts"]) == 12
-    assert declared["weights"]["resnet18"]["source"] == "file encoder.pt"
+    declared = read_declaration(tmp_path / "out/default-shapes")
+    assert len(declared.cells) == 9 and len(declared.contrasts) == 12
+    assert declared.weights["resnet18"].source == "file encoder.pt"
     _, all_runs = mlflow_runs(tmp_path / "out", "default-shapes")
     finals = [r for r in all_runs if r.data.tags.get("role") == "final"]
     assert len({r.data.tags["arm"] for r in finals}) == 9
     pretrained = [r for r in finals if r.data.params["init"] == "pretrained"]
     assert {r.data.tags["weights_sha256"] for r in pretrained} == {
-        declared["weights"]["resnet18"]["sha256"][:12]
+        declared.weights["resnet18"].sha256[:12]
     }
     # other weights are another recipe
     torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), weights)
