@@ -57,8 +57,6 @@ class TuneOptions(BaseModel):
         given = {name.removeprefix(PREFIX): text for name, text in texts.items()}
         if given.get("sampler") == "random":
             given.setdefault("name", "random")
-        if given.get("name") == "":  # a name that is given is one
-            raise _not_allowed("name", "")
         try:
             return cls.model_validate(given)
         except ValidationError as error:
@@ -71,14 +69,10 @@ def _refusal(error: ValidationError) -> ConfigError:
     if first["type"] == "value_error":  # a rule of ours says it all
         return ConfigError(str(first["ctx"]["error"]))
     name = str(first["loc"][0])
-    if name not in TuneOptions.model_fields:
-        known = [f"{PREFIX}{known}" for known in TuneOptions.model_fields]
+    fields = TuneOptions.model_fields
+    if name not in fields:
+        known = [f"{PREFIX}{known}" for known in fields]
         return unknown_name(f"{PREFIX}{name}", known, "--set field")
-    return _not_allowed(name, first["input"])
-
-
-def _not_allowed(name: str, value: object) -> ConfigError:
-    field = TuneOptions.model_fields[name]
-    choices = typing.get_args(field.annotation)
-    rule = field.description or f"one of {', '.join(map(str, choices))}"
-    return ConfigError(f"{PREFIX}{name} must be {rule}, got {value!r:.60}")
+    choices = typing.get_args(fields[name].annotation)
+    rule = fields[name].description or f"one of {', '.join(map(str, choices))}"
+    return ConfigError(f"{PREFIX}{name} must be {rule}, got {first['input']!r:.60}")

@@ -28,7 +28,6 @@ def test_settings_are_taken_and_random_search_is_called_so():
         ({"epochs": "9", "trials": "1"}, "give tune.trials or tune.epochs, not both"),
         ({"sampler": "grid"}, "tune.sampler must be one of tpe, gp, random, got 'grid'"),
         ({"name": "../x"}, "tune.name must be letters, digits and _, got '../x'"),
-        ({"name": ""}, "tune.name must be letters, digits and _, got ''"),
         ({"name": "x\n"}, "tune.name must be letters, digits and _, got"),
         ({"name": "x" * 41}, "tune.name must be letters, digits and _, got"),
         ({"trial": "3"}, "--set field 'tune.trial' is unknown; did you mean tune.trials"),
