@@ -14,6 +14,7 @@ OURS = {"seglib", "study", "analysis", "runs", "benchmarks", "tests"}
 LAYERS = (
     "seglib",
     "study.record",
+    "study.words",
     "study.config",
     "study.matrix",
     "study.presets",

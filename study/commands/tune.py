@@ -19,16 +19,13 @@ from study.execution.preflight import check_drift, check_room
 from study.record import RunDir, TuningResult, run_dirs
 from study.tracking.projection import Projection
 from study.tracking.sender import Sender
-from study.tracking.store import one_line
+from study.tuning.database import STORAGE_ERRORS
 from study.tuning.figures import draw
-from study.tuning.search import (
-    N_CANDIDATES,
-    N_RERANK_SEEDS,
-    STORAGE_ERRORS,
-    Tuning,
-    TuningError,
-    open_tuning,
-)
+from study.tuning.opening import open_tuning
+from study.tuning.options import TuningError
+from study.tuning.outcome import N_CANDIDATES, N_RERANK_SEEDS
+from study.tuning.search import Tuning
+from study.words import one_line
 
 COLUMNS = ("arm", "trials", "epochs", "default", "chosen: at selection", "run again", "settings")
 

@@ -26,9 +26,8 @@ def test_cells_that_are_the_same_run_are_refused(tmp_path):
 
 
 def test_tuning_starts_from_the_study_s_own_settings(tmp_path):
+    from study.tuning.opening import open_tuning
     from study.tuning.options import TuneOptions
-
-    from study.tuning.search import open_tuning
 
     study = new_study(tmp_path / "s", lr_multiplier=5.0, class_weight_exponent=0.25)
     study.declaration = study.declaration.having(loss_params={"loss.share": 0.75})
@@ -78,9 +77,8 @@ def test_each_encoder_of_a_matrix_has_its_own_weights(tmp_path):
 
 def test_tuned_values_reach_the_run(tmp_path):
     """Standing test: every tunable of every loss arrives where the loss is built."""
-    from study.tuning.space import search_space
-
     from study.execution.run import training_parts
+    from study.tuning.space import search_space
 
     study = new_study(tmp_path / "s")
     for loss in LOSSES:
