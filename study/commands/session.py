@@ -13,7 +13,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from seglib.data import Folder, Store
+from seglib.data.store import Store
+from seglib.data.voc import Folder
 from study.commands.choice import choose, chosen_seeds, only_values, without_tuning
 from study.commands.console import step
 from study.commands.request import Request
