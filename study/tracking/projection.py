@@ -20,8 +20,10 @@ from study.tracking.store import tracking_uri
 
 
 class Projection:
-    """A study in MLflow. Every method may raise what MLflow raises, or RecordError; after the
-    first, call `experiment.reconnect`."""
+    """A study in MLflow.
+
+    Every method may raise what MLflow raises (then call `experiment.reconnect`) or RecordError.
+    """
 
     def __init__(self, study: Study, out: Path) -> None:
         data, arms = study.declaration.data, [cell.arm for cell in study.cells]
