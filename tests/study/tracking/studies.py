@@ -1,0 +1,109 @@
+"""Studies written by hand, without data or training, and what MLflow holds of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+import numpy as np
+
+from analysis import aggregate_arms
+from study.config import FIELDS, RECIPE
+from study.matrix import Matrix
+from study.record import SPLITS, ConstantFloor, DataFacts, Given, write_npz
+from study.record.journal import Epoch, Failed, Finished, Start
+from study.study import declare
+from study.tracking.store import all_runs, connect
+
+CLASSES = ("background", "square", "<b>a/b</b>", "a?b", "a!b", ".", "x" * 300)
+BASE = {"model": "unet", "init": "scratch", "loss": "bce"}
+ODD = {**BASE, "loss": "dice_bce", "label": "<script>alert(1)</script> \U0001f600 \0" + "y" * 300}
+ENDS = ("finished", Failed(error="z" * 9000 + "\0"), None)
+
+
+def facts(**changes):
+    share = dict.fromkeys(SPLITS, (1 / len(CLASSES),) * len(CLASSES))
+    usual = {
+        "name": "d" * 600,
+        "path": "/nowhere",
+        "fingerprint": "f" * 64,
+        "classes": CLASSES,
+        "background": True,
+        "max_side": None,
+        "n_images": {"fit": 1, "dev": 1, "test": 2},
+        "pixel_share": share,
+        "image_share": share,
+        "void_share": dict.fromkeys(SPLITS, 0.1),
+        "test_groups": None,
+        "constant_floor": ConstantFloor(name="square", test_miou=0.1),
+        "notes": (),
+    }
+    return DataFacts(**{**usual, **changes})
+
+
+def make_study(out, name):
+    """Two arms, of each a finished run, a failed one and one cut off."""
+    study = declare(
+        out / name,
+        matrix_name="m",
+        data=facts(),
+        recipe={name: FIELDS[name].default for name in RECIPE},
+        loss_params={},
+        matrix=Matrix(cells=({**BASE, "label": "plain"}, ODD), baseline=ODD),
+        pretrained="p",
+        given=Given(data="d"),
+    )
+    study.save()
+    write_npz(study.path / "panel.npz", {"names": np.array([])})
+    for cell in study.cells:
+        for seed, end in enumerate(ENDS):
+            config = study.config(cell, seed)
+            write_run(study.run_dir(config), config.record(cell.arm), end)
+    return study
+
+
+def write_run(run_dir, record, end, score=0.5):
+    run_dir.create(record)
+    environment = {"commit": "c0ffee", "note": "n" * 9000}
+    run_dir.append(Start(attempt=1, after_epoch=0, n_parameters=7, environment=environment))
+    dev = {"dev/miou": score, **{f"dev/iou/{name}": score for name in CLASSES}}
+    for epoch in (1, 2, 3):
+        run_dir.append(Epoch(epoch=epoch, metrics={"train/loss": 1 / epoch} | dev))
+    test = {name.replace("dev", "test"): value for name, value in dev.items()}
+    test |= {"test/pixel_accuracy": 0.5}
+    if end == "finished":
+        end = Finished(
+            best_epoch=3, duration_s=1, peak_memory_mb=1, metrics=dev | test, contract={}
+        )
+        for name in ("confusion.npz", "panel.npz"):
+            write_npz(run_dir.path / name, {"test": np.zeros((2, 7, 7))})
+    if end:
+        run_dir.append(end)
+
+
+def aggregate(study):
+    """What gives the arms' own values."""
+    return partial(aggregate_arms, study.path)
+
+
+def runs_in_mlflow(uri, name):
+    client = connect(uri)
+    return list(all_runs(client, client.get_experiment_by_name(name).experiment_id))
+
+
+def in_mlflow(uri, name):
+    """(run, metric, step) -> how often; status and state of each run (by id, parents by name)."""
+    client = connect(uri)
+    found = [
+        (run.data.tags.get("run_id", run.data.tags.get("arm", "study")), run)
+        for run in runs_in_mlflow(uri, name)
+    ]
+    points = Counter(
+        (label, key, point.step)
+        for label, run in found
+        for key in run.data.metrics
+        for point in client.get_metric_history(run.info.run_id, key)
+    )
+    return points, sorted(
+        (label, run.info.status, run.data.tags.get("state", "")) for label, run in found
+    )
