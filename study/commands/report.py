@@ -12,7 +12,8 @@ from study.commands.request import Request
 from study.commands.session import study_name
 from study.record import Declaration, files, read_declaration, run_dirs
 from study.tracking.fetch import deleted, fetch, publish
-from study.tracking.store import TrackingError, one_line, shown, tracking_uri
+from study.tracking.store import TrackingError, tracking_uri
+from study.words import one_line, shown
 
 
 def report(request: Request, console: Console, analysis: Analysis) -> int:

@@ -13,6 +13,7 @@ from study.commands.session import study_lock, study_name
 from study.study import load
 from study.tracking import store
 from study.tracking.sync import sync as send
+from study.words import shown
 
 
 def sync(request: Request, console: Console, analysis: Analysis) -> int:
@@ -24,8 +25,7 @@ def sync(request: Request, console: Console, analysis: Analysis) -> int:
     with study_lock(study), step(console, f"sending study {study.name}") as progress:
         done = send(study, out, aggregate, progress)
     console.print(
-        f"sync: {done.n_sent} of {done.n_runs} runs brought up to date in MLflow at "
-        f"{store.shown(uri)}",
+        f"sync: {done.n_sent} of {done.n_runs} runs brought up to date in MLflow at {shown(uri)}",
         markup=False,
         soft_wrap=True,
     )

@@ -14,15 +14,8 @@ from typing import TYPE_CHECKING
 from study.record import files
 from study.tracking.experiment import Experiment
 from study.tracking.outbox import Outbox
-from study.tracking.store import (
-    TrackingError,
-    all_runs,
-    connect,
-    download,
-    one_line,
-    probe,
-    shown,
-)
+from study.tracking.store import TrackingError, all_runs, connect, download, probe
+from study.words import one_line, shown
 
 if TYPE_CHECKING:  # slow to import
     from mlflow import MlflowClient

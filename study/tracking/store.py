@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import shutil
 import sqlite3
 import threading
@@ -18,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
+
+from study.words import one_line, shown
 
 if TYPE_CHECKING:  # slow to import
     from mlflow import MlflowClient
@@ -49,11 +50,6 @@ def tracking_uri(out: Path) -> str:
 def database(uri: str) -> Path | None:
     """The SQLite file that an address names, None where it names another kind of store."""
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
-
-
-def shown(text: str) -> str:
-    """A text with the user and password of any address in it left out."""
-    return re.sub(r"://[^/@\s]+@", "://***@", text)
 
 
 def connect(uri: str) -> MlflowClient:
@@ -146,16 +142,6 @@ def all_runs(client: MlflowClient, experiment_id: str, view: int = 1) -> Iterato
         token = page.token
         if not token:
             return
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error's message that says what it is, or its type when it has none."""
-    lines = [
-        line
-        for line in str(error).splitlines()
-        if line.strip() and not line.startswith("(raised as a result of")
-    ]  # SQLAlchemy's
-    return (lines or [repr(error)])[0][:300]
 
 
 def reason(error: BaseException) -> str:
