@@ -23,7 +23,7 @@ from seglib.data.voc import open_folder
 from study.commands.console import make_console
 from study.commands.session import choose, open_session, pairs_of
 from study.config import AXES, FIELDS, RECIPE, RunConfig, parse_value
-from study.execution.preflight import inspect_data, open_splits
+from study.describe import inspect_data, open_splits
 from study.record.rundir import RunDir
 from study.study import open_or_create, split_settings
 from tests.conftest import write_folder
@@ -168,7 +168,7 @@ def look(root, tmp_path):
         for image, mask in (split[i] for i in range(len(split))):
             assert image.shape == (*mask.shape, 3)
             assert ((mask < len(store.classes)) | (mask == 255)).all()
-    return facts, sheet
+    return facts.model_dump(), sheet
 
 
 @pytest.mark.filterwarnings("default")  # Pillow warns of odd files that it can read
