@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -60,6 +61,20 @@ def begin_worker() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
 
 
+def listen(pipe: Connection, heard: Callable[[], object]) -> None:
+    """Call `heard` whenever the driver sends something; end with the driver."""
+
+    def wait() -> None:
+        try:
+            while True:
+                pipe.recv()
+                heard()
+        except (EOFError, OSError):
+            os._exit(1)  # the driver is gone
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def work(job: Job, pipe: Connection) -> None:
     """Body of a worker: its job's run; anything that comes through `pipe` tells it to stop."""
     begin_worker()
@@ -68,16 +83,7 @@ def work(job: Job, pipe: Connection) -> None:
     from study.execution.run import run
 
     stop = threading.Event()
-
-    def listen() -> None:
-        try:
-            while True:
-                pipe.recv()
-                stop.set()
-        except (EOFError, OSError):
-            os._exit(1)  # the driver is gone
-
-    threading.Thread(target=listen, daemon=True).start()
+    listen(pipe, stop.set)
 
     def emit(event: Event) -> None:
         try:
