@@ -1,6 +1,6 @@
 """The forecast of runs against their true time, on drawn images; run it on an idle machine.
 
-    python benchmarks/forecast.py [--workers N] [--epochs N] [--seeds N] [--images N]
+    python -m benchmarks.forecast [--workers N] [--epochs N] [--seeds N] [--images N]
 
 Both networks, three losses (one of them slow), as a grid runs them but without MLflow and reports;
 those are included in `time python runs.py --plan` against `time python runs.py --grid`.
