@@ -38,7 +38,8 @@ def describe_data(store: Store, folder: Folder, recipe: Recipe) -> DataFacts:
     """
     splits = open_splits(store, recipe)
     _check_masks(store, folder, splits)
-    return _facts(store, folder, splits, _notes(store, folder, recipe, splits) + _found(splits))
+    notes = _split_notes(store, folder, recipe, splits) + _findings(splits) + _file_notes(folder)
+    return _facts(store, folder, splits, notes)
 
 
 def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspection, list[Row]]:
@@ -49,10 +50,10 @@ def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspecti
     """
     splits = open_splits(store, recipe)
     _check_masks(store, folder, splits)
-    facts = _facts(store, folder, splits, _notes(store, folder, recipe, splits))
+    notes = _split_notes(store, folder, recipe, splits) + _file_notes(folder)
     odd = [Suspicious(**row) for row in suspicious(splits)]
     inspection = Inspection(
-        **dict(facts),
+        **dict(_facts(store, folder, splits, notes)),
         suspicious=tuple(odd),
         duplicates=tuple(
             Copies(images=tuple(row["images"]), across=row["across"]) for row in copies(splits)
@@ -93,10 +94,10 @@ def _check_masks(store: Store, folder: Folder, splits: Mapping[str, Split]) -> N
             )
 
 
-def _notes(
+def _split_notes(
     store: Store, folder: Folder, recipe: Recipe, splits: Mapping[str, Split]
 ) -> tuple[str, ...]:
-    """What the lists, the classes and the groups say, a line each."""
+    """What the user should know of lists, classes and groups, a line each."""
     fit, dev, test = splits.values()
     notes = []
     if fit.groups and test.groups and (both := {*fit.groups, *(dev.groups or ())} & {*test.groups}):
@@ -111,6 +112,12 @@ def _notes(
     if folder.dev is None:
         how = "whole groups" if folder.groups else "a label-stratified draw"
         notes.append(f"dev is cut from train.txt by {how}, split_seed {recipe['split_seed']}")
+    return tuple(notes)
+
+
+def _file_notes(folder: Folder) -> tuple[str, ...]:
+    """What is missing in a folder of the user's own."""
+    notes = []
     own = folder.name not in ("voc2007", "voc2012")
     if own and not (folder.root / "classes.txt").exists():
         notes.append("no classes.txt: VOC's 21 class names are used")
@@ -127,7 +134,7 @@ def _absent(store: Store, split: Split) -> list[str]:
     return [name for name, n in zip(store.classes, totals, strict=True) if n == 0]
 
 
-def _found(splits: Mapping[str, Split]) -> tuple[str, ...]:
+def _findings(splits: Mapping[str, Split]) -> tuple[str, ...]:
     """Copies across splits and suspicious masks, a line each; `--check` shows them all."""
     notes = []
     if leaks := [found["images"] for found in copies(splits) if found["across"]]:

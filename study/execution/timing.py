@@ -37,7 +37,7 @@ SAVED_MB = 16
 class Timing(typing.NamedTuple):
     """What the parts of a run cost."""
 
-    start_s: float  # process, data, network, and what the first step takes longer than others
+    start_s: float  # data, network, and what the first step takes longer than others
     step_s: float  # a training step: crops, loss, gradients, optimizer
     pixel_s: float  # of an evaluated image
     saved_mb_s: float  # a megabyte of a checkpoint
@@ -59,7 +59,7 @@ def measure(config: RunConfig, n_workers: int, steps_only: bool = False) -> Timi
         others = [stack.enter_context(_process(_keep_busy, config)) for _ in range(n_workers - 1)]
         for other in others:
             _answer(other)  # it trains now
-        timed = _process(_time, config, time.monotonic(), steps_only)
+        timed = _process(_time, config, steps_only)
         return Timing(*_answer(stack.enter_context(timed)))
 
 
@@ -108,8 +108,9 @@ def _keep_busy(pipe: Connection, config: RunConfig) -> None:
         pipe.send(reason(error, config))
 
 
-def _time(pipe: Connection, config: RunConfig, began: float, steps_only: bool) -> None:
-    """Send the numbers of a Timing; `began` is when the process was started."""
+def _time(pipe: Connection, config: RunConfig, steps_only: bool) -> None:
+    """Send the numbers of a Timing."""
+    began = time.monotonic()  # from the driver it would hold what the fork server still imports
     begin_worker()
     listen(pipe, lambda: None)
     try:
