@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from study.describe import inspect_data, open_splits
 
 import runs
 from analysis.records import read_study
@@ -28,6 +27,7 @@ from study.commands.session import open_session
 from study.commands.settings import pairs_of, split_settings
 from study.config import AXES, FIELDS, RECIPE, RunConfig, parse_value
 from study.continuing import open_or_create
+from study.describe import inspect_data, open_splits
 from study.record import Cell, RunDir
 from tests.helpers import write_folder
 from tests.studies import CELLS, write_run, write_study
@@ -171,7 +171,7 @@ def look(root, tmp_path):
         for image, mask in (split[i] for i in range(len(split))):
             assert image.shape == (*mask.shape, 3)
             assert ((mask < len(store.classes)) | (mask == 255)).all()
-    return facts, sheet
+    return facts.model_dump(), sheet
 
 
 @pytest.mark.filterwarnings("default")  # Pillow warns of odd files that it can read

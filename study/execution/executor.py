@@ -1,48 +1,25 @@
 """Many runs at once: local worker processes, one fresh process a run.
 
-`run(jobs)` pulls a job whenever a worker is free and yields what happens. Workers are forked from
-a server process that has imported torch already; each ignores Ctrl-C (the driver tells it to stop)
-and dies with its driver.
+`run(jobs)` pulls a job whenever a worker is free and yields what happens. `study.execution.worker`
+has what happens inside a worker. Knows nothing of studies, tunings or trackers.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.forkserver
-import multiprocessing.resource_tracker
-import os
+import multiprocessing.process
 import signal
-import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 
-from filelock import Timeout
-
-from study.config import RunConfig
+from study.execution.worker import Job, work, worker_context
 from study.record import TERMINAL, RecordError, RunDir
 from study.record.files import disk_full
 from study.record.journal import Died, Event, Failed, Stopped
 
+__all__ = ["Job", "LocalExecutor", "Message"]
 STOP_S = 5.0  # how long a worker may take to stop before it is killed
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run to do.
-
-    `arm` is what its record is called by; `owner` the key of the tuning that asked for it, "" for
-    a run of the study itself.
-    """
-
-    config: RunConfig
-    arm: str
-    path: Path
-    commit: str = ""
-    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,49 +41,6 @@ class _Worker:
     reason: str = ""
 
 
-def _work(job: Job, pipe: Connection) -> None:
-    """Body of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
-    from study.execution.run import DriftError, run
-
-    stop = threading.Event()
-
-    def listen() -> None:
-        try:
-            while True:
-                pipe.recv()
-                stop.set()
-        except (EOFError, OSError):
-            os._exit(1)  # the driver is gone
-
-    threading.Thread(target=listen, daemon=True).start()
-
-    def emit(event: Event) -> None:
-        try:
-            pipe.send(event)
-        except OSError:
-            os._exit(1)
-
-    try:
-        run(
-            job.config,
-            RunDir(job.path),
-            arm=job.arm,
-            commit=job.commit,
-            emit=emit,
-            should_stop=stop.is_set,
-        )
-    except Timeout:
-        emit(Failed(error=f"another process works on {job.path}"))
-    except (DriftError, RecordError, OSError) as error:
-        emit(Failed(error=str(error), disk_full=disk_full(error)))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # skip interpreter teardown: everything is on disk
-
-
 class LocalExecutor:
     """Runs jobs in `n_workers` processes; `interrupt()` stops all, `stop(run_id)` one."""
 
@@ -114,16 +48,7 @@ class LocalExecutor:
         if n_workers < 1:
             raise ValueError(f"workers must be at least 1, got {n_workers}")
         self.n_workers = n_workers
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
-        self._context = multiprocessing.get_context(method or "spawn")
-        if method:
-            self._context.set_forkserver_preload(["study.execution.run"])
-            # Ctrl-C reaches the whole process group, and some schedulers send SIGTERM to it: the
-            # server and what it forks have both blocked from their first instruction on
-            multiprocessing.resource_tracker.ensure_running()  # it would unblock them on its way
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-            multiprocessing.forkserver.ensure_running()
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._context = worker_context()
         self._workers: dict[str, _Worker] = {}
         self._again: list[Job] = []
         self.interrupted = self.disk_full = False
@@ -133,7 +58,7 @@ class LocalExecutor:
         self.interrupted = True
 
     def stop(self, run_id: str, reason: str) -> None:
-        """Ask one run to stop; it ends with a `stopped` event whose row holds `reason`."""
+        """Ask one run to stop; it ends with a `stopped` event that holds `reason`."""
         worker = self._workers.get(run_id)
         if worker and worker.kill_at is None:
             worker.reason, worker.kill_at = reason, time.monotonic() + STOP_S
@@ -190,17 +115,16 @@ class LocalExecutor:
         run_dir.create(job.config.record(job.arm))
         n_events = len(run_dir.journal().events)
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(job, theirs), daemon=True)
+        process = self._context.Process(target=work, args=(job, theirs), daemon=True)
         process.start()
         theirs.close()
         self._workers[job.config.run_id] = _Worker(job, process, ours, n_events)
 
     def _poll(self) -> Iterator[Message]:
-        by_pipe = {worker.pipe: worker for worker in self._workers.values()}
-        for pipe in wait(list(by_pipe), timeout=0.2):
-            worker = by_pipe[pipe]
+        ready = wait([worker.pipe for worker in self._workers.values()], timeout=0.2)
+        for worker in [worker for worker in self._workers.values() if worker.pipe in ready]:
             try:
-                event = pipe.recv()
+                event: Event = worker.pipe.recv()
             except (EOFError, OSError):
                 yield from self._reap(worker)
                 continue
