@@ -41,13 +41,10 @@ from study.commands.session import (
 )
 from study.commands.signals import EXIT_CODE, interruptible
 from study.config import ConfigError, digest, unknown_name
-from study.matrix import Contrast, Exclusion, Matrix, ladder
+from study.matrix import Contrast, Matrix, ladder
 from study.study import Study, load
 from study.tracking.projection import probe, shown, tracking_uri
 
-NO_ENCODER = Exclusion(
-    {"model": "unet", "init": "pretrained"}, "a plain U-Net has no pretrained encoder"
-)
 BASELINE = {"model": "unet", "init": "scratch", "loss": "bce"}
 UNET = {"model": "unet", "init": "scratch"}
 SCRATCH = {"model": "resnetunet", "init": "scratch"}
@@ -61,7 +58,6 @@ MATRICES = {
             "init": ("scratch", "pretrained"),
             "loss": ("bce", "dice_bce", "focal_tversky"),
         },
-        exclude=(NO_ENCODER,),
         baseline=BASELINE,
         contrasts=(
             Contrast("architecture", SCRATCH, UNET, within=("loss",)),

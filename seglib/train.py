@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,6 +20,11 @@ from seglib.losses import Loss
 from seglib.predict import Stopped, autocast
 
 SCHEDULES = ("onecycle", "cosine", "constant")
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    # decay is added to the gradient, scaled by the rate; the momentum is Nesterov's
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
 
 
 class NonFiniteLoss(RuntimeError):
@@ -35,6 +41,7 @@ class Recipe:
     n_epochs: int
     lr: float
     weight_decay: float
+    optimizer: str = "adamw"
     schedule: str = "onecycle"
     warmup_frac: float = 0.3
     precision: str = "fp32"
@@ -51,6 +58,15 @@ class EpochResult:
     train: Mapping[str, float]
     confusions: np.ndarray | None
     state: Callable[[], dict] = field(repr=False)
+
+
+def make_optimizer(
+    name: str, parameters: Iterable[nn.Parameter], *, lr: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """The optimizer called `name`, one of OPTIMIZERS; one kernel for all parameters."""
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {name!r}")
+    return OPTIMIZERS[name](parameters, lr=lr, weight_decay=weight_decay, fused=True)
 
 
 def evaluation_epochs(n_epochs: int, n_evaluations: int = 10) -> frozenset[int]:
@@ -132,8 +148,8 @@ def fit(
         should_stop: polled at each step; a partial epoch is discarded (the generator ends).
     Raises: NonFiniteLoss.
     """
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+    optimizer = make_optimizer(
+        recipe.optimizer, model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay
     )
     first = 1
     if state is not None:

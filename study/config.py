@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 
 from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
-from seglib.models import ENCODERS, MODELS
-from seglib.train import SCHEDULES
+from seglib.models import ENCODERS, MODELS, OPTIONS, is_own, model_spec, own_source
+from seglib.train import OPTIMIZERS, SCHEDULES
 
 INITS = ("scratch", "pretrained")
 TUNINGS = ("default", "tuned")
@@ -53,7 +53,7 @@ class RunConfig:
     """One run. Compared axes have no default; a preset or the command line fills the rest."""
 
     data: str = _identity("fingerprint of the data set")
-    model: str = _identity("network architecture", choices=MODELS)
+    model: str = _identity("network: one of MODELS, or module:factory")
     init: str = _identity("starting weights of the encoder", choices=INITS)
     loss: str = _identity("training loss", choices=tuple(LOSSES))
     seed: int = _identity("drives weights, order and augmentation", low=0)
@@ -63,6 +63,7 @@ class RunConfig:
     weights_source: str = _identity("where pretrained weights come from", "")
     weights: str = _identity("sha256 of the pretrained weights", "")
     loss_params: Mapping[str, float | str] = _identity("what the loss declares, resolved", {})
+    model_source: str = _identity("sha256 of the source file of a module:factory model", "")
     class_weight_exponent: float = _identity(
         "rho in w_c = f_c^-rho, on the cross-entropy part", 0.0, low=0.0, high=2.0
     )
@@ -90,8 +91,9 @@ class RunConfig:
         1,
         low=1,
     )
-    lr: float = _identity("peak learning rate of AdamW", 1e-3, low=0.0)
-    weight_decay: float = _identity("weight decay of AdamW", 0.01, low=0.0)
+    optimizer: str = _identity("AdamW, or SGD with momentum", "adamw", choices=tuple(OPTIMIZERS))
+    lr: float = _identity("peak learning rate", 1e-3, low=0.0)
+    weight_decay: float = _identity("weight decay of the optimizer", 0.01, low=0.0)
     schedule: str = _identity("learning-rate schedule", "onecycle", choices=SCHEDULES)
     warmup_frac: float = _identity("share of steps with a rising rate", 0.3, low=0.0, high=0.9)
     n_evaluations: int = _identity("dev evaluations spread over a run", 10, low=1)
@@ -118,14 +120,20 @@ class RunConfig:
     def __post_init__(self) -> None:
         for spec in fields(self):
             check_value(spec, getattr(self, spec.name))
-        spec = loss_spec(self.loss)
+        spec, network = loss_spec(self.loss), model_spec(self.model)
         set_ = object.__setattr__
         set_(self, "loss_params", resolve_params(self.loss, self.loss_params))
-        # a field that does not apply to the model is None, so that it cannot tell runs apart
-        set_(self, "width", self.width if self.model == "unet" else None)
-        set_(self, "encoder", self.encoder if self.model == "resnetunet" else None)
-        if self.model == "unet" and self.init == "pretrained":
-            raise ConfigError("unet has no pretrained encoder; use init=scratch or resnetunet")
+        if is_own(self.model):
+            set_(self, "model_source", own_source(self.model, expected=self.model_source))
+        elif self.model_source:
+            raise ConfigError(f"model_source must be empty for {self.model}, which is not yours")
+        for name in set(OPTIONS) - set(network.options):
+            set_(self, name, None)  # it does not apply, so that it cannot tell runs apart
+        if self.init == "pretrained" and not network.encoder:
+            able = ", ".join(name for name, other in MODELS.items() if other.encoder)
+            raise ConfigError(
+                f"{self.model} has no pretrained encoder; use init=scratch or one of {able}"
+            )
         if (self.init == "pretrained") != bool(self.weights):
             raise ConfigError(
                 f"weights must be set exactly for init=pretrained, got init="
@@ -147,6 +155,11 @@ class RunConfig:
         if self.batch_size % self.accumulate:
             raise ConfigError(
                 f"accumulate must divide batch_size, got {self.accumulate} and {self.batch_size}"
+            )
+        if self.batch_size // self.accumulate < network.min_crops:
+            raise ConfigError(
+                f"batch_size / accumulate must be at least {network.min_crops} for {self.model}, "
+                f"got {self.batch_size} / {self.accumulate}"
             )
         if self.scale_min > self.scale_max:
             raise ConfigError(
@@ -176,14 +189,25 @@ class RunConfig:
         return n_classes + (self.train_void == "class")
 
     @property
+    def options(self) -> dict[str, object]:
+        """What the network is built with: the options that apply to it."""
+        return {name: getattr(self, name) for name in model_spec(self.model).options}
+
+    @property
+    def classifier(self) -> str:
+        """The torchvision classifier whose weights a pretrained start takes; "" for none."""
+        return model_spec(self.model).classifier_for(self.encoder)
+
+    @property
     def network(self) -> str:
-        """Model and init, e.g. `resnetunet-pretrained`; width and encoder where not the usual."""
-        extra = ""
-        if self.width not in (None, 64):
-            extra = f"-w{self.width}"
-        elif self.encoder not in (None, "resnet18"):
-            extra = f"-{self.encoder}"
-        return f"{self.model}{extra}-{self.init}"
+        """Model and init, e.g. `resnetunet-pretrained`; its options where not the usual."""
+        shown = model_spec(self.model).options
+        extra = [
+            shown[name].format(value)
+            for name, value in self.options.items()
+            if value != FIELDS[name].default
+        ]
+        return "-".join([self.model, *extra, self.init])
 
     def identity(self, *, without: Iterable[str] = ()) -> dict[str, object]:
         """The identity fields that are not at the default they had when introduced."""
@@ -222,12 +246,12 @@ class RunConfig:
 
 FIELDS: dict[str, Field] = {spec.name: spec for spec in fields(RunConfig)}
 AXES = ("model", "init", "loss", "tuning", "seed")
+FOUND = ("weights", "weights_source", "model_source")  # what a run's files say of themselves
 # What a study's base recipe holds: everything that neither an axis, a role nor the data decides.
 RECIPE = tuple(
     name
     for name, spec in FIELDS.items()
-    if spec.metadata["identity"]
-    and name not in (*AXES, "data", "role", "weights", "weights_source", "loss_params")
+    if spec.metadata["identity"] and name not in (*AXES, "data", "role", *FOUND, "loss_params")
 )
 ENVIRONMENT = tuple(name for name, spec in FIELDS.items() if not spec.metadata["identity"])
 

@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from seglib.models import model_spec
+
 Cell = Mapping[str, object]
 
 
@@ -56,16 +58,30 @@ class Matrix:
         return [
             c
             for c in self._all()
-            if c["tuning"] == "default" and not any(matches(c, e.where) for e in self.exclude)
+            if c["tuning"] == "default" and not any(matches(c, e.where) for e in self._exclusions())
         ]
 
     def excluded(self) -> list[tuple[dict[str, object], str]]:
-        """The cells that do not exist, one per excluded combination of model and init, why."""
-        found = []
-        for exclusion in self.exclude:
-            if any(matches(cell, exclusion.where) for cell in self._all()):
-                found.append((dict(exclusion.where), exclusion.reason))
-        return found
+        """The cells that do not exist, one per excluded combination of values, and why."""
+        return [
+            (dict(exclusion.where), exclusion.reason)
+            for exclusion in self._exclusions()
+            if any(matches(cell, exclusion.where) for cell in self._all())
+        ]
+
+    def _exclusions(self) -> list[Exclusion]:
+        """Those declared, and a pretrained start of each network without an encoder for it."""
+        cells = [cell for cell in self._all() if cell.get("init") == "pretrained"]
+        names = dict.fromkeys(str(cell["model"]) for cell in cells if "model" in cell)
+        reasons = {name: model_spec(name).no_encoder for name in names}
+        return [
+            *self.exclude,
+            *(
+                Exclusion({"model": name, "init": "pretrained"}, reason)
+                for name, reason in reasons.items()
+                if reason
+            ),
+        ]
 
     def _all(self) -> list[dict[str, object]]:
         names = list(self.axes)

@@ -11,6 +11,7 @@ from pathlib import Path
 from seglib.data.integrity import changes, find_store
 from seglib.losses import LOSSES, loss_spec
 from seglib.metrics import CONTRACT
+from seglib.models import model_spec
 from study.config import AXES, ENVIRONMENT, FIELDS, RECIPE, RunConfig, unknown_name
 from study.matrix import Matrix
 from study.record.rundir import RunDir, parse_json, write_json
@@ -84,8 +85,10 @@ class Study:
         )
 
     def encoder(self, cell: Mapping) -> str:
-        """The encoder whose pretrained weights a cell would use."""
-        return cell["values"].get("encoder", self.declaration["recipe"]["encoder"])
+        """The classifier whose pretrained weights a cell would use; "" where it can use none."""
+        values = cell["values"]
+        encoder = values.get("encoder", self.declaration["recipe"]["encoder"])
+        return model_spec(values["model"]).classifier_for(encoder)
 
     def stand_in(self, cell: Mapping) -> dict[str, str]:
         """Weights for a configuration that is looked at before the real ones are known."""

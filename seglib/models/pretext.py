@@ -24,7 +24,7 @@ from seglib.data.augment import normalise
 from seglib.models.resnetunet import ResNetUNet
 from seglib.models.weights import file_sha256
 from seglib.predict import autocast, fast_precision
-from seglib.train import lr_factor
+from seglib.train import lr_factor, make_optimizer
 
 SEED = 2
 SIDE, CROP = 80, 64  # pixels
@@ -147,7 +147,7 @@ def train_encoder(progress: Callable[[int, int], None] | None = None) -> dict[st
         torch.manual_seed(SEED)
         model = ResNetUNet(n_classes=len(OUTLINES) + len(TEXTURES))
     model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.05, fused=True)
+    optimizer = make_optimizer("adamw", model.parameters(), lr=LR, weight_decay=0.05)
     device = torch.device("cpu")
     for step in range(n_steps):
         for group in optimizer.param_groups:

@@ -72,7 +72,7 @@ class Session:
     tuned: bool = False  # --set tuning=tuned
     tune: TuneOptions = TuneOptions()
     retries: int = 1  # times that --grid begins a run again that failed or died
-    weights_paths: dict[str, str] = field(default_factory=dict)  # encoder -> file
+    weights_paths: dict[str, str] = field(default_factory=dict)  # classifier -> file
     commit: str = ""
 
     @property
@@ -107,7 +107,7 @@ class Session:
     def place(self, config: RunConfig) -> RunConfig:
         """The same run, told where it works."""
         threads = max(1, n_cores() // self.n_workers)
-        weights = self.weights_paths.get(config.encoder, "")  # none yet while planning
+        weights = self.weights_paths.get(config.classifier, "")  # none yet while planning
         return replace(
             config,
             **{
@@ -338,15 +338,16 @@ def open_session(args: argparse.Namespace, matrix: Matrix, console) -> Session:
 def resolve_weights(session: Session) -> None:
     """Find or download the pretrained weights that the chosen runs need, one file an encoder."""
     study = session.study
-    wanted = {
-        study.encoder(cell): None
+    configs = [
+        study.config(cell, 0, **study.stand_in(cell))
         for cell in session.default_cells()
         if cell["values"]["init"] == "pretrained"
-    }
-    for encoder in wanted:
-        weights = preflight.prepare_weights(study.declaration["pretrained"], encoder)
-        session.weights_paths[encoder] = str(weights.path)
-        study.set_weights(encoder, weights.source, weights.sha256)
+    ]
+    wanted = {(config.model, config.classifier): config for config in configs}
+    for (_, classifier), config in wanted.items():
+        weights = preflight.prepare_weights(study.declaration["pretrained"], config)
+        session.weights_paths[classifier] = str(weights.path)
+        study.set_weights(classifier, weights.source, weights.sha256)
 
 
 def add_tuned_cells(session: Session) -> None:

@@ -18,10 +18,17 @@ from seglib.data.findings import copies, suspicious
 from seglib.data.integrity import check_sources, damaged
 from seglib.data.store import Split, Store, build_store, store_path
 from seglib.data.voc import Folder
-from seglib.models import MULTIPLE, build_model
-from seglib.models.weights import Weights, load_encoder, resolve_weights
+from seglib.models import (
+    Weights,
+    build_model,
+    check_logits,
+    is_own,
+    load_encoder,
+    model_spec,
+    resolve_weights,
+)
 from seglib.predict import fast_precision, predict
-from seglib.train import gradients
+from seglib.train import gradients, make_optimizer
 from study.config import RECIPE, ConfigError, RunConfig
 from study.execution.executor import Job
 from study.execution.run import (
@@ -260,9 +267,14 @@ def check_disk(folder: Path, n_bytes: float, what: str) -> None:
 
 
 def check_crops(configs: Iterable[RunConfig]) -> None:
-    """Each crop must be a multiple of what its model needs."""
+    """Each crop must be a multiple of what its model needs; a model of the user's must work."""
+    checked: set[str] = set()
     for config in configs:
-        multiple = MULTIPLE[config.model]
+        spec = model_spec(config.model)
+        if is_own(config.model) and config.model not in checked:
+            check_logits(config.model, spec)
+            checked.add(config.model)
+        multiple = spec.multiple
         if config.crop_px % multiple:
             raise ConfigError(
                 f"crop_px must be a multiple of {multiple} for {config.model}, got "
@@ -284,12 +296,13 @@ def check_background(folder: Folder, *settings: Mapping[str, object]) -> None:
             )
 
 
-def prepare_weights(source: str, encoder: str) -> Weights:
-    """The pretrained weights file, its hash known and its fit to the encoder checked."""
-    weights = resolve_weights(source, encoder=encoder)
+def prepare_weights(source: str, config: RunConfig) -> Weights:
+    """The pretrained weights file of a run, its hash known and its fit to the encoder checked."""
+    weights = resolve_weights(source, encoder=config.classifier)
     with torch.random.fork_rng(devices=[]):
-        model = build_model("resnetunet", n_classes=2, encoder=encoder)
-    load_encoder(model, weights.path, sha256=weights.sha256)
+        model = build_model(config.model, n_classes=2, **config.options)
+    encoder = model.get_submodule(model_spec(config.model).encoder)
+    load_encoder(encoder, weights.path, sha256=weights.sha256)
     return weights
 
 
@@ -315,7 +328,9 @@ def measure_run(config: RunConfig, fit: Split, dev: Split, n_test: int) -> tuple
     n_classes = fit.class_pixels.shape[1]
     model = initial_model(config, n_classes)
     loss, sampler, recipe = training_parts(config, fit)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, fused=True)
+    optimizer = make_optimizer(
+        config.optimizer, model.parameters(), lr=1e-9, weight_decay=config.weight_decay
+    )
     step_s = []
     for _, (images, masks) in zip(range(4), _repeat(sampler), strict=False):
         began = time.perf_counter()
@@ -328,7 +343,7 @@ def measure_run(config: RunConfig, fit: Split, dev: Split, n_test: int) -> tuple
     image = dev[len(dev) // 2][0][None]
     kwargs = {
         "n_classes": n_classes,
-        "multiple": MULTIPLE[config.model],
+        "multiple": model_spec(config.model).multiple,
         "precision": config.precision,
     }
     predict(model, image, **kwargs)

@@ -26,8 +26,7 @@ from seglib.data.shapes import voc_palette
 from seglib.data.store import Split, Store, open_store
 from seglib.losses import build_loss, class_weights, introduced_params, loss_spec
 from seglib.metrics import CONTRACT, VOID, class_counts, iou, mean_iou, pixel_accuracy
-from seglib.models import MULTIPLE, build_model
-from seglib.models.weights import load_encoder
+from seglib.models import build_model, load_encoder, model_spec, own_source
 from seglib.predict import Stopped, evaluate, predict
 from seglib.train import EpochResult, NonFiniteLoss, Recipe, evaluation_epochs, fit
 from study.config import FIELDS, RunConfig
@@ -55,12 +54,9 @@ class DriftError(ValueError):
 
 def build_network(config: RunConfig, n_classes: int) -> nn.Module:
     """The network of a run, its weights from torch's global generator."""
-    return build_model(
-        config.model,
-        n_classes=config.n_outputs(n_classes),
-        width=config.width or 64,
-        encoder=config.encoder or "resnet18",
-    )
+    if config.model_source:  # the file may have changed since the driver looked
+        own_source(config.model, expected=config.model_source)
+    return build_model(config.model, n_classes=config.n_outputs(n_classes), **config.options)
 
 
 def initial_model(config: RunConfig, n_classes: int) -> nn.Module:
@@ -73,7 +69,8 @@ def initial_model(config: RunConfig, n_classes: int) -> nn.Module:
         torch.manual_seed(int(state[0]))
         model = build_network(config, n_classes)
     if config.init == "pretrained":
-        load_encoder(model, Path(config.weights_path), sha256=config.weights)
+        encoder = model.get_submodule(model_spec(config.model).encoder)
+        load_encoder(encoder, Path(config.weights_path), sha256=config.weights)
     return model.to(config.device, memory_format=torch.channels_last)
 
 
@@ -105,6 +102,7 @@ def training_parts(config: RunConfig, fit_split: Split) -> tuple:
         n_epochs=config.epochs,
         lr=config.lr * config.lr_multiplier,
         weight_decay=config.weight_decay,
+        optimizer=config.optimizer,
         schedule=config.schedule,
         warmup_frac=config.warmup_frac,
         precision=config.precision,
@@ -212,7 +210,7 @@ class _Run:
         return evaluate(
             model,
             split,
-            multiple=MULTIPLE[self.config.model],
+            multiple=model_spec(self.config.model).multiple,
             precision=self.config.precision,
             should_stop=self.should_stop,
             score_void=score_void,
@@ -355,7 +353,7 @@ class _Run:
                 model,
                 image[None],
                 n_classes=len(self.store.classes),
-                multiple=MULTIPLE[self.config.model],
+                multiple=model_spec(self.config.model).multiple,
                 precision=self.config.precision,
             )[0]
             maps[f"prediction_{number}"] = prediction
