@@ -8,12 +8,16 @@ the default they had when they were introduced, so a new field never renames an 
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+
+import numpy as np
 
 from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
 from seglib.models import ENCODERS, MODELS, OPTIONS, is_own, model_spec, own_source
@@ -119,7 +123,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for spec in fields(self):
-            check_value(spec, getattr(self, spec.name))
+            object.__setattr__(self, spec.name, check_value(spec, getattr(self, spec.name)))
         spec, network = loss_spec(self.loss), model_spec(self.model)
         set_ = object.__setattr__
         set_(self, "loss_params", resolve_params(self.loss, self.loss_params))
@@ -262,26 +266,54 @@ def digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _kind(spec: Field) -> tuple[type, bool]:
+@functools.cache
+def _kind(name: str) -> tuple[type, bool]:
     """The scalar type of a field and whether None is allowed."""
-    hint = typing.get_type_hints(RunConfig)[spec.name]
+    hint = typing.get_type_hints(RunConfig)[name]
     if isinstance(hint, types.UnionType):
         return next(a for a in hint.__args__ if a is not types.NoneType), True
     return hint, False
 
 
-_KINDS: dict[str, tuple[type, bool]] = {}
+def canonical(spec: Field, value: object) -> object:
+    """`value` in the one form of its field: 30 and 30.0 are the same run, and NumPy's are Python's.
+
+    What does not have the field's type is returned as it is, for `check_value` to refuse.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    kind, _ = _kind(spec.name)
+    if kind is float and type(value) in (int, float):
+        try:
+            return float(value) + 0.0  # of -0.0 that makes 0.0
+        except OverflowError:
+            return math.inf
+    if kind is int and type(value) is float and value.is_integer():
+        return int(value)
+    return value
 
 
-def check_value(spec: Field, value: object) -> None:
-    """Raise ConfigError unless `value` has the type, range or choice that the field declares."""
+def canonical_cell(cell: Mapping[str, object]) -> dict[str, object]:
+    """The values of a matrix's cell, each in the one form of its field or loss parameter."""
+    declared = loss_spec(str(cell["loss"])).params if cell.get("loss") in LOSSES else {}
+    found = {}
+    for name, value in cell.items():
+        if name in FIELDS:
+            value = canonical(FIELDS[name], value)
+        elif value is not None and name.removeprefix("loss.") in declared:
+            value = declared[name.removeprefix("loss.")].check(name, value)
+        found[name] = value
+    return found
+
+
+def check_value(spec: Field, value: object) -> object:
+    """The canonical value; ConfigError unless it has the declared type, range or choice."""
     if spec.name == "loss_params":
-        return
-    kind, optional = _KINDS.setdefault(spec.name, _kind(spec))
+        return value
+    value, (kind, optional) = canonical(spec, value), _kind(spec.name)
     if value is None and optional:
-        return
-    accepted = (int, float) if kind is float else kind
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        return value
+    if type(value) is not kind:
         raise ConfigError(f"{spec.name} must be {kind.__name__}, got {value!r}")
     rules = spec.metadata
     if "choices" in rules and value not in rules["choices"]:
@@ -291,12 +323,13 @@ def check_value(spec: Field, value: object) -> None:
     low, high = rules.get("low", float("-inf")), rules.get("high", float("inf"))
     if kind in (int, float) and not (low <= value <= high and abs(value) != float("inf")):
         raise ConfigError(f"{spec.name} must be in [{low}, {high}], got {value}")
+    return value
 
 
 def parse_value(name: str, text: str) -> object:
     """The value of a `--set name=text`; a wrong name lists near misses, a wrong value the rule."""
     spec = FIELDS[name]
-    kind, optional = _kind(spec)
+    kind, optional = _kind(name)
     value: object = text
     if optional and spec.default is None and text.lower() in ("none", "null"):
         value = None
@@ -310,8 +343,7 @@ def parse_value(name: str, text: str) -> object:
             value = kind(text)
         except ValueError:
             raise ConfigError(f"{name} must be {kind.__name__}, got {text!r}") from None
-    check_value(spec, value)
-    return value
+    return check_value(spec, value)
 
 
 def unknown_name(name: str, known: Iterable[str], what: str) -> ConfigError:

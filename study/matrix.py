@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from seglib.models import model_spec
+from study.config import canonical_cell
 
 Cell = Mapping[str, object]
 
@@ -87,7 +88,7 @@ class Matrix:
         names = list(self.axes)
         product = itertools.product(*self.axes.values()) if names else ()
         cells = [dict(zip(names, values, strict=True)) for values in product]
-        return [{"tuning": "default", **cell} for cell in (*cells, *map(dict, self.cells))]
+        return [{"tuning": "default", **canonical_cell(cell)} for cell in (*cells, *self.cells)]
 
     def pairs(self, cells: Sequence[Cell]) -> list[tuple[str, int, int]]:
         """The planned contrasts as (family, index of a, index of b) among `cells`."""

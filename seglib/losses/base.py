@@ -36,8 +36,8 @@ class Param:
                 raise ValueError(f"{name} must be one of {', '.join(self.choices)}, got {value!r}")
             return str(value)
         try:
-            number = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+            number = float(value) + 0.0  # type: ignore[arg-type]  # -0.0 is 0.0
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(f"{name} must be a number, got {value!r}") from None
         if not self.low <= number <= self.high or math.isinf(number):
             raise ValueError(f"{name} must be in [{self.low:g}, {self.high:g}], got {number:g}")
