@@ -29,9 +29,9 @@ import pandas as pd
 import psutil
 import torch
 
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from seglib.data.shapes import write_shapes
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
 from study.config import RunConfig
 from study.execution.executor import Job, LocalExecutor
 from study.record.rundir import RunDir

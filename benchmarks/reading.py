@@ -23,7 +23,7 @@ import numpy as np
 
 from analysis.records import read_study
 from runs import MATRICES, aggregator
-from seglib.data.voc import VOC_CLASSES
+from seglib.data.lists import VOC_CLASSES
 from study.config import FIELDS, RECIPE
 from study.record.rundir import write_json, write_npz
 from study.study import Study, declare

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from seglib.data.shapes import voc_palette
-from seglib.data.store import Store, build_store
-from seglib.data.voc import open_folder
+from seglib.data.store import Store
 
 CLASSES = ("background", "square", "stripe")
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from seglib.data.folder import Folder
 from seglib.data.store import Store
-from seglib.data.voc import Folder
 from seglib.losses import loss_spec
 from study.commands.console import step
 from study.config import (

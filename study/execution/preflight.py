@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from seglib.data.build import build_store
 from seglib.data.findings import copies, suspicious
+from seglib.data.folder import Folder
 from seglib.data.integrity import check_sources, damaged
-from seglib.data.store import Split, Store, build_store, store_path
-from seglib.data.voc import Folder
+from seglib.data.store import Split, Store, store_path
 from seglib.models import (
     Weights,
     build_model,

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from seglib.data.augment import Augmentation, CropSampler
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from seglib.losses import build_loss
 from seglib.models import build_model
 from seglib.predict import Stopped, evaluate, predict

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchvision
 
-from seglib.data import shapes
+from seglib.data import scenes
 from seglib.models import (
     MODELS,
     WeightsError,
@@ -118,14 +118,14 @@ def test_the_shipped_pretext_encoder_loads():
 
 
 def test_pretext_scenes_share_nothing_with_the_embedded_data():
-    textures = {kind.texture for kind in shapes._KINDS}
-    outlines = {kind.outline for kind in shapes._KINDS} | {"bar", "blob"}
+    textures = {kind.texture for kind in scenes._KINDS}
+    outlines = {kind.outline for kind in scenes._KINDS} | {"bar", "blob"}
     assert not textures & set(pretext.TEXTURES) and not outlines & set(pretext.OUTLINES)
-    assert not set(shapes.CLASSES[1:]) & {*pretext.TEXTURES, *pretext.OUTLINES}
-    scenes = [pretext.draw_pretext_scene(np.random.default_rng([0, i])) for i in range(60)]
+    assert not set(scenes.CLASSES[1:]) & {*pretext.TEXTURES, *pretext.OUTLINES}
+    drawn = [pretext.draw_pretext_scene(np.random.default_rng([0, i])) for i in range(60)]
     again = pretext.draw_pretext_scene(np.random.default_rng([0, 7]))
-    assert np.array_equal(scenes[7][0], again[0]) and np.array_equal(scenes[7][1], again[1])
-    labels = np.stack([label for _, label in scenes])
+    assert np.array_equal(drawn[7][0], again[0]) and np.array_equal(drawn[7][1], again[1])
+    labels = np.stack([label for _, label in drawn])
     assert set(np.unique(labels[:, 0])) == set(range(len(pretext.OUTLINES)))
     assert set(np.unique(labels[:, 1])) == set(range(len(pretext.TEXTURES)))
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from study.config import RunConfig
 from study.execution import checkpoint, preflight
 from study.execution import run as runner
