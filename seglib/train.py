@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -19,6 +21,7 @@ from seglib.data.augment import CropSampler
 from seglib.losses import Loss
 from seglib.predict import Stopped, autocast
 
+State = dict[str, Any]  # epoch, and the state dicts of model and optimizer
 SCHEDULES = ("onecycle", "cosine", "constant")
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -56,8 +59,8 @@ class EpochResult:
 
     epoch: int  # 1 = first
     train: Mapping[str, float]
-    confusions: np.ndarray | None
-    state: Callable[[], dict] = field(repr=False)
+    confusions: npt.NDArray[np.int64] | None
+    state: Callable[[], State] = field(repr=False)
 
 
 def make_optimizer(
@@ -123,7 +126,7 @@ def gradients(
             bad = [name for name, value in terms.items() if not bool(torch.isfinite(value))]
             raise NonFiniteLoss(f"term {', '.join(bad)}")
         share = len(part) / len(images)
-        (total * share).backward()
+        torch.autograd.backward(total * share)
         for name, value in {"loss": total, **terms}.items():
             sums[name] = sums.get(name, 0) + value.detach() * share
     return sums
@@ -135,8 +138,8 @@ def fit(
     sampler: CropSampler,
     recipe: Recipe,
     *,
-    evaluate: Callable[[nn.Module], np.ndarray] | None = None,
-    state: dict | None = None,
+    evaluate: Callable[[nn.Module], npt.NDArray[np.int64]] | None = None,
+    state: State | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[EpochResult]:
     """Train `model` in place, one result per epoch, from `state` (after its epoch) or the start.
@@ -193,9 +196,13 @@ def fit(
             epoch=epoch,
             train=train,
             confusions=confusions,
-            state=lambda epoch=epoch: {
-                "epoch": epoch,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            },
+            state=partial(_state, epoch, model, optimizer),
         )
+
+
+def _state(epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    return {
+        "epoch": epoch,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }

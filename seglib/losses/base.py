@@ -10,7 +10,19 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 
-Params = Mapping[str, float | str]
+
+class Params(dict[str, float | str]):
+    """The resolved parameters of a loss, as its terms read them."""
+
+    def number(self, name: str) -> float:
+        value = self[name]
+        assert isinstance(value, float), f"{name} is not a number"
+        return value
+
+    def choice(self, name: str) -> str:
+        value = self[name]
+        assert isinstance(value, str), f"{name} is not a choice"
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)

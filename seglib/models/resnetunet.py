@@ -49,7 +49,8 @@ class ResNetUNet(nn.Module):
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = block(torch.cat([x, stages.pop()], dim=1))
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        return self.head(self.full(x))
+        logits: torch.Tensor = self.head(self.full(x))
+        return logits
 
 
 RESNETUNET = ModelSpec(build=ResNetUNet, multiple=32, options={"encoder": "{}"}, encoder="encoder")

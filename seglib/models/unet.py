@@ -51,7 +51,8 @@ class UNet(nn.Module):
         for block in self.up:
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = block(torch.cat([x, skips.pop()], dim=1))
-        return self.head(x)
+        logits: torch.Tensor = self.head(x)
+        return logits
 
 
 UNET = ModelSpec(
