@@ -7,21 +7,19 @@ the default they had when they were introduced, so a new field never renames an 
 
 from __future__ import annotations
 
-import difflib
-import functools
 import hashlib
 import json
-import math
-import types
-import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
-
-import numpy as np
+from dataclasses import MISSING, Field, asdict, dataclass, fields
+from typing import Any
 
 from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
-from seglib.models import ENCODERS, MODELS, OPTIONS, is_own, model_spec, own_source
+from seglib.models import ENCODERS, MODELS, OPTIONS, ModelSpec, is_own, model_spec, own_source
 from seglib.train import OPTIMIZERS, SCHEDULES
+from study.values import ConfigError, check_value, read_value
+from study.values import environment as _environment
+from study.values import identity as _identity
+from study.values import unknown_name as unknown_name
 
 INITS = ("scratch", "pretrained")
 TUNINGS = ("default", "tuned")
@@ -33,23 +31,6 @@ SEED_RANGES = {
     "rerank": range(100_000, 200_000),
 }
 PRECISIONS = ("fp32", "bf16")
-
-
-class ConfigError(ValueError):
-    """A field has an unknown name or a value that is not allowed."""
-
-
-def _identity(help: str, default: object = MISSING, **rules: object) -> typing.Any:
-    rules.setdefault("introduced", default)  # keep the old value here when a default changes
-    factory = {"default_factory": dict} if default == {} else {"default": default}
-    return field(
-        metadata={"help": help, "identity": True, **rules},
-        **({} if default is MISSING else factory),
-    )
-
-
-def _environment(help: str, default: object, **rules: object) -> typing.Any:
-    return field(default=default, metadata={"help": help, "identity": False, **rules})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +58,7 @@ class RunConfig:
     lr_multiplier: float = _identity("factor on lr, tuned per arm", 1.0, low=1e-3, high=1e3)
 
     width: int | None = _identity("channels of the first level of unet", 64, low=1, high=512)
-    encoder: str | None = _identity(
-        "torchvision encoder of resnetunet", "resnet18", choices=tuple(ENCODERS)
-    )
+    encoder: str | None = _identity("encoder of resnetunet", "resnet18", choices=tuple(ENCODERS))
     max_side: int | None = _identity("longer image side is reduced to this, pixels", None, low=16)
     train_void: str = _identity(
         "void in training: ignored, or learnt as one more class", "ignore", choices=TRAIN_VOID
@@ -122,17 +101,25 @@ class RunConfig:
     weights_path: str = _environment("file of the pretrained weights", "")
 
     def __post_init__(self) -> None:
-        for spec in fields(self):
-            object.__setattr__(self, spec.name, check_value(spec, getattr(self, spec.name)))
-        spec, network = loss_spec(self.loss), model_spec(self.model)
-        set_ = object.__setattr__
-        set_(self, "loss_params", resolve_params(self.loss, self.loss_params))
+        for name, spec in FIELDS.items():
+            if name != "loss_params":
+                self._set(name, check_value(spec, getattr(self, name)))
+        self._set("loss_params", resolve_params(self.loss, self.loss_params))
+        network = model_spec(self.model)
+        for name in set(OPTIONS) - set(network.options):
+            self._set(name, None)  # it does not apply, so that it cannot tell runs apart
         if is_own(self.model):
-            set_(self, "model_source", own_source(self.model, expected=self.model_source))
+            self._set("model_source", own_source(self.model, expected=self.model_source))
         elif self.model_source:
             raise ConfigError(f"model_source must be empty for {self.model}, which is not yours")
-        for name in set(OPTIONS) - set(network.options):
-            set_(self, name, None)  # it does not apply, so that it cannot tell runs apart
+        self._check_start(network)
+        self._check_training(network)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_start(self, network: ModelSpec) -> None:
+        """What a run starts from: the weights of its encoder, its seed."""
         if self.init == "pretrained" and not network.encoder:
             able = ", ".join(name for name, other in MODELS.items() if other.encoder)
             raise ConfigError(
@@ -140,19 +127,18 @@ class RunConfig:
             )
         if (self.init == "pretrained") != bool(self.weights):
             raise ConfigError(
-                f"weights must be set exactly for init=pretrained, got init="
-                f"{self.init} and weights {self.weights[:12]!r}"
+                "weights must be set exactly for init=pretrained, got "
+                f"init={self.init} and weights {self.weights[:12]!r}"
             )
-        if self.seed not in SEED_RANGES[self.role]:
-            allowed = SEED_RANGES[self.role]
-            raise ConfigError(
-                f"seed of a {self.role} run must be in [{allowed.start}, "
-                f"{allowed.stop}), got {self.seed}"
-            )
-        if not spec.cross_entropy and (self.class_weight_exponent, self.background_multiplier) != (
-            0.0,
-            1.0,
-        ):
+        allowed = SEED_RANGES[self.role]
+        if self.seed not in allowed:
+            where = f"[{allowed.start}, {allowed.stop})"
+            raise ConfigError(f"seed of a {self.role} run must be in {where}, got {self.seed}")
+
+    def _check_training(self, network: ModelSpec) -> None:
+        """Fields that must agree with each other."""
+        weighted = (self.class_weight_exponent, self.background_multiplier) != (0.0, 1.0)
+        if weighted and not loss_spec(self.loss).cross_entropy:
             raise ConfigError(
                 f"class weights do not apply to {self.loss}: it has no cross-entropy part"
             )
@@ -174,17 +160,9 @@ class RunConfig:
         """What to set when memory was too small."""
         if self.batch_size == 1:
             return "try a smaller --set crop_px in a new --study"
-        half = next(n for n in range(2, self.batch_size + 1) if self.batch_size % n == 0)
-        text = f"try --set batch_size={self.batch_size // half}"
-        more = next(
-            (
-                n
-                for n in range(self.accumulate + 1, self.batch_size + 1)
-                if self.batch_size % n == 0
-            ),
-            None,
-        )
-        if more:
+        parts = [n for n in range(2, self.batch_size + 1) if self.batch_size % n == 0]
+        text = f"try --set batch_size={self.batch_size // parts[0]}"
+        if more := next((n for n in parts if n > self.accumulate), None):
             text += f", or --set accumulate={more} for batches of {self.batch_size} in {more} parts"
         return f"{text}; either in a new --study, or fewer --workers in this one"
 
@@ -216,15 +194,15 @@ class RunConfig:
     def identity(self, *, without: Iterable[str] = ()) -> dict[str, object]:
         """The identity fields that are not at the default they had when introduced."""
         result: dict[str, object] = {}
-        for spec in fields(self):
-            value = getattr(self, spec.name)
-            if not spec.metadata["identity"] or spec.name in without:
+        for name, spec in FIELDS.items():
+            value = getattr(self, name)
+            if not spec.metadata["identity"] or name in without:
                 continue
-            if spec.name == "loss_params":
+            if name == "loss_params":
                 defaults = introduced_params(self.loss)
                 value = {k: v for k, v in sorted(value.items()) if v != defaults[k]}
             if spec.metadata["introduced"] is MISSING or value != spec.metadata["introduced"]:
-                result[spec.name] = value
+                result[name] = value
         return result
 
     @property
@@ -248,7 +226,7 @@ class RunConfig:
         }
 
 
-FIELDS: dict[str, Field] = {spec.name: spec for spec in fields(RunConfig)}
+FIELDS: dict[str, Field[Any]] = {spec.name: spec for spec in fields(RunConfig)}
 AXES = ("model", "init", "loss", "tuning", "seed")
 FOUND = ("weights", "weights_source", "model_source")  # what a run's files say of themselves
 # What a study's base recipe holds: everything that neither an axis, a role nor the data decides.
@@ -266,89 +244,6 @@ def digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@functools.cache
-def _kind(name: str) -> tuple[type, bool]:
-    """The scalar type of a field and whether None is allowed."""
-    hint = typing.get_type_hints(RunConfig)[name]
-    if isinstance(hint, types.UnionType):
-        return next(a for a in hint.__args__ if a is not types.NoneType), True
-    return hint, False
-
-
-def canonical(spec: Field, value: object) -> object:
-    """`value` in the one form of its field: 30 and 30.0 are the same run, and NumPy's are Python's.
-
-    What does not have the field's type is returned as it is, for `check_value` to refuse.
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    kind, _ = _kind(spec.name)
-    if kind is float and type(value) in (int, float):
-        try:
-            return float(value) + 0.0  # of -0.0 that makes 0.0
-        except OverflowError:
-            return math.inf
-    if kind is int and type(value) is float and value.is_integer():
-        return int(value)
-    return value
-
-
-def canonical_cell(cell: Mapping[str, object]) -> dict[str, object]:
-    """The values of a matrix's cell, each in the one form of its field or loss parameter."""
-    declared = loss_spec(str(cell["loss"])).params if cell.get("loss") in LOSSES else {}
-    found = {}
-    for name, value in cell.items():
-        if name in FIELDS:
-            value = canonical(FIELDS[name], value)
-        elif value is not None and name.removeprefix("loss.") in declared:
-            value = declared[name.removeprefix("loss.")].check(name, value)
-        found[name] = value
-    return found
-
-
-def check_value(spec: Field, value: object) -> object:
-    """The canonical value; ConfigError unless it has the declared type, range or choice."""
-    if spec.name == "loss_params":
-        return value
-    value, (kind, optional) = canonical(spec, value), _kind(spec.name)
-    if value is None and optional:
-        return value
-    if type(value) is not kind:
-        raise ConfigError(f"{spec.name} must be {kind.__name__}, got {value!r}")
-    rules = spec.metadata
-    if "choices" in rules and value not in rules["choices"]:
-        raise ConfigError(
-            f"{spec.name} must be one of {', '.join(rules['choices'])}, got {value!r}"
-        )
-    low, high = rules.get("low", float("-inf")), rules.get("high", float("inf"))
-    if kind in (int, float) and not (low <= value <= high and abs(value) != float("inf")):
-        raise ConfigError(f"{spec.name} must be in [{low}, {high}], got {value}")
-    return value
-
-
 def parse_value(name: str, text: str) -> object:
-    """The value of a `--set name=text`; a wrong name lists near misses, a wrong value the rule."""
-    spec = FIELDS[name]
-    kind, optional = _kind(name)
-    value: object = text
-    if optional and spec.default is None and text.lower() in ("none", "null"):
-        value = None
-    elif kind is bool:
-        table = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-        if text.lower() not in table:
-            raise ConfigError(f"{name} must be true or false, got {text!r}")
-        value = table[text.lower()]
-    elif kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            raise ConfigError(f"{name} must be {kind.__name__}, got {text!r}") from None
-    return check_value(spec, value)
-
-
-def unknown_name(name: str, known: Iterable[str], what: str) -> ConfigError:
-    """The error for an unknown name, with the nearest known ones."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-    return ConfigError(f"{what} {name!r} is unknown; {hint}")
+    """The value of a `--set name=text`, checked."""
+    return read_value(FIELDS[name], text)

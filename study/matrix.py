@@ -9,8 +9,10 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from seglib.losses import LOSSES
 from seglib.models import model_spec
-from study.config import canonical_cell
+from study.config import FIELDS
+from study.values import canonical
 
 Cell = Mapping[str, object]
 
@@ -88,7 +90,7 @@ class Matrix:
         names = list(self.axes)
         product = itertools.product(*self.axes.values()) if names else ()
         cells = [dict(zip(names, values, strict=True)) for values in product]
-        return [{"tuning": "default", **canonical_cell(cell)} for cell in (*cells, *self.cells)]
+        return [{"tuning": "default", **_canonical(cell)} for cell in (*cells, *self.cells)]
 
     def pairs(self, cells: Sequence[Cell]) -> list[tuple[str, int, int]]:
         """The planned contrasts as (family, index of a, index of b) among `cells`."""
@@ -124,3 +126,17 @@ def ladder(base: Cell, *rungs: tuple[str, Cell]) -> Matrix:
 def matches(cell: Cell, where: Cell) -> bool:
     """Whether the cell has every value that `where` names."""
     return all(cell.get(name) == value for name, value in where.items())
+
+
+def _canonical(cell: Mapping[str, object]) -> dict[str, object]:
+    """The values of a matrix's cell, each in the one form of its field or loss parameter."""
+    loss = LOSSES.get(str(cell.get("loss")))
+    declared = loss.params if loss else {}
+    found = {}
+    for name, value in cell.items():
+        if name in FIELDS and name != "loss_params":
+            value = canonical(FIELDS[name], value)
+        elif value is not None and name.removeprefix("loss.") in declared:
+            value = declared[name.removeprefix("loss.")].check(name, value)
+        found[name] = value
+    return found
