@@ -1,11 +1,16 @@
 """RunConfig: one canonical form of a value, networks of the user's own, what applies to which."""
 
+import importlib
 import json
+import sys
 
 import numpy as np
 import pytest
+import torch
 
 from study.config import RECIPE, ConfigError, RunConfig, parse_value
+from study.execution.preflight import check_crops
+from study.execution.run import build_network
 from study.matrix import Matrix
 
 BASE = {"data": "d" * 64, "model": "unet", "init": "scratch", "loss": "bce", "seed": 0}
@@ -128,3 +133,22 @@ def test_the_matrix_excludes_what_has_no_pretrained_encoder(tmp_path, monkeypatc
         {"model": "unet", "init": "pretrained"},
         "a plain U-Net has no pretrained encoder",
     )
+
+
+def test_a_network_of_one_s_own_is_tried_before_anything_starts(tmp_path, monkeypatch):
+    source = "from torch import nn\ndef make(*, n_classes):\n    return nn.Conv2d(3, {}, 1)\n"
+    path = tmp_path / "tried_nets.py"
+    path.write_text(source.format("n_classes") + "make.multiple = 8\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = RunConfig(**BASE | {"model": "tried_nets:make"}, crop_px=24)
+    check_crops([config])
+    assert build_network(config, 3)(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)
+    with pytest.raises(ConfigError, match="crop_px must be a multiple of 8 for tried_nets:make"):
+        check_crops([RunConfig(**BASE | {"model": "tried_nets:make"}, crop_px=20)])
+    path.write_text(source.format(99))
+    monkeypatch.delitem(sys.modules, "tried_nets")
+    importlib.invalidate_caches()
+    with pytest.raises(ValueError, match="it changed; use --study NEWNAME"):
+        build_network(config, 3)
+    with pytest.raises(ValueError, match=r"must give logits .*, got \(1, 99, 32, 32\)"):
+        check_crops([RunConfig(**BASE | {"model": "tried_nets:make"})])
