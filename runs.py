@@ -21,11 +21,8 @@ if __name__ == "__main__":
 import analysis
 from study.commands.analysis import Analysis
 from study.commands.main import run
-from study.matrix import Contrast, Exclusion, Matrix, ladder
+from study.matrix import Contrast, Matrix, ladder
 
-NO_ENCODER = Exclusion(
-    {"model": "unet", "init": "pretrained"}, "a plain U-Net has no pretrained encoder"
-)
 BASELINE = {"model": "unet", "init": "scratch", "loss": "bce"}
 UNET = {"model": "unet", "init": "scratch"}
 SCRATCH = {"model": "resnetunet", "init": "scratch"}
@@ -39,7 +36,6 @@ MATRICES = {
             "init": ("scratch", "pretrained"),
             "loss": ("bce", "dice_bce", "focal_tversky"),
         },
-        exclude=(NO_ENCODER,),
         baseline=BASELINE,
         contrasts=(
             Contrast("architecture", SCRATCH, UNET, within=("loss",)),

@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 
 from benchmarks.fault_study import TINY, Evil, Study, flip, reference, truncate, workers_of
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from seglib.data.shapes import write_shapes
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
 from study.config import RunConfig
 from study.execution.executor import Job, LocalExecutor
 from study.record import RunDir

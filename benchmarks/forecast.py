@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from seglib.data.shapes import write_shapes
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
 from study.config import RunConfig
 from study.execution.executor import Job, LocalExecutor
 from study.execution.forecast import Forecaster, forecast_range, schedule_s

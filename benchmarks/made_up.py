@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seglib.data.voc import VOC_CLASSES
+from seglib.data.lists import VOC_CLASSES
 from study.config import FIELDS, RECIPE
 from study.matrix import Matrix
 from study.record import (

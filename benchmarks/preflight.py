@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from seglib.data.shapes import CLASSES, draw_scene
+from seglib.data.scenes import CLASSES, draw_scene
 
 ROOT = Path(__file__).parents[1]
 SIZE_PX = (500, 375)

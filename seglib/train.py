@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -18,7 +21,13 @@ from seglib.data.augment import CropSampler
 from seglib.losses import Loss
 from seglib.predict import Stopped, autocast
 
+State = dict[str, Any]  # epoch, and the state dicts of model and optimizer
 SCHEDULES = ("onecycle", "cosine", "constant")
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    # decay is added to the gradient, scaled by the rate; the momentum is Nesterov's
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
 
 
 class NonFiniteLoss(RuntimeError):
@@ -35,6 +44,7 @@ class Recipe:
     n_epochs: int
     lr: float
     weight_decay: float
+    optimizer: str = "adamw"
     schedule: str = "onecycle"
     warmup_frac: float = 0.3
     precision: str = "fp32"
@@ -49,8 +59,17 @@ class EpochResult:
 
     epoch: int  # 1 = first
     train: Mapping[str, float]
-    confusions: np.ndarray | None
-    state: Callable[[], dict] = field(repr=False)
+    confusions: npt.NDArray[np.int64] | None
+    state: Callable[[], State] = field(repr=False)
+
+
+def make_optimizer(
+    name: str, parameters: Iterable[nn.Parameter], *, lr: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """The optimizer called `name`, one of OPTIMIZERS; one kernel for all parameters."""
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {name!r}")
+    return OPTIMIZERS[name](parameters, lr=lr, weight_decay=weight_decay, fused=True)
 
 
 def evaluation_epochs(n_epochs: int, n_evaluations: int = 10) -> frozenset[int]:
@@ -107,7 +126,7 @@ def gradients(
             bad = [name for name, value in terms.items() if not bool(torch.isfinite(value))]
             raise NonFiniteLoss(f"term {', '.join(bad)}")
         share = len(part) / len(images)
-        (total * share).backward()
+        torch.autograd.backward(total * share)
         for name, value in {"loss": total, **terms}.items():
             sums[name] = sums.get(name, 0) + value.detach() * share
     return sums
@@ -119,8 +138,8 @@ def fit(
     sampler: CropSampler,
     recipe: Recipe,
     *,
-    evaluate: Callable[[nn.Module], np.ndarray] | None = None,
-    state: dict | None = None,
+    evaluate: Callable[[nn.Module], npt.NDArray[np.int64]] | None = None,
+    state: State | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[EpochResult]:
     """Train `model` in place, one result per epoch, from `state` (after its epoch) or the start.
@@ -132,8 +151,8 @@ def fit(
         should_stop: polled at each step; a partial epoch is discarded (the generator ends).
     Raises: NonFiniteLoss.
     """
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+    optimizer = make_optimizer(
+        recipe.optimizer, model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay
     )
     first = 1
     if state is not None:
@@ -177,9 +196,13 @@ def fit(
             epoch=epoch,
             train=train,
             confusions=confusions,
-            state=lambda epoch=epoch: {
-                "epoch": epoch,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            },
+            state=partial(_state, epoch, model, optimizer),
         )
+
+
+def _state(epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    return {
+        "epoch": epoch,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from seglib.data.findings import copies, suspicious
+from seglib.data.folder import Folder
 from seglib.data.store import Split, Store
-from seglib.data.voc import Folder
 from study.config import ConfigError
 from study.execution.panel import N_SHEET, panel_indices
 from study.record import ConstantFloor, DataFacts, Inspection

@@ -9,7 +9,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from seglib.losses import LOSSES
+from seglib.models import model_spec
+from study.config import FIELDS
 from study.record.files import Scalar
+from study.values import canonical
 
 Where = Mapping[str, Scalar]  # field, factor or `label` -> value
 Bundles = Mapping[str, Mapping[str, Scalar]]  # a factor: level -> the fields it sets
@@ -93,13 +97,27 @@ class Matrix:
             point
             for point in self._all()
             if point.values["tuning"] == "default"
-            and not any(matches(point.levels, e.where) for e in self.exclude)
+            and not any(matches(point.levels, e.where) for e in self._exclusions())
         ]
 
     def excluded(self) -> list[Exclusion]:
         """What is excluded, as far as the axes would hold it."""
         points = self._all()
-        return [e for e in self.exclude if any(matches(p.levels, e.where) for p in points)]
+        return [e for e in self._exclusions() if any(matches(p.levels, e.where) for p in points)]
+
+    def _exclusions(self) -> list[Exclusion]:
+        """Those declared, and a pretrained start of each network without an encoder for it."""
+        values = [point.values for point in self._all()]
+        wanted = [one for one in values if one.get("init") == "pretrained" and "model" in one]
+        reasons = {
+            name: model_spec(str(name)).no_encoder for name in {one["model"]: 0 for one in wanted}
+        }
+        derived = [
+            Exclusion({"model": name, "init": "pretrained"}, reason)
+            for name, reason in reasons.items()
+            if reason
+        ]
+        return [*self.exclude, *derived]
 
     def _all(self) -> list[Point]:
         names = list(self.axes)
@@ -113,7 +131,7 @@ class Matrix:
         factors = {name: str(level) for name, level in chosen.items() if name in self.factors}
         for name, level in chosen.items():
             values |= self.factors[name][str(level)] if name in factors else {name: level}
-        return Point(values, factors, label)
+        return Point(_canonical(values), factors, label)
 
     def pairs(self, cells: Sequence[Where]) -> list[tuple[str, int, int]]:
         """The planned contrasts as (family, index of a, index of b) among the cells' levels."""
@@ -149,3 +167,17 @@ def ladder(base: Where, *rungs: tuple[str, Where]) -> Matrix:
 def matches(cell: Where, where: Where) -> bool:
     """Whether the cell has every value that `where` names."""
     return all(cell.get(name) == value for name, value in where.items())
+
+
+def _canonical(cell: Mapping[str, object]) -> dict[str, object]:
+    """The values of a matrix's cell, each in the one form of its field or loss parameter."""
+    loss = LOSSES.get(str(cell.get("loss")))
+    declared = loss.params if loss else {}
+    found = {}
+    for name, value in cell.items():
+        if name in FIELDS and name != "loss_params":
+            value = canonical(FIELDS[name], value)
+        elif value is not None and name.removeprefix("loss.") in declared:
+            value = declared[name.removeprefix("loss.")].check(name, value)
+        found[name] = value
+    return found

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from seglib.losses import loss_spec
 from seglib.metrics import CONTRACT
+from seglib.models import model_spec
 from study.config import AXES, FIELDS, RECIPE, RunConfig
 from study.matrix import Matrix, Point
 from study.record import (
@@ -83,8 +84,9 @@ class Study:
         return cell.values["init"] != "pretrained" or there
 
     def encoder(self, cell: Cell) -> str:
-        """The encoder whose pretrained weights a cell would use."""
-        return str(cell.values.get("encoder", self.declaration.recipe["encoder"]))
+        """The classifier whose pretrained weights a cell would use; "" where it can use none."""
+        encoder = cell.values.get("encoder", self.declaration.recipe["encoder"])
+        return model_spec(str(cell.values["model"])).classifier_for(encoder)
 
     def stand_in(self, cell: Cell) -> dict[str, str]:
         """Weights for a configuration that is looked at before the real ones are known."""

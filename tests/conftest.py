@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from seglib.data.store import Store, build_store
-from seglib.data.voc import open_folder
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
+from seglib.data.store import Store
 from tests.helpers import write_folder
 
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 import runs
 from analysis.records import read_study
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from study.commands.choice import choose
 from study.commands.console import make_console
 from study.commands.parser import parse

@@ -13,8 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from seglib.data.store import Store
-from seglib.data.voc import Folder
+from seglib.data import Folder, Store
 from study.commands.choice import choose, chosen_seeds, only_values, without_tuning
 from study.commands.console import step
 from study.commands.request import Request
@@ -42,7 +41,7 @@ class Session:
     device: str
     store_path: Path
     commit: str
-    weights_paths: dict[str, str] = field(default_factory=dict)  # encoder -> file
+    weights_paths: dict[str, str] = field(default_factory=dict)  # classifier -> file
 
     @property
     def out(self) -> Path:
@@ -78,21 +77,22 @@ class Session:
             "device": self.device,
             "threads": max(1, n_cores() // self.n_workers),
             "store": str(self.store_path),
-            "weights_path": self.weights_paths.get(config.encoder or "", ""),  # "" while planning
+            "weights_path": self.weights_paths.get(config.classifier, ""),  # "" while planning
         }
         return replace(config, **(where | dict(self.settings.environment)))  # type: ignore[arg-type]
 
     def resolve_weights(self) -> None:
         """Find or download the pretrained weights that the chosen runs need, one an encoder."""
-        wanted = {
-            self.study.encoder(cell): None
+        configs = [
+            self.study.config(cell, 0, **self.study.stand_in(cell))
             for cell in self.default_cells()
             if cell.values["init"] == "pretrained"
-        }
-        for encoder in wanted:
-            weights = preflight.prepare_weights(self.study.declaration.pretrained, encoder)
-            self.weights_paths[encoder] = str(weights.path)
-            self.study.set_weights(encoder, weights.source, weights.sha256)
+        ]
+        wanted = {(config.model, config.classifier): config for config in configs}
+        for (_, classifier), config in wanted.items():
+            weights = preflight.prepare_weights(self.study.declaration.pretrained, config)
+            self.weights_paths[classifier] = str(weights.path)
+            self.study.set_weights(classifier, weights.source, weights.sha256)
 
     def add_tuned_cells(self) -> None:
         """`tuning=tuned`: the chosen default cells get a tuned sister in the declaration."""

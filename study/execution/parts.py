@@ -17,8 +17,7 @@ from seglib.data.augment import AUGMENTATION_FIELDS, Augmentation, CropSampler
 from seglib.data.store import Split, Store, open_store
 from seglib.losses import Loss, build_loss, class_weights, loss_spec
 from seglib.metrics import VOID
-from seglib.models import MULTIPLE, build_model
-from seglib.models.weights import load_encoder
+from seglib.models import build_model, load_encoder, model_spec, own_source
 from seglib.train import Recipe, evaluation_epochs
 from study.config import RunConfig
 
@@ -67,17 +66,14 @@ def split_data(store: Store, config: RunConfig) -> RunData:
 
 def multiple_of(config: RunConfig) -> int:
     """What the run's network needs height and width of an image to be multiples of."""
-    return MULTIPLE[config.model]
+    return model_spec(config.model).multiple
 
 
 def build_network(config: RunConfig, n_classes: int) -> nn.Module:
     """The network of a run, its weights from torch's global generator."""
-    return build_model(
-        config.model,
-        n_classes=config.n_outputs(n_classes),
-        width=config.width or 64,
-        encoder=config.encoder or "resnet18",
-    )
+    if config.model_source:  # the file may have changed since the driver looked
+        own_source(config.model, expected=config.model_source)
+    return build_model(config.model, n_classes=config.n_outputs(n_classes), **config.options)
 
 
 def n_parameters(config: RunConfig, n_classes: int) -> int:
@@ -97,7 +93,8 @@ def initial_model(config: RunConfig, n_classes: int) -> nn.Module:
         torch.manual_seed(int(state[0]))
         model = build_network(config, n_classes)
     if config.init == "pretrained":
-        load_encoder(model, Path(config.weights_path), sha256=config.weights)
+        encoder = model.get_submodule(model_spec(config.model).encoder)
+        load_encoder(encoder, Path(config.weights_path), sha256=config.weights)
     return placed(model, config)
 
 
@@ -122,6 +119,7 @@ def training_parts(config: RunConfig, fit_split: Split) -> TrainingParts:
         n_epochs=config.epochs,
         lr=config.lr * config.lr_multiplier,
         weight_decay=config.weight_decay,
+        optimizer=config.optimizer,
         schedule=config.schedule,
         warmup_frac=config.warmup_frac,
         precision=config.precision,

@@ -15,11 +15,19 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from seglib.data.build import build_store
+from seglib.data.folder import Folder
 from seglib.data.integrity import check_sources, damaged
-from seglib.data.store import Store, build_store, store_path
-from seglib.data.voc import Folder
-from seglib.models import build_model
-from seglib.models.weights import Weights, load_encoder, resolve_weights
+from seglib.data.store import Store, store_path
+from seglib.models import (
+    Weights,
+    build_model,
+    check_logits,
+    is_own,
+    load_encoder,
+    model_spec,
+    resolve_weights,
+)
 from seglib.predict import fast_precision
 from study.config import RECIPE, ConfigError, RunConfig
 from study.execution.drift import drift
@@ -135,8 +143,12 @@ def check_disk(folder: Path, n_bytes: float, what: str) -> None:
 
 
 def check_crops(configs: Iterable[RunConfig]) -> None:
-    """Each crop must be a multiple of what its model needs."""
+    """Each crop must be a multiple of what its model needs; a model of the user's must work."""
+    tried: set[str] = set()
     for config in configs:
+        if is_own(config.model) and config.model not in tried:
+            check_logits(config.model, model_spec(config.model))
+            tried.add(config.model)
         multiple = multiple_of(config)
         if config.crop_px % multiple:
             raise ConfigError(
@@ -159,10 +171,11 @@ def check_background(folder: Folder, *settings: Mapping[str, object]) -> None:
             )
 
 
-def prepare_weights(source: str, encoder: str) -> Weights:
-    """The pretrained weights file, its hash known and its fit to the encoder checked."""
-    weights = resolve_weights(source, encoder=encoder)
+def prepare_weights(source: str, config: RunConfig) -> Weights:
+    """The pretrained weights file of a run, its hash known and its fit to the encoder checked."""
+    weights = resolve_weights(source, encoder=config.classifier)
     with torch.random.fork_rng(devices=[]):
-        model = build_model("resnetunet", n_classes=2, encoder=encoder)
-    load_encoder(model, weights.path, sha256=weights.sha256)
+        model = build_model(config.model, n_classes=2, **config.options)
+    encoder = model.get_submodule(model_spec(config.model).encoder)
+    load_encoder(encoder, weights.path, sha256=weights.sha256)
     return weights

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from study.config import ConfigError
 from study.describe import describe_data, inspect_data
 from study.record import DataFacts

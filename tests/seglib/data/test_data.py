@@ -6,12 +6,13 @@ import numpy as np
 from PIL import Image
 
 from seglib.data.augment import Augmentation, CropSampler, colour_matrix, crop, warp_matrix
+from seglib.data.build import build_store
+from seglib.data.decode import jump_share
 from seglib.data.findings import copies, suspicious
+from seglib.data.folder import open_folder
 from seglib.data.shapes import voc_palette
 from seglib.data.splits import draw_dev
-from seglib.data.store import build_store
-from seglib.data.voc import jump_share, open_folder
-from tests.helpers import write_folder
+from tests.conftest import write_folder
 
 PLAIN = Augmentation(
     crop_px=24,

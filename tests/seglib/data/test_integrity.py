@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 import runs
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from seglib.data.integrity import changes
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
 from study.commands.console import make_console
 from study.commands.session import open_session
 from study.execution.preflight import prepare_store

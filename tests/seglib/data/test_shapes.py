@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seglib.data.shapes import CLASSES, SPLITS, VOID, draw_scene, voc_palette, write_shapes
+from seglib.data.scenes import CLASSES, VOID, draw_scene
+from seglib.data.shapes import SPLITS, voc_palette, write_shapes
 
 N_CLASSES = len(CLASSES)
 COUNTS = {"n_train": 160, "n_val": 60, "n_test": 60}

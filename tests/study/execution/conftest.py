@@ -5,8 +5,8 @@ import shutil
 import pytest
 import torch
 
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from study.record import RunDir
 from tests.helpers import write_folder
 from tests.study.execution.tiny import LONG, cut, do, numbers

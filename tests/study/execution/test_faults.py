@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from study.execution import parts, results
 from study.execution import run as runner
 from study.record import RunDir, files

@@ -128,8 +128,9 @@ def test_a_failed_run_says_why(store, tmp_path):
     assert events[-1].error.startswith(f"run {run_id}: loss is not finite at epoch 2, step 1 of 2")
 
 
-def test_a_run_continues_from_its_checkpoint(store, tmp_path):
-    values = {"epochs": 4, "checkpoint_s": 0.0}
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_run_continues_from_its_checkpoint(store, tmp_path, optimizer):
+    values = {"epochs": 4, "checkpoint_s": 0.0, "optimizer": optimizer}
     _, whole = do(store, tmp_path / "whole", **values)
     state, seen = cut(store, tmp_path / "cut", 2, **values)
     assert state == "dead" == RunDir(tmp_path / "cut").state()
