@@ -1,6 +1,6 @@
-"""Owns the tables made from confusions: other metrics than mIoU, classes grouped by frequency.
+"""Owns the table of other metrics than mIoU, made from the same confusions.
 
-Must not know: how a table is shown, figures, statistics beyond means.
+Must not know: how a table is shown, figures.
 """
 
 from __future__ import annotations
@@ -17,24 +17,9 @@ from seglib.metrics import (
     mean_iou_images,
     mean_iou_of,
     mean_iou_pairs,
-    terciles,
     worst_classes,
     worst_images,
 )
-
-
-def frequency_groups(study: Study) -> dict[str, list[int]]:
-    """Classes that are in fit and in test, by their share of the fit pixels: thirds, rare first.
-
-    Without background. Returns: rare, medium, frequent -> class indices.
-    """
-    shares = [
-        share if there else 0.0
-        for share, there in zip(
-            study.data["pixel_share"]["fit"], study.present("test"), strict=True
-        )
-    ]
-    return terciles(shares, exclude=(0,) if study.data.get("background") else ())
 
 
 def more_metrics(study: Study) -> pd.DataFrame:
@@ -44,11 +29,11 @@ def more_metrics(study: Study) -> pd.DataFrame:
         "frequency-weighted iou", "miou over images", "miou over pairs" (class and image), "worst
         classes" (mean IoU of the k worst on dev, the seeds' pixels taken together; k = 3, or 5 from
         15 classes on, or all that dev shows), "lowest 10 % images", "rare", "medium", "frequent"
-        (`frequency_groups`).
+        (`Study.by_frequency`).
     """
     rows, k = [], 5 if len(study.classes) >= 15 else 3
-    background = bool(study.data.get("background"))
-    groups = frequency_groups(study)
+    background = study.data.background
+    groups = study.by_frequency
     for cell in study.cells:
         done = study.finished(cell.arm)
         if not done:

@@ -9,9 +9,8 @@ import pandas as pd
 
 from analysis.figures.panel import prediction_panel
 from analysis.records import Study
-from analysis.report import render
+from analysis.report.blocks import Block, Picture, Text, picture
 from analysis.report.examples import Examples
-from analysis.report.render import Block, Picture, Text
 
 N_FIXED = 4  # example images shown whatever the arms make of them
 MOST_DISAGREED = 10  # classes whose image of most disagreement is shown
@@ -23,7 +22,7 @@ def predictions(
     """Where the arms disagree most, then images fixed beforehand."""
     if shown is None:
         return [Text("This study stored no example images.")]
-    roles = {"baseline": study.declaration.get("baseline"), "chosen on dev": chosen}
+    roles = {"baseline": study.declaration.baseline, "chosen on dev": chosen}
     titles = {}
     for run in shown.runs:
         role = ", ".join(name for name, arm in roles.items() if arm == run.arm)
@@ -85,7 +84,7 @@ def _disagreement(
         f"typical. All classes: tables/disagreement.csv.{told}"
     )
     alt = "Per class the image on which the arms disagree most: image, truth, a map per arm"
-    return [render.picture("disagreement", drawn, alt, caption)]
+    return [picture("disagreement", drawn, alt, caption)]
 
 
 def _fixed(study: Study, shown: Examples, titles: dict[str, str], told: str) -> Picture:
@@ -102,6 +101,4 @@ def _fixed(study: Study, shown: Examples, titles: dict[str, str], told: str) -> 
         "pixels of the classes that are rarest in test. The first finished "
         f"seed of each arm.{told}"
     )
-    return render.picture(
-        "predictions", drawn, "Example images, truth and predicted class maps", caption
-    )
+    return picture("predictions", drawn, "Example images, truth and predicted class maps", caption)
