@@ -1,74 +1,56 @@
 """From finished runs to tables, figures and a report; reads the files of a study, never a model.
 
-Knows nothing of training, trackers or tuners. What stands here is what `runs.py` hands to commands;
-pandas, SciPy, Matplotlib and Jinja are slow to import, so each function imports what it needs.
+Knows nothing of training, trackers or tuners. These functions are what `runs.py` hands to commands;
+pandas, SciPy, Matplotlib and Jinja are slow to import, so each imports what it needs itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from analysis.figures.sample import Sample
+from analysis.figures.sample import Row, Sample
+from study.record import Inspection
 
-if TYPE_CHECKING:  # slow to import
-    import pandas as pd
-
-    from analysis.records import Study
-    from study.record import Inspection
-
-__all__ = [
-    "Sample",
-    "aggregate_arms",
-    "check_lines",
-    "read_study",
-    "summary",
-    "write_check",
-    "write_report",
-]
-
-
-def read_study(folder: Path) -> Study:
-    """A study and its final runs; ValueError in one line where something is wrong with them."""
-    from analysis.records import read_study as read  # slow
-
-    return read(folder)
-
-
-def write_report(
-    study: Study, out_dir: Path, notes: Sequence[str] = (), place: Path | None = None
-) -> Path:
-    """Write the report of a study; see `analysis.report.write`. Returns the page's path."""
-    from analysis.report import write  # slow
-
-    return write.write_report(study, out_dir, notes, place)
+__all__ = ["aggregate_arms", "check_data", "report_study", "summary"]
 
 
 def aggregate_arms(folder: Path, arms: Iterable[str]) -> dict[str, dict[str, float]]:
     """Test metrics of some arms over their finished seeds; see `tables.arms.aggregate_arm`."""
-    from analysis.tables import arms as tables  # slow
+    from analysis.records import read_study  # slow to import
+    from analysis.tables.arms import aggregate_arm
 
     study = read_study(folder)
-    return {arm: tables.aggregate_arm(study, arm) for arm in arms}
+    return {arm: aggregate_arm(study, arm) for arm in arms}
 
 
-def summary(folder: Path) -> pd.DataFrame:
+def summary(folder: Path) -> list[Mapping[str, object]]:
     """A row per declared arm, for the terminal; see `tables.arms.summary`."""
-    from analysis.tables import arms as tables  # slow
+    from analysis.records import read_study  # slow to import
+    from analysis.tables import arms
 
-    return tables.summary(read_study(folder))
-
-
-def write_check(inspection: Inspection, sheet: Sequence[Sample], folder: Path) -> Path:
-    """Write the page of a data check; see `analysis.report.check`. Returns the page's path."""
-    from analysis.report import check  # slow
-
-    return check.write_check(inspection, sheet, folder)
+    rows: list[Mapping[str, object]] = arms.summary(read_study(folder)).to_dict("records")
+    return rows
 
 
-def check_lines(inspection: Inspection) -> list[str]:
-    """What a data check found, as lines for a terminal."""
-    from analysis.report import check_words  # slow
+def report_study(folder: Path, out_dir: Path, notes: Sequence[str], place: Path) -> Path:
+    """Write the report of the study in `folder` to `out_dir`; see `report.write`.
 
-    return check_words.check_lines(inspection)
+    Args: place: the study's folder as the commands to reproduce name it.
+    Returns: the page's path.
+    """
+    from analysis.records import read_study  # slow to import
+    from analysis.report.write import write_report
+
+    return write_report(read_study(folder), out_dir, notes, place)
+
+
+def check_data(facts: Inspection, sheet: Sequence[Row], folder: Path) -> tuple[Path, Sequence[str]]:
+    """Write the page of a data check; see `report.check`.
+
+    Returns: the page's path, and lines for a terminal.
+    """
+    from analysis.report.check import write_check  # slow to import
+    from analysis.report.check_words import check_lines
+
+    return write_check(facts, [Sample(*row) for row in sheet], folder), check_lines(facts)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Row = tuple[str, str, np.ndarray, np.ndarray, str]  # the fields of a Sample
+
 
 @dataclass(frozen=True)
 class Sample:
