@@ -11,6 +11,7 @@ from seglib.data.build import build_store
 from seglib.data.folder import open_folder
 from seglib.data.integrity import changes
 from study.commands.console import make_console
+from study.commands.parser import parse
 from study.commands.session import open_session
 from study.execution.preflight import prepare_store
 from tests.helpers import write_folder
@@ -50,7 +51,7 @@ def declared(tmp_path_factory):
     place = tmp_path_factory.mktemp("declared")
     write_folder(place / "tiny", {"train": 8, "val": 4, "test": 4})
     session = open_session(
-        runs.parse_args(words("--grid", place)), runs.MATRICES["losses"], make_console()
+        parse(words("--grid", place), runs.MATRICES), runs.MATRICES["losses"], make_console()
     )
     session.study.save()
     return place
