@@ -159,45 +159,55 @@ def fit(
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["epoch"] + 1
-    n_steps = recipe.n_epochs * len(sampler)
     for epoch in range(first, recipe.n_epochs + 1):
-        model.train()
-        began, n_images = time.perf_counter(), 0
-        sums: dict[str, torch.Tensor] = {}
-        for batch, (images, masks) in enumerate(sampler(epoch)):
-            if should_stop():
-                return
-            step = (epoch - 1) * len(sampler) + batch
-            lr = recipe.lr * lr_factor(recipe.schedule, step / n_steps, recipe.warmup_frac)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            optimizer.zero_grad(set_to_none=True)
-            try:
-                values = gradients(model, loss, images, masks, recipe, step / n_steps)
-            except NonFiniteLoss as error:
-                raise NonFiniteLoss(
-                    f"loss is not finite at epoch {epoch}, step {batch + 1} of "
-                    f"{len(sampler)}: {error}; try a lower lr"
-                ) from None
-            optimizer.step()
-            n_images += len(images)
-            for name, value in values.items():
-                sums[name] = sums.get(name, 0) + value * len(images)
-        train = {name: float(value) / n_images for name, value in sums.items()}
-        train["lr"] = lr
-        train["images_per_s"] = n_images / (time.perf_counter() - began)
-        confusions = None
-        if evaluate is not None and epoch in recipe.evaluate_at:
-            try:
-                confusions = evaluate(model)
-            except Stopped:
-                return
+        try:
+            train = _train_epoch(model, loss, sampler, recipe, optimizer, epoch, should_stop)
+            confusions = evaluate(model) if evaluate and epoch in recipe.evaluate_at else None
+        except Stopped:
+            return
         yield EpochResult(
             epoch=epoch,
             train=train,
             confusions=confusions,
             state=partial(_state, epoch, model, optimizer),
         )
+
+
+def _train_epoch(
+    model: nn.Module,
+    loss: Loss,
+    sampler: CropSampler,
+    recipe: Recipe,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    should_stop: Callable[[], bool],
+) -> dict[str, float]:
+    """One pass over the batches; means of the loss and its terms, the last rate, the speed."""
+    model.train()
+    began, n_images = time.perf_counter(), 0
+    sums: dict[str, torch.Tensor] = {}
+    for batch, (images, masks) in enumerate(sampler(epoch)):
+        if should_stop():
+            raise Stopped
+        progress = ((epoch - 1) * len(sampler) + batch) / (recipe.n_epochs * len(sampler))
+        lr = recipe.lr * lr_factor(recipe.schedule, progress, recipe.warmup_frac)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.zero_grad(set_to_none=True)
+        try:
+            values = gradients(model, loss, images, masks, recipe, progress)
+        except NonFiniteLoss as error:
+            raise NonFiniteLoss(
+                f"loss is not finite at epoch {epoch}, step {batch + 1} of "
+                f"{len(sampler)}: {error}; try a lower lr"
+            ) from None
+        optimizer.step()
+        n_images += len(images)
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0) + value * len(images)
+    train = {name: float(value) / n_images for name, value in sums.items()}
+    speed = n_images / (time.perf_counter() - began)
+    return {**train, "lr": lr, "images_per_s": speed}
 
 
 def _state(epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
