@@ -105,8 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Analysis(
             aggregate=analysis.aggregate_arms,
             summary=analysis.summary,
-            report=analysis.report,
-            check=analysis.check,
+            report=analysis.report_study,
+            check=analysis.check_data,
         ),
     )
 

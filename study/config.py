@@ -17,6 +17,7 @@ from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
 from seglib.models import ENCODERS, MODELS, OPTIONS, ModelSpec, is_own, model_spec, own_source
 from seglib.train import OPTIMIZERS, SCHEDULES
 from study.record import RunRecord
+from study.record.files import Scalar
 from study.values import ConfigError, check_value, read_value
 from study.values import environment as _environment
 from study.values import identity as _identity
@@ -100,6 +101,11 @@ class RunConfig:
     )
     store: str = _environment("folder of the decoded data", "")
     weights_path: str = _environment("file of the pretrained weights", "")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> RunConfig:
+        """The run of these values, e.g. of a stored record. Raises: ConfigError in one line."""
+        return cls(**values)
 
     def __post_init__(self) -> None:
         for name, spec in FIELDS.items():
@@ -245,6 +251,6 @@ def digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def parse_value(name: str, text: str) -> object:
+def parse_value(name: str, text: str) -> Scalar:
     """The value of a `--set name=text`, checked."""
     return read_value(FIELDS[name], text)

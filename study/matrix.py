@@ -169,11 +169,11 @@ def matches(cell: Where, where: Where) -> bool:
     return all(cell.get(name) == value for name, value in where.items())
 
 
-def _canonical(cell: Mapping[str, object]) -> dict[str, object]:
+def _canonical(cell: Where) -> dict[str, Scalar]:
     """The values of a matrix's cell, each in the one form of its field or loss parameter."""
     loss = LOSSES.get(str(cell.get("loss")))
     declared = loss.params if loss else {}
-    found = {}
+    found: dict[str, Scalar] = {}
     for name, value in cell.items():
         if name in FIELDS and name != "loss_params":
             value = canonical(FIELDS[name], value)

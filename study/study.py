@@ -76,7 +76,7 @@ class Study:
         if weights and values["init"] == "pretrained":
             values |= {"weights": weights.sha256, "weights_source": weights.source}
         run = {"data": declared.data.fingerprint, "seed": seed, "role": role}
-        return RunConfig(**{**run, "loss_params": params, **recipe, **values, **more})
+        return RunConfig.of({**run, "loss_params": params, **recipe, **values, **more})
 
     def resolvable(self, cell: Cell) -> bool:
         """Whether the cell's run ids are known (a pretrained one needs its weights' hash)."""
@@ -85,7 +85,7 @@ class Study:
 
     def encoder(self, cell: Cell) -> str:
         """The classifier whose pretrained weights a cell would use; "" where it can use none."""
-        encoder = cell.values.get("encoder", self.declaration.recipe["encoder"])
+        encoder = str(cell.values.get("encoder", self.declaration.recipe["encoder"]))
         return model_spec(str(cell.values["model"])).classifier_for(encoder)
 
     def stand_in(self, cell: Cell) -> dict[str, str]:

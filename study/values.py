@@ -13,6 +13,8 @@ from dataclasses import MISSING, Field, field
 
 import numpy as np
 
+from study.record.files import Scalar
+
 KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
@@ -39,7 +41,7 @@ def kind_of(spec: Field[typing.Any]) -> tuple[type, bool]:
     return KINDS[name.removesuffix(" | None")], name.endswith(" | None")
 
 
-def canonical(spec: Field[typing.Any], value: object) -> object:
+def canonical(spec: Field[typing.Any], value: typing.Any) -> typing.Any:
     """`value` in the one form of its field: 30 and 30.0 are the same run, and NumPy's are Python's.
 
     What does not have the field's type is returned as it is, for `check_value` to refuse.
@@ -57,11 +59,11 @@ def canonical(spec: Field[typing.Any], value: object) -> object:
     return value
 
 
-def check_value(spec: Field[typing.Any], value: object) -> object:
+def check_value(spec: Field[typing.Any], value: object) -> Scalar:
     """The canonical value; ConfigError unless it has the declared type, range or choice."""
     value, (kind, optional) = canonical(spec, value), kind_of(spec)
     if value is None and optional:
-        return value
+        return None
     if type(value) is not kind:
         raise ConfigError(f"{spec.name} must be {kind.__name__}, got {value!r}")
     rules = spec.metadata
@@ -75,7 +77,7 @@ def check_value(spec: Field[typing.Any], value: object) -> object:
     return value
 
 
-def read_value(spec: Field[typing.Any], text: str) -> object:
+def read_value(spec: Field[typing.Any], text: str) -> Scalar:
     """The value that a text means for a field; ConfigError with the rule where it means none."""
     name, (kind, optional) = spec.name, kind_of(spec)
     value: object = text

@@ -49,7 +49,7 @@ class Request(BaseModel):
     def checked(cls, values: dict[str, object]) -> Request:
         """A request of what was typed. Raises: ConfigError in one line."""
         try:
-            return cls(**values)  # type: ignore[arg-type]  # checked here
+            return cls.model_validate(values)
         except ValidationError as error:
             raise ConfigError(_complaint(error)) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -161,10 +162,9 @@ def prepare_data(request: Request, settings: Settings, device: str, console: Con
     recipe = preflight.resolve_recipe(preset, settings.recipe, device)
     preflight.check_background(folder, recipe, settings.loss_params)
     note: Callable[[str], None] = partial(console.print, style="yellow", markup=False)
+    max_side = typing.cast("int | None", recipe["max_side"])  # its field says so
     with step(console, f"reading {folder.name}") as progress:
-        store = preflight.prepare_store(
-            folder, request.out, recipe["max_side"], progress, note=note
-        )
+        store = preflight.prepare_store(folder, request.out, max_side, progress, note=note)
     return Prepared(folder, preset, recipe, store)
 
 

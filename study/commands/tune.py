@@ -93,7 +93,7 @@ def _check_half_done(begun: Sequence[RunDir]) -> None:
     for run in begun:
         if run.state() == "dead":
             record = run.record()
-            jobs.append(Job(RunConfig(**record.config), record.arm, run.path))
+            jobs.append(Job(RunConfig.of(record.config), record.arm, run.path))
     check_drift("this tuning", jobs, "--set tune.name=NEWNAME for another one")
 
 

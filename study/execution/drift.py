@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 import torch
-import torchvision  # type: ignore[import-untyped]  # it has no types
+import torchvision
 
 from seglib.losses import introduced_params
 from study.config import FIELDS, RunConfig

@@ -29,12 +29,13 @@ from seglib.models import (
     resolve_weights,
 )
 from seglib.predict import fast_precision
-from study.config import RECIPE, ConfigError, RunConfig
+from study.config import FIELDS, RECIPE, ConfigError, RunConfig
 from study.execution.drift import drift
 from study.execution.executor import Job
 from study.execution.parts import multiple_of, n_parameters
 from study.presets import Preset
 from study.record import RunDir
+from study.record.files import Scalar
 from study.study import StudyError
 
 Progress = Callable[[int, int], None]
@@ -56,10 +57,11 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def resolve_recipe(preset: Preset, given: Mapping[str, object], device: str) -> dict[str, object]:
+def resolve_recipe(preset: Preset, given: Mapping[str, Scalar], device: str) -> dict[str, Scalar]:
     """Every recipe field: what was given, else the preset's, else RunConfig's default."""
-    defaults = {name: spec.default for name, spec in RunConfig.__dataclass_fields__.items()}
-    recipe = {name: given.get(name, preset.recipe.get(name, defaults[name])) for name in RECIPE}
+    recipe: dict[str, Scalar] = {
+        name: given.get(name, preset.recipe.get(name, FIELDS[name].default)) for name in RECIPE
+    }
     if "precision" not in given:
         recipe["precision"] = fast_precision(device)
     return recipe
