@@ -60,10 +60,18 @@ def quiet(axes: Axes) -> None:
 
 
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """One legend below all panels."""
-    n_columns = max(1, min(len(labels), int(figure.get_figwidth() / 1.5)))
+    """One legend below all panels, in as many columns as fit."""
+    width = figure.get_figwidth()
+    most = max(1, min(len(labels), int(width / 1.5)))
+    n_columns = next((n for n in range(most, 1, -1) if _legend_width(labels, n) < width), 1)
     style: Style = {"loc": "outside lower center", "fontsize": 8, "frameon": False}
     figure.legend(handles, list(map(plain, labels)), ncols=n_columns, **style)
+
+
+def _legend_width(labels: Sequence[str], n_columns: int) -> float:
+    """About how wide a legend is, in inches: columns are filled one after the other."""
+    columns = np.array_split([len(label) for label in labels], n_columns)
+    return sum(0.5 + 0.065 * float(column.max(initial=0)) for column in columns)
 
 
 def letters_on(value: float) -> str:
