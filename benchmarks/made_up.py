@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from seglib.data.lists import VOC_CLASSES
+from seglib.metrics import CONTRACT
 from study.config import FIELDS, RECIPE
 from study.matrix import Matrix
 from study.record import (
@@ -163,6 +164,6 @@ def _finish(
             duration_s=600.0,
             peak_memory_mb=900.0,
             metrics=scores("dev", rng) | scores("test", rng),
-            contract={},
+            contract=CONTRACT,
         )
     )

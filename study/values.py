@@ -61,10 +61,11 @@ def canonical(spec: Field[typing.Any], value: typing.Any) -> typing.Any:
 
 def check_value(spec: Field[typing.Any], value: object) -> Scalar:
     """The canonical value; ConfigError unless it has the declared type, range or choice."""
-    value, (kind, optional) = canonical(spec, value), kind_of(spec)
+    kind, optional = kind_of(spec)
+    value = canonical(spec, value)
     if value is None and optional:
         return None
-    if type(value) is not kind:
+    if not isinstance(value, bool | int | float | str) or type(value) is not kind:
         raise ConfigError(f"{spec.name} must be {kind.__name__}, got {value!r}")
     rules = spec.metadata
     if "choices" in rules and value not in rules["choices"]:

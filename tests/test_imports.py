@@ -15,6 +15,7 @@ LAYERS = (
     "seglib",
     "study.record",
     "study.words",
+    "study.values",
     "study.config",
     "study.matrix",
     "study.presets",

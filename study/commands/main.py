@@ -49,7 +49,7 @@ def _last_words(request: Request) -> str:
 
 
 def _verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis) -> int:
-    # imports in here: each verb loads what it needs, and worker processes import none of it
+    # imports in here: each verb loads what it needs, and worker processes load none of it
     if request.verb == "check":
         from study.commands.check import check
 
@@ -67,6 +67,7 @@ def _verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis
 
 def _study_verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis) -> int:
     """--plan, --tune and --grid."""
+    # imports in here: as in _verb
     from study.commands.session import open_session
     from study.tracking.store import probe, tracking_uri
 

@@ -13,7 +13,7 @@ def parse(argv: Sequence[str] | None, matrices: Iterable[str]) -> Request:
 
     Raises: ConfigError for what can be read but makes no sense.
     """
-    given = vars(_parser(matrices).parse_args(argv))
+    given = vars(parser(matrices).parse_args(argv))
     verb = (
         next(name for name in ("grid", "plan", "tune", "report", "sync") if given[name])
         if (given["check"] is None)
@@ -25,16 +25,17 @@ def parse(argv: Sequence[str] | None, matrices: Iterable[str]) -> Request:
     return Request.checked({**values, "verb": verb})
 
 
-def _parser(matrices: Iterable[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser(matrices: Iterable[str]) -> argparse.ArgumentParser:
+    """What reads the command line."""
+    made = argparse.ArgumentParser(
         prog="runs.py",
         description="Train and compare a matrix of segmentation models and losses.",
         epilog=f"Matrices: {', '.join(matrices)}. Exit codes: 0 all chosen runs finished, 1 some "
         "run failed, 2 bad input or a refusal, 130 interrupted.",
     )
-    _add_verbs(parser.add_mutually_exclusive_group(required=True))
-    _add_flags(parser)
-    return parser
+    _add_verbs(made.add_mutually_exclusive_group(required=True))
+    _add_flags(made)
+    return made
 
 
 def _add_verbs(verbs: argparse._MutuallyExclusiveGroup) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+
 from rich.console import Console
 
 from seglib.data.store import open_store
 from study.commands.console import clock, table
-from study.commands.session import Session
+from study.commands.session import Session, n_cores
 from study.config import RunConfig
-from study.execution.forecast import Forecaster
+from study.execution.forecast import Forecaster, forecast_range, schedule_s
 
 
 def plan(session: Session, console: Console) -> int:
@@ -43,17 +46,26 @@ def _describe(session: Session, console: Console) -> None:
         console.print(f"note: {note}", markup=False)
 
 
-def _forecast(session: Session, console: Console, missing: list[RunConfig]) -> None:
-    forecaster = make_forecaster(session)
+def _forecast(session: Session, console: Console, missing: Sequence[RunConfig]) -> None:
+    runs = f"{len(missing)} run{'' if len(missing) == 1 else 's'}"
+    forecaster, load = Forecaster(open_store(session.store_path), session.n_workers), load_now()
     costs = [forecaster.cost(config) for config in missing]
-    seconds = sum(cost.seconds for cost in costs) / session.n_workers
+    seconds = schedule_s((cost.seconds for cost in costs), session.n_workers)
     megabytes = sum(cost.megabytes for cost in costs)
     console.print(
-        f"forecast: {len(missing)} run{'' if len(missing) == 1 else 's'}, about {clock(seconds)} "
-        f"with {session.n_workers} at once (from timed steps), {megabytes / 1e3:.1f} GB on disk"
+        f"forecast: {runs}, {time_text(seconds, load)} with {session.n_workers} at once "
+        f"(from timed steps), {megabytes / 1e3:.1f} GB on disk"
     )
 
 
-def make_forecaster(session: Session) -> Forecaster:
-    """What tells the cost of a run of this session."""
-    return Forecaster(open_store(session.store_path), session.n_workers)
+def load_now() -> float:
+    """How busy the machine is, before anything is timed: processes, over the last minute."""
+    return os.getloadavg()[0]
+
+
+def time_text(seconds: float, load: float) -> str:
+    """A forecast in words: one time on an idle machine, a range on a busy one."""
+    low, high = forecast_range(seconds, load, n_cores())
+    if clock(low) == clock(high):
+        return f"about {clock(seconds)}"
+    return f"{clock(low)} to {clock(high)}, the machine being busy,"

@@ -93,7 +93,7 @@ def _loss_param(name: str, text: str, losses: Collection[str], matrix: str) -> S
     declared = {loss: rule for loss, rule in rules.items() if rule is not None}
     if not declared:
         raise ConfigError(f"--set {name}: no loss of matrix {matrix} declares it")
-    values = [rule.check(f"{name} of {loss}", text) for loss, rule in declared.items()]
+    values = [rule.check(f"{loss}: {name}", text) for loss, rule in declared.items()]
     return values[0]
 
 

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 
-from study.commands.console import clock, table
+from seglib.data import open_store
+from study.commands.console import table
 from study.commands.display import Display
 from study.commands.grid import close_sender
-from study.commands.plan import make_forecaster
+from study.commands.plan import load_now, time_text
 from study.commands.session import Session
 from study.commands.signals import stop_on_signal
 from study.config import ConfigError, RunConfig
 from study.execution.executor import Job, LocalExecutor
+from study.execution.forecast import Forecaster
 from study.execution.preflight import check_drift, check_room
 from study.record import RunDir, TuningResult, run_dirs
 from study.tracking.projection import Projection
@@ -163,7 +165,7 @@ def _announce(
     session: Session, console: Console, tunings: Sequence[Tuning], configs: Sequence[RunConfig]
 ) -> None:
     """What a tuning will do, and a forecast from timed training steps."""
-    forecaster = make_forecaster(session)
+    forecaster, load = Forecaster(open_store(session.store_path), session.n_workers), load_now()
     n_trials = n_again = 0
     total_s = 0.0
     for tuning, config in zip(tunings, configs, strict=True):
@@ -178,7 +180,7 @@ def _announce(
         f"tuning {len(tunings)} arm{'s' * (len(tunings) > 1)}, {' or '.join(shares)} each, by "
         f"{options.sampler} for dev {options.objective}, {session.n_workers} at once on "
         f"{session.device}: at least {n_trials} trials and at most {n_again} re-runs are left, "
-        f"about {clock(total_s / session.n_workers)} (from timed steps)"
+        f"{time_text(total_s / session.n_workers, load)} (from timed steps)"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import typing
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -59,9 +60,8 @@ def resolve_device(name: str) -> str:
 
 def resolve_recipe(preset: Preset, given: Mapping[str, Scalar], device: str) -> dict[str, Scalar]:
     """Every recipe field: what was given, else the preset's, else RunConfig's default."""
-    recipe: dict[str, Scalar] = {
-        name: given.get(name, preset.recipe.get(name, FIELDS[name].default)) for name in RECIPE
-    }
+    defaults = {name: typing.cast(Scalar, FIELDS[name].default) for name in RECIPE}
+    recipe = defaults | dict(preset.recipe) | dict(given)
     if "precision" not in given:
         recipe["precision"] = fast_precision(device)
     return recipe

@@ -71,4 +71,3 @@ def tunings_of(out: Path, cell: Cell) -> Iterator[TuningPlace]:
     for folder in sorted((out / files.TUNING).glob(f"{cell.cell_id}*/")):
         name = folder.name.removeprefix(cell.cell_id).removeprefix("-")
         yield TuningPlace(out, cell.arm, cell.cell_id, name)
-

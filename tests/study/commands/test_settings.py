@@ -27,7 +27,7 @@ def test_a_loss_parameter_is_checked_by_the_losses_of_the_matrix():
     flattened = {"loss.classes": "flattened"}
     _, params, _ = split_settings(flattened, ("bce", "dice_bce", "focal_tversky"))
     assert params == flattened
-    with pytest.raises(ValueError, match="loss.classes of lovasz must be one of present, all, got"):
+    with pytest.raises(ValueError, match="lovasz: loss.classes must be one of present, all, got"):
         split_settings(flattened, ("dice_bce", "lovasz"))
     with pytest.raises(ConfigError, match="--set loss.share: no loss of matrix mine declares it"):
         split_settings({"loss.share": "0.5"}, ("bce", "dice"), "mine")

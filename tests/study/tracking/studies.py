@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from analysis import aggregate_arms
+from seglib.metrics import CONTRACT
 from study.config import FIELDS, RECIPE
 from study.matrix import Matrix
 from study.record import SPLITS, ConstantFloor, DataFacts, Given, write_npz
@@ -73,7 +74,7 @@ def write_run(run_dir, record, end, score=0.5):
     test |= {"test/pixel_accuracy": 0.5}
     if end == "finished":
         end = Finished(
-            best_epoch=3, duration_s=1, peak_memory_mb=1, metrics=dev | test, contract={}
+            best_epoch=3, duration_s=1, peak_memory_mb=1, metrics=dev | test, contract=CONTRACT
         )
         for name in ("confusion.npz", "panel.npz"):
             write_npz(run_dir.path / name, {"test": np.zeros((2, 7, 7))})
