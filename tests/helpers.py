@@ -1,10 +1,11 @@
-"""What several tests make their inputs with: folders of images, facts of data, declared studies."""
+"""What several tests use: folders of images, facts of data, declared studies, tiny commands."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+from mlflow import MlflowClient
 from PIL import Image
 
 import runs
@@ -15,6 +16,15 @@ from study.record import ConstantFloor, DataFacts, Given
 from study.study import Study, declare
 
 CLASSES = ("background", "square", "stripe")
+# A recipe that trains in a second.
+TINY = {
+    "epochs": 2,
+    "width": 4,
+    "crop_px": 32,
+    "batch_size": 4,
+    "n_evaluations": 2,
+    "precision": "fp32",
+}
 # The least that a RunConfig needs.
 BASE_RUN = {"data": "d" * 64, "model": "unet", "init": "scratch", "loss": "bce", "seed": 0}
 
@@ -82,3 +92,22 @@ def new_study(path: Path, *, matrix: Matrix | None = None, **recipe: object) -> 
         pretrained="pretext",
         given=Given(data="d"),
     )
+
+
+def flags(**changes: object) -> list[str]:
+    """TINY as --set flags, with changes; None leaves a field out."""
+    settings = {k: v for k, v in (TINY | changes).items() if v is not None}
+    return [word for k, v in settings.items() for word in ("--set", f"{k}={v}")]
+
+
+def run_command(*words: object, out: Path, data: Path | None = None) -> int:
+    """The exit code of a command line; with data, by the TINY recipe."""
+    more = [] if data is None else ["--data", str(data), *flags()]
+    return runs.main([*map(str, words), "--out", str(out), *more])
+
+
+def mlflow_runs(out: Path, study: str) -> tuple[MlflowClient, list]:
+    """A client, and every run of a study, of the database in `out`."""
+    client = MlflowClient(f"sqlite:///{out}/mlflow.db")
+    experiment = client.get_experiment_by_name(study)
+    return client, client.search_runs([experiment.experiment_id], max_results=1000)

@@ -29,8 +29,8 @@ from study.config import AXES, FIELDS, RECIPE, RunConfig, parse_value
 from study.continuing import open_or_create
 from study.describe import inspect_data, open_splits
 from study.record import Cell, RunDir
+from tests.analysis.studies import CELLS, write_run, write_study
 from tests.helpers import write_folder
-from tests.studies import CELLS, write_run, write_study
 
 MANY = int(os.environ.get("FUZZ", 0))
 fuzz = settings(

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.records import read_study
 from analysis.report.write import write_report
-from tests.studies import (
+from tests.analysis.studies import (
     BCE,
     CELLS,
     DICE,

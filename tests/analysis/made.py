@@ -7,7 +7,7 @@ import numpy as np
 from analysis.answer import answer
 from analysis.records import read_study
 from analysis.report.sentences import sentences
-from tests.studies import (
+from tests.analysis.studies import (
     cell,
     confusions,
     contrast,

@@ -9,7 +9,7 @@ from analysis.records import read_study
 from analysis.tables import arms
 from study.record import RunDir, files
 from study.record.journal import Died, Epoch, Failed, Pruned, Start, Stopped
-from tests.studies import (
+from tests.analysis.studies import (
     BCE,
     DICE,
     cell,

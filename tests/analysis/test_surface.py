@@ -11,7 +11,7 @@ import pytest
 import analysis
 from study.record import files
 from tests.analysis.report.inspections import facts
-from tests.studies import BCE, CELLS, NEVER, write_run, write_study
+from tests.analysis.studies import BCE, CELLS, NEVER, write_run, write_study
 
 
 def test_importing_it_is_light():

@@ -10,7 +10,7 @@ from analysis.records import read_study
 from analysis.report.write import write_report
 from analysis.tables import contrasts
 from tests.analysis.made import about, make, said
-from tests.studies import (
+from tests.analysis.studies import (
     BCE,
     DICE,
     cell,

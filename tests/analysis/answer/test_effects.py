@@ -11,7 +11,7 @@ from analysis.report.sentences import effects_sentence
 from analysis.report.write import write_report
 from analysis.tables import arms
 from tests.analysis.made import make, said
-from tests.studies import cell, write_study
+from tests.analysis.studies import cell, write_study
 
 FACTORS = {"augmentation": {"weak": {"scale_max": 1.1}, "strong": {"scale_max": 2.0}}}
 

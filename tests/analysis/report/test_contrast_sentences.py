@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.report.write import write_report
 from tests.analysis.made import about, make, said
-from tests.studies import (
+from tests.analysis.studies import (
     BCE,
     DICE,
     cell,

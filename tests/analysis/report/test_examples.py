@@ -10,7 +10,7 @@ import pytest
 from analysis.records import read_study
 from analysis.report import predictions
 from analysis.report.examples import disagreement, examples
-from tests.studies import (
+from tests.analysis.studies import (
     BCE,
     DICE,
     NEVER,

@@ -8,7 +8,7 @@ from analysis.records import read_study
 from analysis.report.provenance import commands
 from analysis.report.write import write_report
 from study.record import files
-from tests.studies import (
+from tests.analysis.studies import (
     BCE,
     cell,
     write_run,

@@ -11,7 +11,7 @@ from analysis.report.wording import between
 from analysis.report.write import write_report
 from analysis.tables import contrasts
 from tests.analysis.made import CLAIMS, FOCAL, PRETRAINED, SCRATCH, about, make, said
-from tests.studies import (
+from tests.analysis.studies import (
     BCE,
     DICE,
     contrast,

@@ -12,7 +12,7 @@ from analysis.report.write import write_report
 from analysis.tables import arms, classes, curves, runs
 from analysis.tables.metrics import more_metrics
 from tests.analysis.made import FOCAL
-from tests.studies import (
+from tests.analysis.studies import (
     BCE,
     CELLS,
     DICE,
