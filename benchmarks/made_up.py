@@ -10,6 +10,7 @@ import numpy as np
 from seglib.data.lists import VOC_CLASSES
 from seglib.metrics import CONTRACT
 from study.config import FIELDS, RECIPE
+from study.declare import declare
 from study.matrix import Matrix
 from study.record import (
     SPLITS,
@@ -23,7 +24,7 @@ from study.record import (
     write_npz,
 )
 from study.record.journal import Epoch, Finished, Metrics, Start
-from study.study import Study, declare
+from study.study import Study
 
 N_TEST, N_DEV = 210, 209
 PANEL = [(375, 500)] * 8

@@ -5,23 +5,16 @@ What is stored is `study.record.declaration`; here is what the settings of a cel
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 from seglib.losses import loss_spec
-from seglib.metrics import CONTRACT
-from seglib.models import model_spec
-from study.config import AXES, FIELDS, RECIPE, RunConfig
-from study.matrix import Matrix, Point
+from seglib.models import SourceError, model_spec
+from study.config import AXES, RECIPE, RunConfig
 from study.record import (
     Cell,
     Contrast,
-    DataFacts,
     Declaration,
-    Excluded,
-    Given,
     RecordError,
     RunDir,
     Tuned,
@@ -30,7 +23,7 @@ from study.record import (
     read_declaration,
     write_json,
 )
-from study.record.files import Scalar
+from study.record.files import Scalar, as_text
 
 CROSS_ENTROPY_FIELDS = {"class_weight_exponent": 0.0, "background_multiplier": 1.0}
 NEEDED = ("model", "init", "loss", "tuning")
@@ -76,6 +69,8 @@ class Study:
         if weights and values["init"] == "pretrained":
             values |= {"weights": weights.sha256, "weights_source": weights.source}
         run = {"data": declared.data.fingerprint, "seed": seed, "role": role}
+        if source := declared.sources.get(str(values["model"])):
+            run["model_source"] = source
         return RunConfig.of({**run, "loss_params": params, **recipe, **values, **more})
 
     def resolvable(self, cell: Cell) -> bool:
@@ -141,8 +136,8 @@ class Study:
             for factor, level in cell.factors.items()
             for field in self.declaration.factors[factor][level]
         }
-        extra = {k: v for k, v in cell.values.items() if k not in AXES and k not in bundled}
-        extra |= cell.factors
+        own = [name for name in cell.values if name not in AXES and name not in bundled]
+        extra = {name: as_text(cell.values[name]) for name in own} | cell.factors
         return "-".join([usual, *([] if cell.label else (f"{k}={v}" for k, v in extra.items()))])
 
     def _set_cells(self, cells: Iterable[Cell]) -> None:
@@ -172,12 +167,12 @@ class Study:
             tunings[tuned.arm] = how
             if before is None:
                 cells.append(tuned.having(cell_id=None))
-                contrasts.append(_contrast("tuning", tuned.arm, default))
+                contrasts.append(contrast("tuning", tuned.arm, default))
         named = self.named(cells)
         arms = {cell.arm for cell in named}
         for planned in list(contrasts):
             a, b = f"{planned.a}-tuned", f"{planned.b}-tuned"
-            again = _contrast(f"{planned.family}, tuned", a, b)
+            again = contrast(f"{planned.family}, tuned", a, b)
             if {a, b} <= arms and again not in contrasts:
                 contrasts.append(again)
         self.declaration = self.declaration.having(
@@ -193,93 +188,23 @@ def _check_values(values: Mapping[str, Scalar]) -> None:
         raise StudyError(f"a cell with loss {values['loss']} cannot set {', '.join(unknown)}")
 
 
-def _contrast(family: str, a: str, b: str) -> Contrast:
+def contrast(family: str, a: str, b: str) -> Contrast:
+    """The contrast of two arms under its usual name."""
     return Contrast(name=f"{a} minus {b}", family=family, a=a, b=b)
-
-
-def _blank(number: int, point: Point) -> Cell:
-    """A cell that has no name yet."""
-    return Cell(
-        values=dict(point.values),
-        factors=dict(point.factors),
-        label=point.label,
-        arm=f"{number}",
-        network="",
-        cell_id=None,
-    )
-
-
-def declare(
-    path: Path,
-    *,
-    matrix_name: str,
-    matrix: Matrix,
-    data: DataFacts,
-    recipe: Mapping[str, Scalar],
-    loss_params: Mapping[str, Scalar],
-    pretrained: str,
-    given: Given,
-) -> Study:
-    """A fresh declaration, not saved yet. `given` is what the user typed: data and settings."""
-    _check_factors(matrix)
-    blank = [_blank(number, point) for number, point in enumerate(matrix.expand())]
-    study = Study(
-        path,
-        Declaration(
-            name=path.name,
-            uuid=uuid.uuid4().hex,
-            created=datetime.now(UTC).isoformat("T", "seconds"),
-            matrix=matrix_name,
-            data=data,
-            recipe=dict(recipe),
-            loss_params=dict(loss_params),
-            factors={name: dict(levels) for name, levels in matrix.factors.items()},
-            pretrained=pretrained,
-            given=given,
-            cells=tuple(blank),
-            excluded=tuple(
-                Excluded(where=dict(one.where), reason=one.reason) for one in matrix.excluded()
-            ),
-            baseline="",
-            smallest_difference=matrix.smallest_difference,
-            contract=CONTRACT,
-        ),
-    )
-    cells = study.named(blank)
-    baseline = [c.arm for c in cells if matrix.baseline.items() <= c.levels.items()]
-    if not baseline:
-        raise StudyError(
-            f"the baseline of matrix {matrix_name} must be one of its cells, got "
-            f"{dict(matrix.baseline)}"
-        )
-    pairs = matrix.pairs([cell.levels for cell in cells])
-    contrasts = tuple(_contrast(family, cells[i].arm, cells[j].arm) for family, i, j in pairs)
-    study.declaration = study.declaration.having(
-        cells=cells, baseline=baseline[0], contrasts=contrasts
-    )
-    return study
-
-
-def _check_factors(matrix: Matrix) -> None:
-    """A factor must not be called as something else is."""
-    known = {*FIELDS, "label", "network", "arm", "cell_id"}
-    if taken := sorted(known & set(matrix.factors)):
-        raise StudyError(
-            f"a factor must have a name that no field has, got {', '.join(taken)}; give its "
-            "values as a list, or call the factor otherwise"
-        )
 
 
 def load(path: Path) -> Study:
     """The study stored at `path`.
 
     Raises: RecordError when there is none, or it is not as written: its cells must hash to the ids
-        that stand beside them.
+        that stand beside them; SourceError when a network of the user's is not what it was.
     """
     study = Study(path, read_declaration(path))
     file = path / files.STUDY
     try:
         again = study.named(study.cells)
+    except SourceError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise _not_as_written(file, str(error)) from None
     for before, now in zip(study.cells, again, strict=True):

@@ -11,9 +11,10 @@ from PIL import Image
 import runs
 from seglib.data.shapes import voc_palette
 from study.config import FIELDS, RECIPE
+from study.declare import declare
 from study.matrix import Matrix
 from study.record import ConstantFloor, DataFacts, Given
-from study.study import Study, declare
+from study.study import Study
 
 CLASSES = ("background", "square", "stripe")
 # A recipe that trains in a second.

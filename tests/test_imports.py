@@ -20,6 +20,7 @@ LAYERS = (
     "study.matrix",
     "study.presets",
     "study.study",
+    "study.declare",
     "study.continuing",
     "study.execution",
     "study.describe",
@@ -164,7 +165,7 @@ def test_the_rules_refuse_what_they_should():
     assert not allowed("study.record.files", "study.config")
     assert not allowed("study.tracking.sync", "study.tuning.search")
     assert not allowed("study.execution.run", "study.commands.session")
-    assert not allowed("study.study", "study.continuing")
+    assert not allowed("study.study", "study.declare")
     assert not allowed("study.commands.main", "analysis") and not allowed("seglib.train", "runs")
     assert allowed("study.continuing", "study.study") and allowed("study.study", "study.config")
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from seglib.models.resnetunet import ENCODERS, RESNETUNET, ResNetUNet
-from seglib.models.spec import ModelSpec, check_logits, is_own, own_model, own_source
+from seglib.models.spec import ModelSpec, SourceError, check_logits, is_own, own_model, own_source
 from seglib.models.torchvision_models import DEEPLAB, LRASPP
 from seglib.models.unet import UNET, UNet
 from seglib.models.weights import Weights, WeightsError, load_encoder, resolve_weights
@@ -26,6 +26,7 @@ __all__ = [
     "OPTIONS",
     "ModelSpec",
     "ResNetUNet",
+    "SourceError",
     "UNet",
     "Weights",
     "WeightsError",

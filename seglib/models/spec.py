@@ -51,6 +51,10 @@ def is_own(name: str) -> bool:
     return OWN.fullmatch(name) is not None
 
 
+class SourceError(ValueError):
+    """The source of a network of the user's is not there, or not what it was."""
+
+
 def own_model(name: str) -> ModelSpec:
     """The spec of `module:factory`: `factory(n_classes=...)` gives a module, `factory.multiple` is
     32 unless set. The module is found as Python's `import` finds it."""
@@ -75,18 +79,18 @@ def own_model(name: str) -> ModelSpec:
 def own_source(name: str, *, expected: str = "") -> str:
     """sha256 of the source file of a `module:factory`, as it is now: it tells runs apart.
 
-    Raises: ValueError where there is no such file, or it is not the `expected` one.
+    Raises: SourceError where there is no such file, or it is not the `expected` one.
     """
     module = _own_module(name)
     path = Path(getattr(module, "__file__", None) or "")
     if path.suffix != ".py" or not path.is_file():
-        raise ValueError(
+        raise SourceError(
             f"model {name} must come from a Python source file, whose hash names its runs, got "
             f"{path if path.name else 'no file'}"
         )
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if expected and found != expected:
-        raise ValueError(
+        raise SourceError(
             f"{path}, source of model {name}, must have sha256 {expected[:12]}, got {found[:12]}: "
             "it changed; use --study NEWNAME for new runs, or put it back"
         )
@@ -99,7 +103,7 @@ def _own_module(name: str) -> ModuleType:
         return importlib.import_module(module)
     except Exception as error:  # it runs the user's code: whatever that raises is said
         what = (str(error).splitlines() or [""])[0]
-        raise ValueError(
+        raise SourceError(
             f"model {name} must name a module that can be imported, got {type(error).__name__}: "
             f"{what}; start where it lies or set PYTHONPATH"
         ) from None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from study.config import AXES, ConfigError, unknown_name
+from study.config import AXES, FIELDS, ConfigError, parse_value, unknown_name
 from study.record import Cell
+from study.record.files import as_text
 
 
 def only_values(only: Iterable[str]) -> dict[str, set[str]]:
@@ -31,15 +32,24 @@ def choose(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
             raise unknown_name(name, known, "--only axis")
         if name == "seed":
             continue
-        there = {str(cell.levels.get(name)) for cell in cells}
+        there = {as_text(cell.levels.get(name)) for cell in cells}
+        wanted = {_as_written(name, text) for text in wanted}
         if missing := sorted(wanted - there):
             raise ConfigError(
                 f"--only {name} must be among {', '.join(sorted(there))}, got {', '.join(missing)}"
             )
-        chosen = [cell for cell in chosen if str(cell.levels.get(name)) in wanted]
+        chosen = [cell for cell in chosen if as_text(cell.levels.get(name)) in wanted]
     if not chosen:
         raise ConfigError(f"--only {' --only '.join(only)} must leave at least one cell, got none")
     return chosen
+
+
+def _as_written(name: str, text: str) -> str:
+    """The text of a value as a cell's is written: 1e-3 and 0.001 are one."""
+    try:
+        return as_text(parse_value(name, text)) if name in FIELDS else text
+    except ConfigError:
+        return text  # no cell has it, which is said
 
 
 def without_tuning(only: Iterable[str]) -> list[str]:

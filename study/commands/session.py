@@ -21,13 +21,14 @@ from study.commands.request import Request
 from study.commands.settings import Settings, read_settings
 from study.config import ConfigError, RunConfig
 from study.continuing import open_or_create
+from study.declare import declare
 from study.describe import describe_data
 from study.execution import preflight
 from study.matrix import Matrix
 from study.presets import Preset, data_name, open_data
 from study.record import Cell, Given, files
 from study.record.files import Scalar
-from study.study import Study, StudyError, declare, load
+from study.study import Study, StudyError, load
 from study.tuning.result import tuned_values
 
 

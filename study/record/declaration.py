@@ -181,7 +181,8 @@ class Declaration(OnDisk):
     loss_params: dict[str, Scalar]  # `loss.<param>` for all losses that declare it
     factors: dict[str, dict[str, dict[str, Scalar]]] = {}  # factor -> level -> fields
     pretrained: str
-    weights: dict[str, WeightsFile] = {}  # encoder -> file
+    weights: dict[str, WeightsFile] = {}  # classifier -> file
+    sources: dict[str, str] = {}  # module:factory of the user's -> sha256 of its source
     given: Given
     cells: tuple[Cell, ...] = Field(min_length=1)
     excluded: tuple[Excluded, ...] = ()

@@ -28,6 +28,12 @@ Scalar = bool | int | float | str | None
 Arrays = dict[str, npt.NDArray[typing.Any]]
 
 
+def as_text(value: Scalar) -> str:
+    """A value as a user would write it: 30 for 30.0."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+    return str(int(value)) if whole and value is not None else str(value)
+
+
 class RecordError(ValueError):
     """A file on disk is not what was written; the message names file, rule, value and way out."""
 

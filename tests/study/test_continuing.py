@@ -3,6 +3,7 @@
 import pytest
 
 from study.continuing import open_or_create
+from study.matrix import Matrix
 from study.record import read_declaration
 from study.study import StudyError
 from tests.helpers import new_study
@@ -47,3 +48,21 @@ def test_declaration_is_kept_and_another_recipe_refused(tmp_path):
         open_or_create(
             new_study(tmp_path / "s", width=16, precision="bf16"), given=frozenset({"precision"})
         )
+
+
+def test_a_network_of_one_s_own_that_changed_is_named(tmp_path, monkeypatch):
+    source = (
+        "from torch import nn\ndef make(*, n_classes):\n    return nn.Conv2d(3, n_classes, 1)\n"
+    )
+    (tmp_path / "continued_nets.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    base = {"model": "continued_nets:make", "init": "scratch", "loss": "bce"}
+    matrix = Matrix(cells=(base,), baseline=base)
+    study = new_study(tmp_path / "s", matrix=matrix)
+    study.save()
+    assert list(study.declaration.sources) == ["continued_nets:make"]
+    assert study.cells[0].arm == "continued_nets:make-scratch-bce"
+    assert not open_or_create(new_study(tmp_path / "s", matrix=matrix))[1]
+    (tmp_path / "continued_nets.py").write_text(source + "# other\n")
+    with pytest.raises(ValueError, match="source of model continued_nets:make, must have sha256"):
+        open_or_create(new_study(tmp_path / "s", matrix=matrix))

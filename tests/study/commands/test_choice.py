@@ -4,6 +4,7 @@ import pytest
 
 from study.commands.choice import choose, only_values
 from study.config import ConfigError
+from study.matrix import Matrix
 from tests.helpers import new_study
 
 
@@ -28,3 +29,17 @@ def test_only_is_read_as_it_is_written(tmp_path, only, expected):
 def test_only_that_cannot_be_read(text):
     with pytest.raises(ConfigError, match="--only must look like axis=value,..., got"):
         only_values([text])
+
+
+def test_a_number_is_named_and_chosen_as_it_is_written(tmp_path):
+    base = {"model": "unet", "init": "scratch", "loss": "bce"}
+    cells = tuple({**base, "rotation_deg": r, "lr": lr} for r, lr in ((30, 1e-3), (2.5, 1e-5)))
+    study = new_study(tmp_path / "s", matrix=Matrix(cells=cells, baseline=base))
+    assert [cell.arm for cell in study.cells] == [
+        "unet-scratch-bce-rotation_deg=30-lr=0.001",
+        "unet-scratch-bce-rotation_deg=2.5-lr=1e-05",
+    ]
+    for only in ("rotation_deg=30", "rotation_deg=30.0", "lr=0.001", "lr=1e-3"):
+        assert choose(study.cells, [only]) == [study.cells[0]]
+    with pytest.raises(ConfigError, match="--only rotation_deg must be among 2.5, 30, got 31"):
+        choose(study.cells, ["rotation_deg=31"])

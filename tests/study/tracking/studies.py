@@ -10,10 +10,10 @@ import numpy as np
 from analysis import aggregate_arms
 from seglib.metrics import CONTRACT
 from study.config import FIELDS, RECIPE
+from study.declare import declare
 from study.matrix import Matrix
 from study.record import SPLITS, ConstantFloor, DataFacts, Given, write_npz
 from study.record.journal import Epoch, Failed, Finished, Start
-from study.study import declare
 from study.tracking.store import all_runs, connect
 
 CLASSES = ("background", "square", "<b>a/b</b>", "a?b", "a!b", ".", "x" * 300)
