@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from mlflow import MlflowClient
 from PIL import Image
 
 import runs
@@ -107,8 +106,10 @@ def run_command(*words: object, out: Path, data: Path | None = None) -> int:
     return runs.main([*map(str, words), "--out", str(out), *more])
 
 
-def mlflow_runs(out: Path, study: str) -> tuple[MlflowClient, list]:
+def mlflow_runs(out: Path, study: str) -> tuple:
     """A client, and every run of a study, of the database in `out`."""
+    from mlflow import MlflowClient  # slow to import
+
     client = MlflowClient(f"sqlite:///{out}/mlflow.db")
     experiment = client.get_experiment_by_name(study)
     return client, client.search_runs([experiment.experiment_id], max_results=1000)

@@ -174,6 +174,7 @@ def look(root, tmp_path):
     return facts.model_dump(), sheet
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # Pillow warns of odd files that it can read
 @fuzz
 @given(name=st.sampled_from(FILES), edits=EDITS)
@@ -216,6 +217,7 @@ LINE = st.lists(
 ).map("".join)
 
 
+@pytest.mark.slow
 @fuzz
 @given(name=st.sampled_from(FILES[4:]), lines=st.lists(LINE, max_size=5))
 def test_odd_lists(tiny, tmp_path, name, lines):

@@ -10,6 +10,8 @@ from analysis.report.write import write_report
 from seglib.metrics import mean_iou
 from study.record import read_declaration, run_dirs
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_run_is_read_as_it_was_written(finished_study):
     study = read_study(finished_study)

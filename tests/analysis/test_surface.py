@@ -21,6 +21,7 @@ def test_importing_it_is_light():
     assert found.stdout.strip() == "[]", found.stderr
 
 
+@pytest.mark.slow
 def test_a_study_is_summed_up_and_reported_from_its_folder(tmp_path):
     root = write_study(tmp_path / "s", CELLS)
     for seed in (0, 1):
@@ -37,6 +38,7 @@ def test_a_study_is_summed_up_and_reported_from_its_folder(tmp_path):
     assert "Note: read from afar" in text and f"--study there --out {tmp_path}" in text
 
 
+@pytest.mark.slow
 def test_a_data_check_takes_the_sample_images_as_they_come(tmp_path):
     image, mask = np.full((40, 40, 3), 100, np.uint8), np.ones((40, 40), np.uint8)
     sheet = [("fit", "a", image, mask, "all one")]

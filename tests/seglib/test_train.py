@@ -39,6 +39,7 @@ def new_model():
     return build_model("unet", n_classes=3, width=4).to(memory_format=torch.channels_last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_resume_is_bit_for_bit(parts, optimizer):
     sampler, recipe, dev = parts

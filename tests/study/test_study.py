@@ -25,6 +25,7 @@ def test_cells_that_are_the_same_run_are_refused(tmp_path):
         new_study(tmp_path / "s", matrix=Matrix(cells=(base,), baseline={"model": "unet"}))
 
 
+@pytest.mark.slow
 def test_tuning_starts_from_the_study_s_own_settings(tmp_path):
     from study.tuning.opening import open_tuning
     from study.tuning.options import TuneOptions

@@ -32,6 +32,7 @@ def test_noise_between_images_counts_with_groups_too(tmp_path):
     assert "10 test images in 9 groups" in about(said(root)[2], "unet-scratch-dice_bce")
 
 
+@pytest.mark.slow
 def test_a_pair_in_two_families_is_adjusted_in_each(tmp_path):
     arms = [(BCE, range(3), (0.9, 0.5, 0.4), 0.01), (DICE, range(3), (0.9, 0.8, 0.7), 0.01)]
     root = make(

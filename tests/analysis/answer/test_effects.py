@@ -37,6 +37,7 @@ def three_axes(path, left_out: int | None = None):
     return make(path, declared, factors=FACTORS)
 
 
+@pytest.mark.slow
 def test_a_third_axis_has_effects(tmp_path):
     root = three_axes(tmp_path / "s")
     study, found, _ = said(root)
@@ -56,6 +57,7 @@ def test_a_third_axis_has_effects(tmp_path):
     assert "| augmentation | augmentation=strong minus augmentation=weak | +13." in text
 
 
+@pytest.mark.slow
 def test_a_grid_with_a_hole_names_it(tmp_path):
     root = three_axes(tmp_path / "s", left_out=5)
     study, found, _ = said(root)

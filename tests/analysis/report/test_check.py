@@ -13,6 +13,8 @@ from analysis.report.check_words import check_lines
 from analysis.tables.classes import class_frequencies
 from tests.analysis.report.inspections import facts, sample
 
+pytestmark = pytest.mark.slow
+
 
 def page(tmp_path, sheet=(), **changes) -> str:
     return write_check(facts(**changes), sheet, tmp_path / "check").read_text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from analysis.report.write import write_report
 from tests.analysis.made import about, make, said
 from tests.analysis.studies import (
@@ -23,6 +25,7 @@ def test_equivalence_needs_the_whole_interval(tmp_path):
     assert found.contrasts[0].verdict != "equivalent"
 
 
+@pytest.mark.slow
 def test_common_bought_with_rare_is_one_sentence(tmp_path):
     classes = ("background", "disc", "bar")
     shares = {"fit": [0.6, 0.39, 0.01], "dev": [0.6, 0.39, 0.01], "test": [0.6, 0.3, 0.1]}

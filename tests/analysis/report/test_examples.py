@@ -24,6 +24,7 @@ def write_maps(run: Path, maps) -> None:
     np.savez(run / "panel.npz", **{f"prediction_{i}": m for i, m in enumerate(maps)})
 
 
+@pytest.mark.slow
 def test_the_image_of_most_disagreement_by_class(tmp_path):
     """Masks of 12 x 16 pixels: columns 0-7 background, 8-11 disc, of image c also 12-15 bar."""
     root = write_study(tmp_path / "s", [BCE, DICE, TUNED, NEVER])

@@ -36,6 +36,7 @@ def test_commands_say_only_what_ran(tmp_path):
     assert "--only" not in odd and "more than was run here: unet-scratch-dice_bce, " in odd
 
 
+@pytest.mark.slow
 def test_a_commit_is_checked_out_where_all_runs_have_one(tmp_path):
     root = write_study(tmp_path / "s", [BCE])
     write_run(root, BCE, 0)

@@ -54,6 +54,7 @@ def test_a_clear_win_names_estimate_interval_seeds_images_and_weights(tmp_path):
     assert about(said(reverse)[2], "resnetunet-scratch-bce scores lower than resnetunet-pretrained")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(6))
 def test_two_arms_alike_are_never_told_apart(tmp_path, number):
     """The noise of the seeds is large; the same recipe twice under two names."""
@@ -74,6 +75,7 @@ def test_two_arms_alike_are_never_told_apart(tmp_path, number):
     assert not any(word in text for word in CLAIMS)
 
 
+@pytest.mark.slow
 def test_one_seed_makes_no_claim(tmp_path):
     root = make(tmp_path / "s", [(BCE, [0], (0.9, 0.3, 0.2), 0), (DICE, [0], (0.9, 0.8, 0.9), 0)])
     study, found, lines = said(root)

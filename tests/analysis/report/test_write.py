@@ -6,6 +6,7 @@ import math
 import re
 
 import pandas as pd
+import pytest
 
 from analysis.records import read_study
 from analysis.report.pages import escape, latex
@@ -18,6 +19,8 @@ from tests.analysis.studies import (
     write_run,
     write_study,
 )
+
+pytestmark = pytest.mark.slow
 
 HOSTILE = "<script>alert(1)</script>|x"
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.analysis.statistics.counts import rng
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 

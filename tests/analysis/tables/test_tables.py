@@ -41,6 +41,7 @@ def test_summary_known_answers(study):
     assert table["tuning"].tolist() == ["default", "default", "tuned", "default", "default"]
 
 
+@pytest.mark.slow
 def test_scores_with_void_scored_stand_beside_the_comparable_ones(tmp_path):
     root = write_study(tmp_path / "s", [BCE, DICE])
     write_run(root, DICE, 0)
@@ -128,6 +129,7 @@ def test_other_metrics_read_the_same_confusions(tmp_path):
     assert missed["rare"] == 0 and missed["frequent"] == 1  # bar, disc
 
 
+@pytest.mark.slow
 def test_score_at_equal_time_waits_for_the_fastest_arm_and_leaves_resumed_runs_out(tmp_path):
     root = write_study(tmp_path / "s", [BCE, DICE, FOCAL])
     for one, seed, epoch_s in ((BCE, 0, 60), (BCE, 1, 90), (DICE, 0, 120), (FOCAL, 0, 600)):

@@ -76,6 +76,7 @@ def move(root, old, new):
         path.write_text(path.read_text().replace(old, new))
 
 
+@pytest.mark.slow
 def test_what_changed_is_named(place, declared, capfd):
     root = place / "tiny"
     assert command("--plan", place) == 0  # the same data in another place
@@ -137,6 +138,7 @@ def move_line(root, name):
     (lists / "val.txt").write_text((lists / "val.txt").read_text() + f"{name}\n")
 
 
+@pytest.mark.slow
 def test_a_change_that_leaves_size_and_time_alone(place, capfd):
     assert command("--plan", place) == 0
     path = place / "tiny/JPEGImages/val_02.jpg"
@@ -154,6 +156,7 @@ def test_a_change_that_leaves_size_and_time_alone(place, capfd):
     assert "images changed: val_02);" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["development.bin", "test.bin", "index.json"])
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
 def test_a_damaged_store_is_named_and_made_again(folder, tmp_path, name, harm):
@@ -176,6 +179,7 @@ def test_a_damaged_store_is_named_and_made_again(folder, tmp_path, name, harm):
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_was_damaged(place, capfd):
     assert command("--plan", place) == 0
     for path in (place / "out/store").glob("*/test.bin"):

@@ -210,6 +210,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss, prop", CELLS)
 def test_contract(loss, prop):
     PROPERTIES[prop](loss)

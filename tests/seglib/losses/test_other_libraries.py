@@ -41,6 +41,7 @@ def test_jdt_losses(fp_weight, fn_weight, exponent, smooth, over, expected):
     assert found == pytest.approx(expected, abs=1e-11)
 
 
+@pytest.mark.slow
 def test_monai():
     """It has no void and counts all classes; its focal loss also divides by the channels."""
     import monai.losses as monai
@@ -74,6 +75,7 @@ def test_monai():
         )
 
 
+@pytest.mark.slow
 def test_segmentation_models_pytorch():
     """Its Dice and Jaccard count absent classes as 0 in the mean: asked where all are there."""
     import segmentation_models_pytorch.losses as smp

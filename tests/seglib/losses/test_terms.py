@@ -22,6 +22,7 @@ from tests.seglib.losses.oracles import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", REGION)
 def test_region_terms(term):
     logits, masks = batch()
@@ -108,6 +109,7 @@ SAME = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, params, other, other_params", SAME)
 def test_identities(name, params, other, other_params):
     logits, masks = batch()

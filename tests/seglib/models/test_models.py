@@ -21,6 +21,7 @@ from seglib.models import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, options",
     [
@@ -63,6 +64,7 @@ def encoder_state():
     return build_model("resnetunet", n_classes=2).encoder.state_dict()
 
 
+@pytest.mark.slow
 def test_older_files_without_counters_load(tmp_path, encoder_state):
     old = {k: v for k, v in encoder_state.items() if not k.endswith("num_batches_tracked")}
     path = tmp_path / "old.pt"
@@ -72,6 +74,7 @@ def test_older_files_without_counters_load(tmp_path, encoder_state):
     assert torch.equal(model.encoder.bn1.running_mean, encoder_state["bn1.running_mean"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prefix, extra", [("", {}), ("module.encoder.", {}), ("", {"fc.weight": torch.zeros(3, 512)})]
 )
@@ -130,6 +133,7 @@ def test_pretext_scenes_share_nothing_with_the_embedded_data():
     assert set(np.unique(labels[:, 1])) == set(range(len(pretext.TEXTURES)))
 
 
+@pytest.mark.slow
 def test_pretext_training_changes_the_encoder_and_fits(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pretext, "N_SCENES", 8)
     monkeypatch.setattr(pretext, "BATCH", 4)
@@ -144,6 +148,7 @@ def test_pretext_training_changes_the_encoder_and_fits(tmp_path, monkeypatch, ca
     assert pretext.main([]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "encoder, name",
     [

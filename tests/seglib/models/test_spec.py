@@ -41,6 +41,7 @@ def own(tmp_path, monkeypatch):
     return tmp_path / "own_nets.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, spec in MODELS.items() if spec.encoder])
 def test_the_classifier_s_weights_fit_the_encoder(name, tmp_path):
     """Those of torchvision's ImageNet file, not downloaded: drawn here."""
@@ -59,6 +60,7 @@ def test_the_classifier_s_weights_fit_the_encoder(name, tmp_path):
     assert changed and all(k.startswith(f"{spec.encoder}.") for k in changed)
 
 
+@pytest.mark.slow
 def test_deeplab_says_that_it_needs_two_crops():
     """Its batch norm over pooled features has one value a crop: torch itself refuses one."""
     crop = torch.zeros(1, 3, 32, 32)

@@ -309,6 +309,7 @@ def refused(words, capfd) -> str:
     return error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm, message", BAD_FOLDERS.values(), ids=BAD_FOLDERS)
 def test_bad_folder(folder, tmp_path, capfd, harm, message):
     out = tmp_path / "out"
@@ -324,6 +325,7 @@ def test_bad_folder(folder, tmp_path, capfd, harm, message):
     assert message in refused(["--check", folder, "--out", out], capfd)
 
 
+@pytest.mark.slow
 def test_the_process_exits_with_2_and_one_line(folder, tmp_path):
     name = "a_long_name_that_would_be_wrapped_at_eighty_columns_if_anything_wrapped_it"
     (folder / "JPEGImages/train_00.jpg").rename(folder / f"JPEGImages/{name}.jpg")
@@ -408,6 +410,7 @@ BAD_WEIGHTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make, message", BAD_WEIGHTS.values(), ids=BAD_WEIGHTS)
 def test_bad_weights(folder, tmp_path, capfd, monkeypatch, make, message):
     monkeypatch.chdir(tmp_path)
@@ -460,6 +463,7 @@ GOOD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", GOOD.values(), ids=GOOD)
 def test_accepted(folder, tmp_path, capfd, harm):
     harm(folder)

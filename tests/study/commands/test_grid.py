@@ -4,6 +4,7 @@ import re
 import time
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -14,6 +15,8 @@ from study.matrix import Matrix
 from study.record import RunDir, read_declaration
 from tests.helpers import flags, mlflow_runs, write_folder
 from tests.helpers import run_command as main
+
+pytestmark = pytest.mark.slow
 
 
 def test_grid_leaves_everything(grid, out):

@@ -5,6 +5,8 @@ import pytest
 import runs
 from tests.helpers import TINY, flags
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "words, message",

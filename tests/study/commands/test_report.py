@@ -1,7 +1,11 @@
 """--report, from the run directories and from MLflow alone."""
 
+import pytest
+
 from tests.helpers import mlflow_runs
 from tests.helpers import run_command as main
+
+pytestmark = pytest.mark.slow
 
 
 def test_report(grid, out, capsys):

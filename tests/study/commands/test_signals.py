@@ -46,6 +46,7 @@ LATE = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize(
     "body, last_s, text, code",

@@ -12,6 +12,8 @@ import runs
 from study.record import RunDir
 from tests.helpers import flags, mlflow_runs
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -8,6 +8,8 @@ from study.record import read_declaration
 from tests.helpers import TINY, mlflow_runs
 from tests.helpers import run_command as main
 
+pytestmark = pytest.mark.slow
+
 
 def test_tuning_end_to_end(grid, out, data, capsys):
     words = ("--matrix", "losses", "--study", "s", "--only", "loss=dice_bce", "--seeds", 1)

@@ -50,6 +50,7 @@ def of_another_run(path, tmp_path):
     checkpoint.save(checkpoint.load(path) | {"run_id": "other"}, path, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage, says",
     [
@@ -75,6 +76,7 @@ def test_a_damaged_checkpoint_is_not_used(kept_store, whole, half, tmp_path, dam
     assert {p.name for p in half.path.glob("*.pt")} == {"best.pt"}
 
 
+@pytest.mark.slow
 def test_a_checkpoint_ahead_of_its_journal_is_not_used(kept_store, whole, half):
     """A copy of a folder at work may hold an older journal than its checkpoint."""
     journal = half.path / files.JOURNAL

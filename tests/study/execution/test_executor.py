@@ -51,6 +51,7 @@ def test_a_killed_retry_is_not_taken_for_the_failure_before_it(tmp_path, wrote, 
     assert ("possibly out of memory" in messages[0].event.error) == (kind == "died")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_takes_nothing_with_it(store, tmp_path):
     """Every run ends once; the killed one is begun again and continues."""
     configs = [tiny(store, seed=seed, epochs=6, checkpoint_s=0.0) for seed in range(4)]

@@ -20,6 +20,7 @@ def full(*args, **kwargs):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["checkpoint", "results", "journal"])
 def test_a_full_disk_ends_the_run_and_loses_nothing(kept_store, whole, half, monkeypatch, where):
     journal = half.path / files.JOURNAL

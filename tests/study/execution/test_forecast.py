@@ -24,6 +24,7 @@ class FakeTimer:
         return timing._replace(pixel_s=0.0, saved_mb_s=0.0) if steps_only else timing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [

@@ -17,6 +17,7 @@ from study.record import RunDir
 from tests.study.execution.tiny import config, cut, do, numbers
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers(store, tmp_path):
     (state, one), (_, two) = do(store, tmp_path / "1"), do(store, tmp_path / "2")
     assert state == "finished" and numbers(one) == numbers(two) and len(numbers(one)) == 3
@@ -56,6 +57,7 @@ def test_a_run_needs_the_store_alone(folder, store, tmp_path):
     assert do(store, tmp_path / "1")[0] == "finished"
 
 
+@pytest.mark.slow
 def test_arms_are_paired(store):
     """At one seed all arms see the same crops; arms of a network start from the same weights."""
     fit_split, _ = store.development(split_seed=0, dev_share=0.2)
@@ -72,6 +74,7 @@ def test_arms_are_paired(store):
     assert not torch.equal(other["head.weight"], base["head.weight"])
 
 
+@pytest.mark.slow
 def test_scratch_and_pretrained_differ_in_the_encoder_only(store, tmp_path):
     torch.manual_seed(9)
     path = tmp_path / "w.pt"
@@ -104,6 +107,7 @@ def test_a_trial_never_opens_test(store, tmp_path):
     assert state == "failed" and "test.bin" in events[-1].error
 
 
+@pytest.mark.slow
 def test_void_learnt_as_a_class_is_never_predicted_nor_scored(store, tmp_path):
     values = {"train_void": "class", "epochs": 6, "lr": 1e-2}
     fit_split, _ = store.development(split_seed=0, dev_share=0.2)
@@ -128,6 +132,7 @@ def test_a_failed_run_says_why(store, tmp_path):
     assert events[-1].error.startswith(f"run {run_id}: loss is not finite at epoch 2, step 1 of 2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_a_run_continues_from_its_checkpoint(store, tmp_path, optimizer):
     values = {"epochs": 4, "checkpoint_s": 0.0, "optimizer": optimizer}
@@ -148,6 +153,7 @@ def test_epochs_trained_again_are_shown_and_not_journaled_twice(store, tmp_path)
     assert [event.epoch for event in events if event.event == "epoch"] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_best_weights_belong_to_the_best_epoch(store, tmp_path):
     values = {"epochs": 8, "lr": 0.1, "schedule": "constant", "n_evaluations": 8}
     _, whole = do(store, tmp_path / "whole", **values)

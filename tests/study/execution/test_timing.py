@@ -8,6 +8,8 @@ from study.execution import parts, timing
 from study.execution.timing import TimingError, measure
 from tests.study.execution.tiny import config
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_part_takes_its_time_and_nothing_is_left(store):
     whole = measure(config(store), 2)

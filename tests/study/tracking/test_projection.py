@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from study.record import Journal, RunDir
 from study.record.journal import Epoch, Start
@@ -10,6 +11,7 @@ from study.tracking.projection import Projection
 from tests.study.tracking.studies import in_mlflow, make_study, runs_in_mlflow
 
 
+@pytest.mark.slow
 def test_odd_names_and_long_values_arrive(clean):
     points, states = clean
     assert set(points.values()) == {1}
@@ -24,6 +26,7 @@ def test_odd_names_and_long_values_arrive(clean):
     assert {"test/iou/_b_a_b__b_", "test/iou/a_b", "test/iou/a_b_4", "test/iou/_5"} <= metrics
 
 
+@pytest.mark.slow
 def test_tags_and_params_of_a_run(uri, clean):
     """By these names the users search: they are never changed."""
     run = min(

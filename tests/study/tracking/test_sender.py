@@ -38,6 +38,7 @@ class Flaky:
         return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_nothing_lost_and_nothing_twice_when_writes_fail(out, uri, clean, when, monkeypatch):
     study, count = make_study(out, f"flaky-{when}"), [0]
@@ -52,6 +53,7 @@ def test_nothing_lost_and_nothing_twice_when_writes_fail(out, uri, clean, when, 
     assert in_mlflow(uri, study.name) == clean
 
 
+@pytest.mark.slow
 def test_a_server_lost_after_the_start_is_said_and_sync_sends_what_is_missing(
     out, uri, clean, monkeypatch
 ):
@@ -97,6 +99,7 @@ def test_close_claims_nothing_that_has_not_arrived():
     assert set(calls) <= {"a"}  # the store is lost: not every call waits for it
 
 
+@pytest.mark.slow
 def test_an_outage_ends_while_the_study_goes_on(monkeypatch):
     monkeypatch.setattr(outbox, "RETRY_S", 0.01)
     store, up, arrived = Store(), threading.Event(), []

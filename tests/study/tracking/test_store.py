@@ -51,6 +51,7 @@ def postgres(folder):
     yield os.environ["TEST_POSTGRES_URL"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", [server, postgres])
 def test_another_store_serves_the_same(tmp_path, out, clean, store, monkeypatch):
     """Sent through a server, or to PostgreSQL, and read back elsewhere: the same records."""

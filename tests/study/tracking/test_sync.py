@@ -17,6 +17,7 @@ from tests.study.tracking.studies import (
 )
 
 
+@pytest.mark.slow
 def test_runs_of_a_killed_driver_and_a_lost_store(out, uri, monkeypatch, capsys):
     """A run left RUNNING gets its true state; runs that nobody sent are sent; nothing twice."""
     study = make_study(out, "left")
@@ -46,6 +47,7 @@ def test_runs_of_a_killed_driver_and_a_lost_store(out, uri, monkeypatch, capsys)
     assert "sync: 1 of 6 runs" in text and "not sent: run " in text
 
 
+@pytest.mark.slow
 def test_sync_sends_tunings_and_the_report(out, uri):
     study = make_study(out, "tuned")
     cell = study.cells[0]

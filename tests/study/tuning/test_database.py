@@ -32,6 +32,7 @@ def test_nothing_is_pruned_within_the_warm_up(kind):
     assert (not ended) if kind == "none" else (len(ended) >= 5 and min(ended) > 4)
 
 
+@pytest.mark.slow
 def test_the_search_halves_the_regret_of_random_search():
     """On a cheap objective in five dimensions, median over 20 repeats, the space of a loss."""
     space = search_space("focal_tversky_bce", True)

@@ -28,6 +28,7 @@ def test_the_budget_is_epochs_and_pruning_buys_trials(tmp_path):
     tuning.close()
 
 
+@pytest.mark.slow
 def test_no_trial_is_lost_or_doubled_wherever_the_driver_dies(tmp_path):
     whole = begin(tmp_path / "whole", trials=7, pruner="none")
     play(whole)
