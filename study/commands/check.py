@@ -25,7 +25,7 @@ def check(request: Request, console: Console, analysis: Analysis) -> int:
     facts, sheet = inspect_data(data.store, data.folder, data.recipe)
     page, lines = analysis.check(facts, sheet, request.out / "check" / page_name(facts))
     for line in (*lines, f"check: {page}"):
-        console.print(line, markup=False)
+        console.print(line)
     return 0
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from study.commands.console import clock
@@ -40,9 +39,9 @@ class Display:
     def __enter__(self) -> Display:
         if self.console.is_terminal:
             self._progress = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=20),
-                TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[note]}", markup=False),
                 console=self.console,
                 transient=True,
             )
@@ -88,9 +87,7 @@ class Display:
         attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
         self._line(f"{name} started{attempt}", plain_only=True)
         if self._progress:
-            self._tasks[run_id] = self._progress.add_task(
-                escape(name), total=job.config.epochs, note=""
-            )
+            self._tasks[run_id] = self._progress.add_task(name, total=job.config.epochs, note="")
 
     def _epoch(self, job: Job, event: Epoch) -> None:
         run_id, n_epochs, metrics = job.config.run_id, job.config.epochs, event.metrics
@@ -135,4 +132,4 @@ class Display:
 
     def _line(self, text: str, *, plain_only: bool = False, style: str = "") -> None:
         if not (plain_only and self.console.is_terminal):
-            self.console.print(escape(text), style=style)
+            self.console.print(text, style=style)

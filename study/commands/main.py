@@ -34,7 +34,7 @@ def run(argv: Sequence[str] | None, matrices: Mapping[str, Matrix], analysis: An
         except (ValueError, OSError) as error:
             return _refuse(error)
         except KeyboardInterrupt:
-            console.print(_last_words(request), markup=False)
+            console.print(_last_words(request))
             return EXIT_CODE
 
 

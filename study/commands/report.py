@@ -20,8 +20,8 @@ def report(request: Request, console: Console, analysis: Analysis) -> int:
     """Write `<out>/<name>/report/` and log it to MLflow."""
     page, notes = write(request.out, study_name(request), analysis)
     for note in notes:
-        console.print(f"note: {note}", markup=False)
-    console.print(f"report: {page}", markup=False)
+        console.print(f"note: {note}")
+    console.print(f"report: {page}")
     return 0
 
 
