@@ -13,11 +13,6 @@ from study.execution.executor import Job, Message
 from study.record.journal import Died, Epoch, Event, Failed, Finished, Note, Start, Stopped
 
 
-def run_name(job: Job) -> str:
-    """How a user knows a run."""
-    return f"{job.arm} seed {job.config.seed}"
-
-
 class Display:
     """Progress of many runs: the study (n of m, ETA) and each run under way.
 
@@ -70,7 +65,7 @@ class Display:
         elif isinstance(event, Epoch):
             self._epoch(job, event)
         elif isinstance(event, Note):
-            self._line(f"{run_name(job)}: {event.text}", style="yellow")
+            self._line(f"{job.name}: {event.text}", style="yellow")
         else:
             self._end(job, event, again)
         if self._progress:
@@ -81,7 +76,7 @@ class Display:
             )
 
     def _start(self, job: Job, event: Start) -> None:
-        name, run_id = run_name(job), job.config.run_id
+        name, run_id = job.name, job.config.run_id
         self._started[run_id] = (job.config.network, time.monotonic())
         self._base.pop(run_id, None)  # of an earlier attempt
         attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
@@ -101,12 +96,12 @@ class Display:
         )
         if "dev/miou" in metrics:
             note += f"  dev mIoU {metrics['dev/miou']:.3f}"
-            self._line(f"{run_name(job)}  {note}  {self._standing()}", plain_only=True)
+            self._line(f"{job.name}  {note}  {self._standing()}", plain_only=True)
         if self._progress and run_id in self._tasks:
             self._progress.update(self._tasks[run_id], completed=event.epoch, note=note)
 
     def _end(self, job: Job, event: Event, again: bool) -> None:
-        name, run_id = run_name(job), job.config.run_id
+        name, run_id = job.name, job.config.run_id
         self._share.pop(run_id, None)
         if not again and (not isinstance(event, Stopped) or event.reason == "pruned"):
             self.n_done += 1

@@ -10,7 +10,7 @@ from rich.console import Console
 from seglib.data.store import open_store
 from study.commands.analysis import Analysis
 from study.commands.console import table
-from study.commands.display import Display, run_name
+from study.commands.display import Display
 from study.commands.session import Session
 from study.commands.signals import stop_on_signal
 from study.execution.executor import Job, LocalExecutor, Message
@@ -96,7 +96,7 @@ class _Grid:
 
     def _take(self, message: Message) -> bool:
         """Keep account of a run's end; whether it is begun once more."""
-        name, event = run_name(message.job), message.event
+        name, event = message.job.name, message.event
         if isinstance(event, Finished):
             self.failed.pop(name, None)
         if not isinstance(event, Failed | Died):

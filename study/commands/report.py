@@ -55,7 +55,7 @@ def _deleted(folder: Path, declaration: Declaration, uri: str) -> tuple[list[str
         return [f"MLflow could not be asked for deleted runs: {shown(one_line(error))}"], False
     arms = {cell.arm for cell in declaration.cells}
     records = [one.record() for one in run_dirs(folder / files.RUNS) if one.run_id in gone]
-    names = [f"{one.arm} seed {one.seed}" for one in records if one.arm in arms]
+    names = [one.name for one in records if one.arm in arms]
     return [f"deleted in MLflow, used here from disk: {', '.join(names)}"] * bool(names), True
 
 

@@ -20,7 +20,7 @@ from study.record.declaration import (
 )
 from study.record.files import RecordError, read_model, read_npz, write_json, write_npz
 from study.record.journal import Event, Journal, JournalError
-from study.record.rundir import TERMINAL, RunDir, RunRecord, State, run_dirs
+from study.record.rundir import TERMINAL, RunDir, RunRecord, State, run_dirs, run_name
 from study.record.tunings import TuningPlace, TuningResult, tunings_of
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "read_model",
     "read_npz",
     "run_dirs",
+    "run_name",
     "tunings_of",
     "write_json",
     "write_npz",
