@@ -21,6 +21,7 @@ from study.record.declaration import (
 from study.record.files import RecordError, read_model, read_npz, write_json, write_npz
 from study.record.journal import Event, Journal, JournalError
 from study.record.rundir import TERMINAL, RunDir, RunRecord, State, run_dirs, run_name
+from study.record.sample import Sample
 from study.record.tunings import TuningPlace, TuningResult, tunings_of
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "RecordError",
     "RunDir",
     "RunRecord",
+    "Sample",
     "Search",
     "State",
     "Tuned",

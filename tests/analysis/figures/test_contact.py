@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.figures.contact import contact_sheet, overlay
-from analysis.figures.sample import Sample
+from study.record import Sample
 from tests.analysis.report.inspections import CLASSES, sample
 
 ORANGE, PALE, WHITE = (213, 94, 0), (238, 238, 238), (255, 255, 255)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.figures.sample import Sample
-from study.record import ConstantFloor, Inspection
+from study.record import ConstantFloor, Inspection, Sample
 
 CLASSES = ("background", "disc", "<script>alert(1)</script>")
 
