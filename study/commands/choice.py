@@ -47,9 +47,11 @@ def choose(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
 def _as_written(name: str, text: str) -> str:
     """The text of a value as a cell's is written: 1e-3 and 0.001 are one."""
     try:
-        return as_text(parse_value(name, text)) if name in FIELDS else text
-    except ConfigError:
-        return text  # no cell has it, which is said
+        if name in FIELDS:
+            return as_text(parse_value(name, text))
+        return as_text(float(text)) if name.startswith("loss.") else text
+    except ValueError:
+        return text  # no cell has it, which is said; or a choice of a loss
 
 
 def without_tuning(only: Iterable[str]) -> list[str]:

@@ -61,3 +61,11 @@ def test_commands_name_the_factor_that_tells_what_ran(tmp_path):
     for one in cells[::2]:
         write_run(root, one, 0)
     assert "--seeds 1 --only augmentation=weak --study" in str(commands(read_study(root), root))
+
+
+def test_commands_write_a_number_as_only_reads_it(tmp_path):
+    cells = [cell("unet-scratch", "bce", cell_id=f"{lr}", lr=lr) for lr in (1.0, 2.5)]
+    cells = [one.having(arm=f"{one.arm}-lr={one.cell_id}") for one in cells]
+    root = write_study(tmp_path / "s", cells)
+    write_run(root, cells[0], 0)
+    assert "--seeds 1 --only lr=1 --study" in str(commands(read_study(root), root))
