@@ -68,7 +68,7 @@ def _verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis
 def _study_verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis) -> int:
     """--plan, --tune and --grid."""
     # imports in here: as in _verb
-    from study.commands.session import open_session
+    from study.commands.session import open_session, study_lock
     from study.tracking.store import probe, tracking_uri
 
     if request.verb != "plan":
@@ -78,7 +78,7 @@ def _study_verb(request: Request, matrix: Matrix, console: Console, analysis: An
         from study.commands.plan import plan
 
         return plan(session, console)
-    with session.lock():
+    with study_lock(session.study):
         session.resolve_weights()
         if request.verb == "tune":
             from study.commands.tune import tune

@@ -12,7 +12,7 @@ from study.commands.request import Request
 from study.commands.session import study_name
 from study.record import Declaration, files, read_declaration, run_dirs
 from study.tracking.fetch import deleted, fetch, publish
-from study.tracking.store import TrackingError, tracking_uri
+from study.tracking.store import TrackingError, database, tracking_uri
 from study.words import one_line, shown
 
 
@@ -32,7 +32,7 @@ def write(out: Path, name: str, analysis: Analysis) -> tuple[Path, list[str]]:
     Raises: ValueError in one line.
     """
     folder, uri = out / name, tracking_uri(out)
-    there = not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+    there = (file := database(uri)) is None or file.exists()
     if (folder / files.STUDY).exists() or not there:
         declaration = read_declaration(folder)  # or says which studies there are
         notes, there = _deleted(folder, declaration, uri) if there else ([], False)

@@ -108,12 +108,6 @@ class Session:
             )
         self.study.add_tuned(tuned_values(self.out, self.study, cells, self.settings.tune.name))
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the study; see `study_lock`."""
-        with study_lock(self.study):
-            yield
-
 
 def n_cores() -> int:
     if hasattr(os, "sched_getaffinity"):

@@ -186,9 +186,6 @@ def _announce(
 
 def _row(result: TuningResult) -> list[object]:
     params = ", ".join(f"{k.removeprefix('loss.')} {v:.3g}" for k, v in result.params.items())
-    states = ", ".join(f"{n} {state}" for state, n in result.trials.items())
-    if result.dropped:
-        states += f"; {result.dropped} of the best dropped, a re-run failed"
     default = "-" if result.default_dev is None else f"{result.default_dev:.3f}"
     chosen = [f"{result.dev_selected:.3f}", f"{result.dev_rerank:.3f}", params]
-    return [result.arm, states, result.epochs, default, *chosen]
+    return [result.arm, result.states, result.epochs, default, *chosen]
