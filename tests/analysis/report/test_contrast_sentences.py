@@ -12,8 +12,8 @@ from tests.analysis.studies import (
     cell,
     contrast,
     data_facts,
-    tuned,
 )
+from tests.helpers import how_tuned
 
 
 def test_equivalence_needs_the_whole_interval(tmp_path):
@@ -65,7 +65,7 @@ def test_worse_or_only_untuned_is_two_verdicts_side_by_side(tmp_path):
     recalls = [(0.9, 0.7, 0.7), (0.9, 0.4, 0.4), (0.9, 0.7, 0.7), (0.9, 0.7, 0.7)]
     noise = [0.01, 0.01, 0.05, 0.05]
     pairs = [contrast(DICE, BCE), contrast(cells[3], cells[2], "loss, tuned")]
-    chosen = tuned(budget_epochs=108)
+    chosen = how_tuned()
     root = make(
         tmp_path / "s",
         [(one, range(3), *more) for one, *more in zip(cells, recalls, noise, strict=True)],
