@@ -31,21 +31,8 @@ from study.tracking.store import all_runs, connect, tracking_uri
 
 ROOT = Path(__file__).parents[1]
 STUDY = ["--study", "s"]
-GRID = [
-    "--grid",
-    *STUDY,
-    "--matrix",
-    "losses",
-    "--seeds",
-    "1",
-    "--workers",
-    "1",
-    *(
-        word
-        for setting in ("epochs=6", "width=4", "n_evaluations=6", "threads=1")
-        for word in ("--set", setting)
-    ),
-]
+GRID = ["--grid", *STUDY, *"--matrix losses --seeds 1 --workers 1".split()]
+GRID += "--set epochs=6 --set width=4 --set n_evaluations=6 --set threads=1".split()
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import runs
@@ -116,6 +118,14 @@ def run_command(*words: object, out: Path, data: Path | None = None) -> int:
     """The exit code of a command line; with data, by the TINY recipe."""
     more = [] if data is None else ["--data", str(data), *flags()]
     return runs.main([*map(str, words), "--out", str(out), *more])
+
+
+def refused(words: Iterable[object], capfd: pytest.CaptureFixture[str]) -> str:
+    """The one line on stderr of a command that exits with 2."""
+    assert runs.main([str(word) for word in words]) == 2
+    error = capfd.readouterr().err
+    assert error.startswith("runs.py: ") and error.count("\n") == 1, error
+    return error
 
 
 def mlflow_runs(out: Path, study: str) -> tuple:

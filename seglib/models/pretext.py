@@ -32,29 +32,8 @@ Array = npt.NDArray[Any]
 SEED = 2
 SIDE, CROP = 80, 64  # pixels
 N_SCENES, N_PASSES, BATCH, LR = 16_000, 3, 32, 2e-3
-OUTLINES = (
-    "ground",
-    "crescent",
-    "ellipse",
-    "hexagon",
-    "chevron",
-    "ell",
-    "hourglass",
-    "hook",
-    "trapezoid",
-)
-TEXTURES = (
-    "plain",
-    "waves",
-    "bricks",
-    "zigzag",
-    "mesh",
-    "cells",
-    "clouds",
-    "blotches",
-    "ramp",
-    "dashes",
-)
+OUTLINES = "ground crescent ellipse hexagon chevron ell hourglass hook trapezoid".split()
+TEXTURES = "plain waves bricks zigzag mesh cells clouds blotches ramp dashes".split()
 
 
 def _inside(name: str, u: Array, v: Array) -> Array:

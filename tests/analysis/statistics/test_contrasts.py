@@ -7,10 +7,10 @@ import pytest
 import scipy.stats
 
 from analysis.statistics.bootstrap import resample
-from analysis.statistics.contrasts import contrast, paired_bootstrap, recipe_interval
+from analysis.statistics.contrasts import contrast, paired_bootstrap
 from analysis.statistics.intervals import verdict
 from analysis.statistics.seeds import seed_variance
-from tests.analysis.statistics.counts import rng, runs, with_scores
+from tests.analysis.statistics.counts import recipe_interval, rng, runs, with_scores
 
 
 def test_on_images_that_are_all_alike_the_recipe_interval_is_the_t_test():
