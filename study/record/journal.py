@@ -96,8 +96,7 @@ class Finished(_Event):
 
 
 Event = typing.Annotated[
-    Start | Epoch | Note | Stopped | Died | Failed | Pruned | Finished,
-    Field(discriminator="event"),
+    Start | Epoch | Note | Stopped | Died | Failed | Pruned | Finished, Field(discriminator="event")
 ]
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 

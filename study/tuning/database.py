@@ -66,10 +66,7 @@ def make_pruner(kind: str, warmup: int, epochs: int) -> optuna.pruners.BasePrune
 
 
 def open_study(
-    place: TuningPlace,
-    sampler: str,
-    pruner: optuna.pruners.BasePruner,
-    made_for: Mapping[str, str],
+    place: TuningPlace, sampler: str, pruner: optuna.pruners.BasePruner, made_for: Mapping[str, str]
 ) -> optuna.Study:
     """Open or create the Optuna study of a tuning; `made_for` is kept with it.
 

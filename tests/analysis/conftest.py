@@ -8,16 +8,7 @@ import pytest
 
 from analysis.records import read_study
 from analysis.report.write import write_report
-from tests.analysis.studies import (
-    BCE,
-    CELLS,
-    DICE,
-    FAILING,
-    TUNED,
-    cell,
-    write_run,
-    write_study,
-)
+from tests.analysis.studies import BCE, CELLS, DICE, FAILING, TUNED, cell, write_run, write_study
 
 OTHER = cell("resnetunet-scratch", "bce")  # never declared
 

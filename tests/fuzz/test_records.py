@@ -97,13 +97,7 @@ def recorded(tmp_path_factory):
 
 
 @fuzz
-@given(
-    name=st.sampled_from(FILES),
-    edits=EDITS,
-    node=NODE,
-    line=PLACE,
-    which=st.booleans(),
-)
+@given(name=st.sampled_from(FILES), edits=EDITS, node=NODE, line=PLACE, which=st.booleans())
 def test_damaged_records(recorded, name, edits, node, line, which):
     file = recorded / name
     content = file.read_bytes()

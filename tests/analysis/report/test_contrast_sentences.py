@@ -6,13 +6,7 @@ import pytest
 
 from analysis.report.write import write_report
 from tests.analysis.made import about, make, said
-from tests.analysis.studies import (
-    BCE,
-    DICE,
-    cell,
-    contrast,
-    data_facts,
-)
+from tests.analysis.studies import BCE, DICE, cell, contrast, data_facts
 from tests.helpers import how_tuned
 
 

@@ -8,12 +8,7 @@ from analysis.records import read_study
 from analysis.report.provenance import commands
 from analysis.report.write import write_report
 from study.record import files
-from tests.analysis.studies import (
-    BCE,
-    cell,
-    write_run,
-    write_study,
-)
+from tests.analysis.studies import BCE, cell, write_run, write_study
 
 
 def test_commands_say_only_what_ran(tmp_path):

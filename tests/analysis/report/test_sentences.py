@@ -11,13 +11,7 @@ from analysis.report.wording import between
 from analysis.report.write import write_report
 from analysis.tables import contrasts
 from tests.analysis.made import CLAIMS, FOCAL, PRETRAINED, SCRATCH, about, make, said
-from tests.analysis.studies import (
-    BCE,
-    DICE,
-    contrast,
-    redeclare,
-    write_run,
-)
+from tests.analysis.studies import BCE, DICE, contrast, redeclare, write_run
 
 
 def test_a_clear_win_names_estimate_interval_seeds_images_and_weights(tmp_path):

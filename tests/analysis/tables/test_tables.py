@@ -12,16 +12,7 @@ from analysis.report.write import write_report
 from analysis.tables import arms, classes, curves, runs
 from analysis.tables.metrics import more_metrics
 from tests.analysis.made import FOCAL
-from tests.analysis.studies import (
-    BCE,
-    CELLS,
-    DICE,
-    FAILING,
-    NEVER,
-    TUNED,
-    write_run,
-    write_study,
-)
+from tests.analysis.studies import BCE, CELLS, DICE, FAILING, NEVER, TUNED, write_run, write_study
 
 
 def test_summary_known_answers(study):

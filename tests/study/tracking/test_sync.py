@@ -9,13 +9,7 @@ from study.tracking.projection import Projection
 from study.tracking.store import connect
 from study.tracking.sync import sync
 from tests.helpers import how_tuned
-from tests.study.tracking.studies import (
-    aggregate,
-    in_mlflow,
-    make_study,
-    runs_in_mlflow,
-    write_run,
-)
+from tests.study.tracking.studies import aggregate, in_mlflow, make_study, runs_in_mlflow, write_run
 
 
 @pytest.mark.slow
