@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from study.config import AXES, FIELDS, ConfigError, parse_value, unknown_name
+from study.config import AXES, FIELDS, parse_value
 from study.record import Cell
 from study.record.files import as_text
+from study.values import ConfigError, unknown_name
 
 
 def only_values(only: Iterable[str]) -> dict[str, set[str]]:

@@ -15,8 +15,8 @@ from study.commands.console import make_console
 from study.commands.parser import parse
 from study.commands.request import Request
 from study.commands.signals import EXIT_CODE, interruptible
-from study.config import ConfigError, unknown_name
 from study.matrix import Matrix
+from study.values import ConfigError, unknown_name
 
 
 def run(argv: Sequence[str] | None, matrices: Mapping[str, Matrix], analysis: Analysis) -> int:

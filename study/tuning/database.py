@@ -13,9 +13,9 @@ from pathlib import Path
 import optuna
 import sqlalchemy.exc
 
-from study.config import digest
 from study.record import TuningPlace, files
 from study.tuning.options import TuningError
+from study.values import digest
 from study.words import one_line, shown
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -4,8 +4,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from study.commands.choice import choose
-from study.commands.settings import pairs_of, split_settings
-from study.config import AXES, FIELDS, RECIPE, RunConfig, parse_value
+from study.commands.settings import pairs_of, parse_settings
+from study.config import AXES, FIELDS, RECIPE, RunConfig
 from study.record import Cell
 from tests.fuzz.damage import REFUSED, TEXT, finite, fuzz
 from tests.helpers import BASE_RUN
@@ -51,10 +51,10 @@ def test_any_only(only):
 @example(texts=["lr=nan"])
 def test_any_setting(texts):
     try:
-        recipe, loss_params, environment = split_settings(pairs_of(texts, "--set"))
-        parsed = {name: parse_value(name, text) for name, text in (recipe | environment).items()}
-        assert finite([*parsed.values(), *loss_params.values()])
-        given = {k.removeprefix("loss."): v for k, v in loss_params.items()}
+        found = parse_settings(pairs_of(texts, "--set"))
+        parsed = {**found.recipe, **found.environment}
+        assert finite([*parsed.values(), *found.loss_params.values()])
+        given = {k.removeprefix("loss."): v for k, v in found.loss_params.items()}
         RunConfig.of({**BASE_RUN, "loss": "dice_bce", "loss_params": given, **parsed})
     except REFUSED as error:
         assert str(error)
