@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from study.commands.analysis import Analysis
+from study.commands.console import step
 from study.commands.request import Request
 from study.commands.session import study_name
 from study.record import Declaration, files, read_declaration, run_dirs
@@ -18,14 +20,18 @@ from study.words import one_line, shown
 
 def report(request: Request, console: Console, analysis: Analysis) -> int:
     """Write `<out>/<name>/report/` and log it to MLflow."""
-    page, notes = write(request.out, study_name(request), analysis)
+    name = study_name(request)
+    with step(console, f"fetching study {name}") as progress:
+        page, notes = write(request.out, name, analysis, progress)
     for note in notes:
         console.print(f"note: {note}")
     console.print(f"report: {page}")
     return 0
 
 
-def write(out: Path, name: str, analysis: Analysis) -> tuple[Path, list[str]]:
+def write(
+    out: Path, name: str, analysis: Analysis, progress: Callable[[int, int], None]
+) -> tuple[Path, list[str]]:
     """The page's path, and lines on what was not as usual.
 
     The run directories are read where they are; else (another machine) what MLflow has of them.
@@ -40,7 +46,7 @@ def write(out: Path, name: str, analysis: Analysis) -> tuple[Path, list[str]]:
     with tempfile.TemporaryDirectory() as scratch:
         fetched = Path(scratch) / name
         try:
-            notes = fetch(uri, name, fetched)
+            notes = fetch(uri, name, fetched, progress)
         except TrackingError as error:
             raise TrackingError(f"study {name} is not in {out}, and {error}") from None
         notes.insert(0, f"read from MLflow at {shown(uri)}: the run directories are not here")
