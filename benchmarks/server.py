@@ -1,7 +1,5 @@
 """An MLflow server on loopback, for benchmarks and tests."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -7,8 +7,6 @@ the end the store is made whole and `--sync` sends what is missing. Lost: (run, 
 journal that MLflow does not have; repeated: that it has more than once, or runs that it has twice.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """What several tests use: folders of images, facts of data, declared studies, tiny commands."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

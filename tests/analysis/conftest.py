@@ -1,7 +1,5 @@
 """One study of every state a run can be in, and its report."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

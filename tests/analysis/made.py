@@ -1,7 +1,5 @@
 """Studies made of recalls and noise, and what a report says of them."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from analysis.answer import answer

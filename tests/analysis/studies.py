@@ -1,7 +1,5 @@
 """Small studies for the tests of the analysis, written by the code that reads them."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

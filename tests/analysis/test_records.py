@@ -1,7 +1,5 @@
 """What is read of a study, and what is refused."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What commands use of the analysis: light to import, folders in, pages and numbers out."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

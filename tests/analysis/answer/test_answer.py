@@ -1,7 +1,5 @@
 """Numbers of an answer: noise, families, effects; what cannot be scored."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The contact sheet of a data check."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What a data check found, made by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from study.record import ConstantFloor, Inspection, Sample

@@ -1,7 +1,5 @@
 """Sentences that set contrasts side by side: trades, tuned sisters, equivalence."""
 
-from __future__ import annotations
-
 import pytest
 
 from analysis.report.write import write_report

@@ -1,7 +1,5 @@
 """Which example predictions are shown, and of which arms."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The commands of a report."""
 
-from __future__ import annotations
-
 import pytest
 
 from analysis.records import read_study

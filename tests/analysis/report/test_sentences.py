@@ -1,7 +1,5 @@
 """What a report claims, and what it does not: golden sentences."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The report as a whole: pages, tables, hostile names."""
 
-from __future__ import annotations
-
 import math
 import re
 

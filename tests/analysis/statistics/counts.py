@@ -1,7 +1,5 @@
 """Pixel counts and intervals for the tests of the statistics."""
 
-from __future__ import annotations
-
 import numpy as np
 import scipy.stats
 

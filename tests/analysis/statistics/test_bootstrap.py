@@ -1,7 +1,5 @@
 """The resampling of images against naive loops; bad input."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

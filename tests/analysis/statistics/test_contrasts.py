@@ -1,7 +1,5 @@
 """Intervals over seeds and images against textbook tests."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats

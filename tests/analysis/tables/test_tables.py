@@ -1,7 +1,5 @@
 """Tables of arms, classes and runs: known answers on small studies."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Studies written by hand, without data or training, and what MLflow holds of them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from functools import partial
 
