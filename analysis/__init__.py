@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from analysis.figures.sample import Row, Sample
-from study.record import Inspection
+from study.record import Inspection, Sample
 
 __all__ = ["aggregate_arms", "check_data", "report_study", "summary"]
 
@@ -45,7 +44,9 @@ def report_study(folder: Path, out_dir: Path, notes: Sequence[str], place: Path)
     return write_report(read_study(folder), out_dir, notes, place)
 
 
-def check_data(facts: Inspection, sheet: Sequence[Row], folder: Path) -> tuple[Path, Sequence[str]]:
+def check_data(
+    facts: Inspection, sheet: Sequence[Sample], folder: Path
+) -> tuple[Path, Sequence[str]]:
     """Write the page of a data check; see `report.check`.
 
     Returns: the page's path, and lines for a terminal.
@@ -53,4 +54,4 @@ def check_data(facts: Inspection, sheet: Sequence[Row], folder: Path) -> tuple[P
     from analysis.report.check import write_check  # slow to import
     from analysis.report.check_words import check_lines
 
-    return write_check(facts, [Sample(*row) for row in sheet], folder), check_lines(facts)
+    return write_check(facts, sheet, folder), check_lines(facts)

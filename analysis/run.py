@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from seglib.metrics import class_counts
-from study.record import TERMINAL, Journal, RunRecord, files, read_npz
+from study.record import TERMINAL, Journal, RunRecord, files, read_npz, run_name
 from study.record.files import Arrays, Scalar
 from study.record.journal import Died, Failed, Finished, Metrics, Pruned, Stopped
 from study.record.rundir import WAY_OUT
@@ -51,8 +51,7 @@ class Record:
 
     @property
     def name(self) -> str:
-        """How a reader knows the run."""
-        return f"{self.arm} seed {self.seed}"
+        return run_name(self.arm, self.seed)
 
     @property
     def state(self) -> str:

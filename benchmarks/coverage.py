@@ -5,8 +5,6 @@
 The studies are those of `simulated.py`.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Sequence

@@ -32,21 +32,9 @@ class Study:
         self.out = root / name
         self.path = self.out / "s"
         settings = {**TINY, "epochs": self.epochs, "checkpoint_s": 0, "threads": 1, "retries": 99}
-        self.words = [
-            "--study",
-            "s",
-            "--matrix",
-            "losses",
-            "--data",
-            str(data),
-            "--out",
-            str(self.out),
-            "--seeds",
-            "2",
-            "--workers",
-            "2",
-            *(w for k, v in settings.items() for w in ("--set", f"{k}={v}")),
-        ]
+        self.words = "--study s --matrix losses --seeds 2 --workers 2".split()
+        self.words += ["--data", str(data), "--out", str(self.out)]
+        self.words += [w for k, v in settings.items() for w in ("--set", f"{k}={v}")]
 
     def start(self) -> subprocess.Popen:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -7,8 +7,6 @@ aside), best weights, confusion matrices; and each epoch must be in MLflow once.
 `tests/study/execution` holds the faults that need no study.
 """
 
-from __future__ import annotations
-
 import pickle
 import random
 import shutil

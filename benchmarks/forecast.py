@@ -6,8 +6,6 @@ Both networks, three losses (one of them slow), as a grid runs them but without 
 those are included in `time python runs.py --plan` against `time python runs.py --grid`.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import tempfile

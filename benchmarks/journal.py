@@ -6,8 +6,6 @@ The first must grow with the number of epochs, not with its square; the second b
 MLflow itself is left out: a stand-in takes what the projection writes.
 """
 
-from __future__ import annotations
-
 import tempfile
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Studies of made-up runs, of the size of VOC2007's: ten arms, 21 classes, 210 test images."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -7,8 +7,6 @@
 than `confusion`, which uses one thread, so the other passes would flatter the share.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 

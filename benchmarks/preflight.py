@@ -3,8 +3,6 @@
 python benchmarks/preflight.py [N_IMAGES]      default 3000 images of 500x375
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tempfile

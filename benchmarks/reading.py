@@ -6,8 +6,6 @@
 The run directories are made up, of the size of VOC2007's: 21 classes, 40 epochs, 210 test images.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

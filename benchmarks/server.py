@@ -1,7 +1,5 @@
 """An MLflow server on loopback, for benchmarks and tests."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess
@@ -29,24 +27,11 @@ def server(folder: Path, port: int = 0) -> Iterator[str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
+    where = ["--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/server.db"]
+    where += ["--artifacts-destination", str(folder / "artifacts")]
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "mlflow",
-                "server",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(port),
-                "--workers",
-                "1",
-                "--backend-store-uri",
-                f"sqlite:///{folder}/server.db",
-                "--artifacts-destination",
-                str(folder / "artifacts"),
-            ],
+            [sys.executable, *"-m mlflow server --host 127.0.0.1 --workers 1".split(), *where],
             env=environment,
             cwd=folder,
             stdout=log,

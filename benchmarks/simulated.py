@@ -11,8 +11,6 @@ the mean score over seeds and images of this size, from 2,500 separate studies o
 alike differ by 0 exactly. Networks have 1, 1.4 and 0.7 times the seed noise given.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

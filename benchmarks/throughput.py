@@ -5,8 +5,6 @@
 Prints medians over steps and the ratio; run it on an otherwise idle machine.
 """
 
-from __future__ import annotations
-
 import statistics
 import sys
 import time

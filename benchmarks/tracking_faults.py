@@ -7,8 +7,6 @@ the end the store is made whole and `--sync` sends what is missing. Lost: (run, 
 journal that MLflow does not have; repeated: that it has more than once, or runs that it has twice.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -31,21 +29,8 @@ from study.tracking.store import all_runs, connect, tracking_uri
 
 ROOT = Path(__file__).parents[1]
 STUDY = ["--study", "s"]
-GRID = [
-    "--grid",
-    *STUDY,
-    "--matrix",
-    "losses",
-    "--seeds",
-    "1",
-    "--workers",
-    "1",
-    *(
-        word
-        for setting in ("epochs=6", "width=4", "n_evaluations=6", "threads=1")
-        for word in ("--set", setting)
-    ),
-]
+GRID = ["--grid", *STUDY, *"--matrix losses --seeds 1 --workers 1".split()]
+GRID += "--set epochs=6 --set width=4 --set n_evaluations=6 --set threads=1".split()
 
 
 @contextmanager

@@ -211,8 +211,4 @@ def _train_epoch(
 
 
 def _state(epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
-    return {
-        "epoch": epoch,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
+    return {"epoch": epoch, "model": model.state_dict(), "optimizer": optimizer.state_dict()}

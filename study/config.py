@@ -7,8 +7,6 @@ the default they had when they were introduced, so a new field never renames an 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, fields
 from typing import Any
@@ -18,10 +16,9 @@ from seglib.models import ENCODERS, MODELS, OPTIONS, ModelSpec, is_own, model_sp
 from seglib.train import OPTIMIZERS, SCHEDULES
 from study.record import RunRecord
 from study.record.files import Scalar
-from study.values import ConfigError, check_value, read_value
+from study.values import ConfigError, check_value, digest, read_value
 from study.values import environment as _environment
 from study.values import identity as _identity
-from study.values import unknown_name as unknown_name
 
 INITS = ("scratch", "pretrained")
 TUNINGS = ("default", "tuned")
@@ -243,12 +240,6 @@ RECIPE = tuple(
     if spec.metadata["identity"] and name not in (*AXES, "data", "role", *FOUND, "loss_params")
 )
 ENVIRONMENT = tuple(name for name, spec in FIELDS.items() if not spec.metadata["identity"])
-
-
-def digest(value: object) -> str:
-    """First 16 hex digits of the sha256 of canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def parse_value(name: str, text: str) -> Scalar:

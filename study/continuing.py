@@ -6,6 +6,7 @@ from seglib.data.integrity import changes, find_store
 from seglib.metrics import CONTRACT
 from study.config import FIELDS, RECIPE
 from study.record import Declaration, files
+from study.record.files import as_text
 from study.study import Study, StudyError, load
 
 
@@ -59,8 +60,8 @@ def _other_settings(old: Declaration, new: Declaration) -> tuple[list[str], list
     before, now = first | old.recipe | old.loss_params, first | new.recipe | new.loss_params
     for name in (*RECIPE, *sorted(old.loss_params | new.loss_params)):
         if before.get(name) != now.get(name):
-            was = _shown(before.get(name))
-            differences.append(f"{name}={was} (now {_shown(now.get(name))})")
+            was = as_text(before.get(name))
+            differences.append(f"{name}={was} (now {as_text(now.get(name))})")
             if before.get(name) is not None or name in RECIPE:
                 flags.append(f"--set {name}={was}")
     return differences, flags
@@ -79,7 +80,3 @@ def _other_data(stored: Study, fresh: Study) -> str:
     if before and after:
         what = changes(before, after)
     return f"data {old.fingerprint[:12]}{places[0]} (now {new.fingerprint[:12]}{places[1]}: {what})"
-
-
-def _shown(value: object) -> str:
-    return "none" if value is None else str(value)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from seglib.metrics import CONTRACT
 from seglib.models import is_own, own_source
 from study.config import FIELDS
-from study.matrix import Matrix, Point
+from study.matrix import Matrix, Point, matches
 from study.record import Cell, DataFacts, Declaration, Excluded, Given
 from study.record.files import Scalar
 from study.study import Study, StudyError, contrast
@@ -41,8 +41,9 @@ def declare(
 ) -> Study:
     """A fresh declaration, not saved yet. `given` is what the user typed: data and settings."""
     _check_factors(matrix)
-    models = dict.fromkeys(str(point.values["model"]) for point in matrix.expand())
-    blank = [_blank(number, point) for number, point in enumerate(matrix.expand())]
+    points = matrix.expand()
+    models = dict.fromkeys(str(point.values["model"]) for point in points)
+    blank = [_blank(number, point) for number, point in enumerate(points)]
     study = Study(
         path,
         Declaration(
@@ -67,18 +68,23 @@ def declare(
         ),
     )
     cells = study.named(blank)
-    baseline = [c.arm for c in cells if matrix.baseline.items() <= c.levels.items()]
-    if not baseline:
-        raise StudyError(
-            f"the baseline of matrix {matrix_name} must be one of its cells, got "
-            f"{dict(matrix.baseline)}"
-        )
     pairs = matrix.pairs([cell.levels for cell in cells])
-    contrasts = tuple(contrast(family, cells[i].arm, cells[j].arm) for family, i, j in pairs)
     study.declaration = study.declaration.having(
-        cells=cells, baseline=baseline[0], contrasts=contrasts
+        cells=cells,
+        baseline=_baseline(matrix_name, matrix, cells),
+        contrasts=tuple(contrast(family, cells[i].arm, cells[j].arm) for family, i, j in pairs),
     )
     return study
+
+
+def _baseline(name: str, matrix: Matrix, cells: Sequence[Cell]) -> str:
+    """The arm of the matrix's baseline."""
+    for cell in cells:
+        if matches(cell.levels, matrix.baseline):
+            return cell.arm
+    raise StudyError(
+        f"the baseline of matrix {name} must be one of its cells, got {dict(matrix.baseline)}"
+    )
 
 
 def _check_factors(matrix: Matrix) -> None:

@@ -8,19 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from seglib.data.findings import copies, suspicious
 from seglib.data.folder import Folder
 from seglib.data.store import Split, Store
 from study.config import ConfigError
 from study.execution.panel import N_SHEET, panel_indices
-from study.record import ConstantFloor, DataFacts, Inspection
+from study.record import ConstantFloor, DataFacts, Inspection, Sample
 from study.record.declaration import Copies, Suspicious
 from study.record.files import Scalar
 
 Recipe = Mapping[str, Scalar]
-Row = tuple[str, str, np.ndarray, np.ndarray, str]  # split, name, image, mask, what is suspicious
 
 
 def open_splits(store: Store, recipe: Recipe) -> dict[str, Split]:
@@ -42,7 +39,7 @@ def describe_data(store: Store, folder: Folder, recipe: Recipe) -> DataFacts:
     return _facts(store, folder, splits, notes)
 
 
-def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspection, list[Row]]:
+def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspection, list[Sample]]:
     """What `--check` shows: the facts with every finding, and the images of its sheet.
 
     The sheet holds up to 8 images a split that together show all classes, then up to 8 suspicious
@@ -51,13 +48,11 @@ def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspecti
     splits = open_splits(store, recipe)
     _check_masks(store, folder, splits)
     notes = _split_notes(store, folder, recipe, splits) + _file_notes(folder)
-    odd = [Suspicious(**row) for row in suspicious(splits)]
+    odd = [Suspicious(**row._asdict()) for row in suspicious(splits)]
     inspection = Inspection(
         **dict(_facts(store, folder, splits, notes)),
         suspicious=tuple(odd),
-        duplicates=tuple(
-            Copies(images=tuple(row["images"]), across=row["across"]) for row in copies(splits)
-        ),
+        duplicates=tuple(Copies(**row._asdict()) for row in copies(splits)),
         size_px={
             name: (*split.sizes.min(0).tolist(), *split.sizes.max(0).tolist())
             for name, split in splits.items()
@@ -68,11 +63,11 @@ def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspecti
     return inspection, _sheet(splits, odd)
 
 
-def _sheet(splits: Mapping[str, Split], odd: Sequence[Suspicious]) -> list[Row]:
+def _sheet(splits: Mapping[str, Split], odd: Sequence[Suspicious]) -> list[Sample]:
     chosen = [(name, i) for name, split in splits.items() for i in panel_indices(split, N_SHEET)]
     chosen += [(row.split, splits[row.split].names.index(row.name)) for row in odd[:8]]
     return [
-        (name, splits[name].names[i], *splits[name][i], splits[name].suspicious[i])
+        Sample(name, splits[name].names[i], *splits[name][i], splits[name].suspicious[i])
         for name, i in dict.fromkeys(chosen)
     ]
 
@@ -137,15 +132,15 @@ def _absent(store: Store, split: Split) -> list[str]:
 def _findings(splits: Mapping[str, Split]) -> tuple[str, ...]:
     """Copies across splits and suspicious masks, a line each; `--check` shows them all."""
     notes = []
-    if leaks := [found["images"] for found in copies(splits) if found["across"]]:
+    if leaks := [found.images for found in copies(splits) if found.across]:
         notes.append(
             f"images that stand in more than one split under different names: "
             f"{len(leaks)}, e.g. {leaks[0][0]} = {leaks[0][-1]}"
         )
     if odd := suspicious(splits):
         notes.append(
-            f"masks that look suspicious: {len(odd)}, e.g. {odd[0]['split']}/"
-            f"{odd[0]['name']}: {odd[0]['what']}"
+            f"masks that look suspicious: {len(odd)}, e.g. {odd[0].split}/"
+            f"{odd[0].name}: {odd[0].what}"
         )
     return tuple(notes)
 

@@ -23,6 +23,7 @@ from study.record import (
     read_declaration,
     write_json,
 )
+from study.record.declaration import WAY_OUT
 from study.record.files import Scalar, as_text
 
 CROSS_ENTROPY_FIELDS = {"class_weight_exponent": 0.0, "background_multiplier": 1.0}
@@ -215,7 +216,4 @@ def load(path: Path) -> Study:
 
 
 def _not_as_written(file: Path, what: str) -> RecordError:
-    return RecordError(
-        f"{file} must be as it was written, got {what}; restore it, use the version that wrote "
-        "it, or --study NEWNAME"
-    )
+    return RecordError(f"{file} must be as it was written, got {what}; {WAY_OUT}")

@@ -1,4 +1,4 @@
-"""What a field of a record that people write may hold: its rules, its one form, its text.
+"""What a field of a record that people write may hold: rules, one form, a text, a hash.
 
 Knows no field by name. A rule that a value breaks is one line that says the rule and the value.
 """
@@ -6,6 +6,8 @@ Knows no field by name. A rule that a value breaks is one line that says the rul
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 import math
 import typing
 from collections.abc import Iterable
@@ -103,3 +105,9 @@ def unknown_name(name: str, known: Iterable[str], what: str) -> ConfigError:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
     return ConfigError(f"{what} {name!r} is unknown; {hint}")
+
+
+def digest(value: object) -> str:
+    """First 16 hex digits of the sha256 of canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

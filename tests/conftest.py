@@ -1,7 +1,5 @@
 """Shared fixtures: a tiny folder, its store, a real study; nothing of the user's is touched."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

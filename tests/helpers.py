@@ -1,10 +1,10 @@
 """What several tests use: folders of images, facts of data, declared studies, tiny commands."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import runs
@@ -12,7 +12,7 @@ from seglib.data.shapes import voc_palette
 from study.config import FIELDS, RECIPE
 from study.declare import declare
 from study.matrix import Matrix
-from study.record import ConstantFloor, DataFacts, Given
+from study.record import SPLITS, ConstantFloor, DataFacts, Given, Tuned
 from study.study import Study
 
 CLASSES = ("background", "square", "stripe")
@@ -58,9 +58,12 @@ def write_folder(
     return root
 
 
-def facts(classes: tuple[str, ...] = ("background", "a"), **changes: object) -> DataFacts:
-    """What a declaration says of its data; equal shares unless changed."""
-    splits = ("fit", "dev", "test")
+def facts(
+    classes: tuple[str, ...] = ("background", "a"),
+    kind: type[DataFacts] = DataFacts,
+    **changes: object,
+) -> DataFacts:
+    """What a declaration says of its data, or more of its `kind`; equal shares unless changed."""
     usual: dict[str, object] = {
         "name": "d",
         "path": "data/d",
@@ -69,24 +72,33 @@ def facts(classes: tuple[str, ...] = ("background", "a"), **changes: object) -> 
         "background": classes[0] == "background",
         "max_side": None,
         "n_images": {"fit": 24, "dev": 6, "test": 10},
-        "pixel_share": dict.fromkeys(splits, (1 / len(classes),) * len(classes)),
-        "image_share": dict.fromkeys(splits, (1.0,) * len(classes)),
-        "void_share": dict.fromkeys(splits, 0.0),
+        "pixel_share": dict.fromkeys(SPLITS, (1 / len(classes),) * len(classes)),
+        "image_share": dict.fromkeys(SPLITS, (1.0,) * len(classes)),
+        "void_share": dict.fromkeys(SPLITS, 0.0),
         "test_groups": None,
         "constant_floor": ConstantFloor(name=classes[0], test_miou=0.1),
         "notes": (),
     }
-    return DataFacts.model_validate(usual | changes)
+    return kind.model_validate(usual | changes)
 
 
-def new_study(path: Path, *, matrix: Matrix | None = None, **recipe: object) -> Study:
+def how_tuned(kind: type[Tuned] = Tuned, **changes: object) -> Tuned:
+    """How a tuned arm was found, as a declaration has it, or a TuningResult."""
+    found = {"epochs": 100, "trials": {"complete": 9}, "dev_selected": 0.6, "dev_rerank": 0.5}
+    found |= {"budget_epochs": 108, "objective": "miou", "sampler": "tpe", "pruner": "median"}
+    return kind(**found | {"default_dev": None, "importances": {}, "dropped": 0} | changes)
+
+
+def new_study(
+    path: Path, *, matrix: Matrix | None = None, data: DataFacts | None = None, **recipe: object
+) -> Study:
     """A declared study, not saved, of the default matrix unless another is given."""
     defaults = {name: FIELDS[name].default for name in RECIPE}
     return declare(
         path,
         matrix_name="default",
         matrix=matrix or runs.MATRICES["default"],
-        data=facts(),
+        data=data or facts(),
         recipe=defaults | recipe,
         loss_params={},
         pretrained="pretext",
@@ -104,6 +116,14 @@ def run_command(*words: object, out: Path, data: Path | None = None) -> int:
     """The exit code of a command line; with data, by the TINY recipe."""
     more = [] if data is None else ["--data", str(data), *flags()]
     return runs.main([*map(str, words), "--out", str(out), *more])
+
+
+def refused(words: Iterable[object], capfd: pytest.CaptureFixture[str]) -> str:
+    """The one line on stderr of a command that exits with 2."""
+    assert runs.main([str(word) for word in words]) == 2
+    error = capfd.readouterr().err
+    assert error.startswith("runs.py: ") and error.count("\n") == 1, error
+    return error
 
 
 def mlflow_runs(out: Path, study: str) -> tuple:

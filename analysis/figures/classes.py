@@ -64,14 +64,14 @@ def per_class_map(per_class: pd.DataFrame, n_finished: Mapping[str, int]) -> Fig
     return figure
 
 
-def class_frequencies(table: pd.DataFrame, split: str = "fit") -> Figure:
-    """Share of pixels and of images per class on a log axis, in the table's order.
+def class_frequencies(table: pd.DataFrame) -> Figure:
+    """Share of pixels and of images per class in fit on a log axis, in the table's order.
 
     Args: table: as `tables.classes.class_frequencies` gives it. A class with share 0 is named so.
     """
     figure = Figure(figsize=(8, 0.38 * len(table) + 1.3), layout="constrained")
     axes = figure.subplots()
-    kinds = {"pixels": (f"{split}_pixel_share", -0.2), "images": (f"{split}_image_share", 0.2)}
+    kinds = {"pixels": ("fit_pixel_share", -0.2), "images": ("fit_image_share", 0.2)}
     shares = table[[column for column, _ in kinds.values()]].to_numpy()
     lowest = shares[shares > 0].min(initial=1.0) / 4
     bars = []
@@ -79,14 +79,14 @@ def class_frequencies(table: pd.DataFrame, split: str = "fit") -> Figure:
         at = np.arange(len(table)) + offset
         bars.append(axes.barh(at, table[column], height=0.38, color=colour))
         for y, share in zip(at, table[column], strict=True):
-            text = f"{100 * share:.3g}%" if share else f"none in {split}"
+            text = f"{100 * share:.3g}%" if share else "none in fit"
             axes.text(max(share, lowest) * 1.05, y, text, va="center", fontsize=7, color=GREY)
     axes.set_xscale("log")
     axes.set_xlim(lowest, 2)
     percent_axis(axes)
     axes.set_yticks(range(len(table)), map(plain, table["class"]))
     axes.set_ylim(len(table) - 0.4, -0.6)
-    axes.set_xlabel(f"share of valid pixels / of images in {split} (log scale)", fontsize=8)
+    axes.set_xlabel("share of valid pixels / of images in fit (log scale)", fontsize=8)
     quiet(axes)
     legend(figure, bars, list(kinds))
     return figure

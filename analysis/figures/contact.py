@@ -12,8 +12,9 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from analysis.figures.sample import Sample
-from analysis.figures.style import COLOURS, GREY, PALE, VOID, cut, voc_palette, wrap
+from analysis.figures.style import COLOURS, GREY, PALE, cut, voc_palette, wrap
+from seglib.metrics import VOID
+from study.record import Sample
 
 TILE_PX, GAP_PX, FONT_PX, LINE_PX, N_COLUMNS = 300, 20, 18, 24, 5
 STRENGTH = 0.5  # of the class colour over the image

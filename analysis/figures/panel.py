@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from analysis.figures.style import GREY, HATCHED, VOID, legend, plain, voc_palette
+from analysis.figures.style import GREY, HATCHED, legend, plain, voc_palette
+from seglib.metrics import VOID
 
 
 def prediction_panel(

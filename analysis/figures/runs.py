@@ -29,19 +29,17 @@ from analysis.figures.style import (
 )
 
 
-def learning_curves(
-    history: pd.DataFrame, losses: Sequence[str], metric: str = "dev/miou"
-) -> Figure:
-    """One thin line per run over epochs, coloured by loss, one panel per network, shared y axis.
+def learning_curves(history: pd.DataFrame, losses: Sequence[str]) -> Figure:
+    """Dev mIoU over epochs: a thin line per run, coloured by loss, a panel per network.
 
     Args:
         history: long form as `tables.runs.history` gives it; the dot marks a run's best epoch.
         losses: every declared loss in order, so that a loss has one colour in all figures.
     """
-    history = history[history["metric"] == metric]
+    history = history[history["metric"] == "dev/miou"]
     networks = list(dict.fromkeys(history["network"]))
     if not networks:
-        return message(f"no finished run has {metric}")
+        return message("no finished run has dev/miou")
     colours, dashes = assign(losses, COLOURS), assign(history["variant"], DASHES)
     n_columns = min(len(networks), 3)
     n_rows = math.ceil(len(networks) / n_columns)
@@ -60,7 +58,7 @@ def learning_curves(
     for axes in grid.flat[len(networks) :]:
         axes.set_visible(False)
     for axes in grid[:, 0]:
-        axes.set_ylabel("dev mIoU" if metric == "dev/miou" else plain(metric), fontsize=8)
+        axes.set_ylabel("dev mIoU", fontsize=8)
     legend(figure, list(handles.values()), list(handles))
     return figure
 

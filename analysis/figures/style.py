@@ -20,7 +20,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 GREY, PALE, HATCHED = "#666666", "#eeeeee", "#aaaaaa"
 NO_CONTRAST = "no contrast has runs on both sides"
-VOID = 255
 Style = dict[str, Any]  # how something is drawn, as matplotlib's functions take it
 Choice = TypeVar("Choice")
 

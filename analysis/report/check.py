@@ -14,7 +14,6 @@ import pandas as pd
 
 from analysis.figures.classes import frequency_bars
 from analysis.figures.contact import contact_sheet
-from analysis.figures.sample import Sample
 from analysis.figures.style import count
 from analysis.report import pages
 from analysis.report.blocks import (
@@ -32,7 +31,7 @@ from analysis.report.blocks import (
 )
 from analysis.report.check_words import absent, floor, problems, sizes, void
 from analysis.tables.classes import class_frequencies
-from study.record import SPLITS, Inspection
+from study.record import SPLITS, Inspection, Sample
 
 LOOKED_FOR = (
     "masks that are all void or of one class only, colours unlike those of the other masks, signs "

@@ -66,25 +66,30 @@ def _disagreement(
         rows=[f"{name}\n{image}" for name, image in zip(rows["class"], rows["image"], strict=True)],
         notes={titles[arm]: [f"IoU {value:.2f}" for value in rows[arm]] for arm in titles},
     )
+    caption = (
+        f"{_which(shown, len(rows), len(differing))} All classes: tables/disagreement.csv.{told}"
+    )
+    alt = "Per class the image on which the arms disagree most: image, truth, a map per arm"
+    return [picture("disagreement", drawn, alt, caption)]
+
+
+def _which(shown: Examples, n_rows: int, n_differing: int) -> str:
+    """By which rule the images of most disagreement were chosen."""
     n = len(shown.pool.names)
     pool = f"the {n} example images of test"
     if n < shown.n_pool:
         pool = f"the first {n} of the {shown.n_pool} example images (some runs stored no more)"
-    which = (
-        f"the {len(rows)} classes of largest spread, of {len(differing)} with any"
-        if len(rows) < len(differing)
-        else "every class on which the arms shown differ"
-    )
-    caption = (
+    which = "every class on which the arms shown differ"
+    if n_rows < n_differing:
+        which = f"the {n_rows} classes of largest spread, of {n_differing} with any"
+    return (
         f"Where the arms shown disagree most: {which}, from frequent to rare. By rule, of {pool}, "
         "fixed before the runs by their truth alone, the one that shows the class and on which the "
         "share of pixels wrong about it (missed, or taken for it) spreads most between these arms; "
         "below each map the IoU of that class in that image. One run an arm, its first finished "
         "seed: part of what differs is the seed, and images picked for disagreement are not "
-        f"typical. All classes: tables/disagreement.csv.{told}"
+        "typical."
     )
-    alt = "Per class the image on which the arms disagree most: image, truth, a map per arm"
-    return [picture("disagreement", drawn, alt, caption)]
 
 
 def _fixed(study: Study, shown: Examples, titles: dict[str, str], told: str) -> Picture:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analysis.records import Study
 from analysis.report.blocks import Block, Code, Text, percent
-from study.record import Cell
+from study.record.files import as_text
 
 
 def provenance(study: Study) -> dict[str, str]:
@@ -91,14 +91,9 @@ def only(study: Study) -> list[str]:
     for axis in dict.fromkeys(("network", "loss", *axes)):
         if axis == "arm":  # any choice could be told by it
             continue
-        chosen = dict.fromkeys(_level(cell, axis) for cell in ran)
-        kept = [cell for cell in left if _level(cell, axis) in chosen]
+        chosen = dict.fromkeys(as_text(cell.levels.get(axis)) for cell in ran)
+        kept = [cell for cell in left if as_text(cell.levels.get(axis)) in chosen]
         if len(kept) < len(left):
             left = kept
             found.append(f"{axis}={','.join(chosen)}")
     return found if ran and len(left) == len(ran) else []
-
-
-def _level(cell: Cell, axis: str) -> str:
-    """A cell's level as --only compares it."""
-    return str(cell.levels.get(axis))

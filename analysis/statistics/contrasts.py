@@ -1,7 +1,7 @@
 """Owns a difference of arms with its interval: over images alone, or over seeds and images.
 
 Two claims are kept apart. `paired_bootstrap` resamples images and speaks of *these weights*;
-`contrast` and `recipe_interval` add the variance between seeds and speak of the *recipe*.
+`contrast` adds the variance between seeds and speaks of the *recipe*.
 Counts and scores are those of `bootstrap`. Must not know: runs, files, wording.
 """
 
@@ -63,25 +63,6 @@ def paired_bootstrap(
         estimate, low, high, np.sqrt(variance), none, none, none, none, variance, none
     )
     return _difference(columns, sample.n_units, images_fixed=False)
-
-
-def recipe_interval(
-    counts_a: np.ndarray,
-    counts_b: np.ndarray,
-    *,
-    n_boot: int,
-    rng: np.random.Generator,
-    groups: Sequence[Hashable] | None = None,
-    pooled: Lent = None,
-) -> Difference:
-    """t interval of a minus b for the *recipe*: seeds and images are both random; see `contrast`.
-
-    Args:
-        counts_a, counts_b: (S_a, n_images, C, 3), (S_b, n_images, C, 3): a row per seed, shared
-            seeds in the same rows. The rest as in `resample` and `contrast`.
-    """
-    sample = resample([counts_a, counts_b], n_boot=n_boot, rng=rng, groups=groups)
-    return contrast(sample, (1, -1), pooled=pooled)
 
 
 def contrast(sample: Resampled, weights: npt.ArrayLike, *, pooled: Lent = None) -> Difference:

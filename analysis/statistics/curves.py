@@ -19,27 +19,20 @@ class Convergence:
     """How soon N dev curves get near one reference."""
 
     reference: float  # mIoU
-    epochs: np.ndarray  # (N, fractions) first evaluated epoch at or above; inf: never
+    epochs: np.ndarray  # (N, FRACTIONS) first evaluated epoch at or above; inf: never
     area: np.ndarray  # (N,) mean height of the curve over its epochs, mIoU
 
 
-def convergence(
-    curves: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]],
-    *,
-    reference: float | None = None,
-    fractions: Sequence[float] = FRACTIONS,
-) -> Convergence:
+def convergence(curves: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> Convergence:
     """Epochs to fractions of the best final dev mIoU, and area under each dev curve.
 
     Args:
         curves: N pairs of epochs (E,), increasing, and dev mIoU (E,); NaN (no evaluation) left out.
-        reference: None takes the best last value of the curves given: give all that are compared.
     """
     checked = [_curve(epochs, values) for epochs, values in curves]
-    if reference is None:
-        reference = max(float(values[-1]) for _, values in checked)
+    reference = max(float(values[-1]) for _, values in checked)
     reached = [
-        [epochs[values >= f * reference].min(initial=np.inf) for f in fractions]
+        [epochs[values >= f * reference].min(initial=np.inf) for f in FRACTIONS]
         for epochs, values in checked
     ]
     area = [

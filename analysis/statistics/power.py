@@ -45,7 +45,6 @@ def seeds_needed(
     *,
     n_arms: float,
     image_variance: float = 0.0,
-    power: float = 0.8,
 ) -> float:
     """Fewest seeds per arm whose detectable difference is at most `difference`.
 
@@ -55,7 +54,7 @@ def seeds_needed(
 
     def reached(n_seeds: int) -> bool:
         found = detectable_difference(
-            variance, n_seeds, n_arms=n_arms, image_variance=image_variance, power=power
+            variance, n_seeds, n_arms=n_arms, image_variance=image_variance
         )
         return found <= difference
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.records import Study
 from analysis.run import Record
+from study.record import run_name
 
 RUN_COLUMNS = (
     "arm network loss seed state error best_epoch test_miou dev_miou minutes peak_memory_mb device"
@@ -63,7 +64,7 @@ def missing(study: Study) -> pd.DataFrame:
             rows.append((cell.arm, cell.arm, None, "not run", reason, ""))
             continue
         for seed in study.seeds:
-            name, run = f"{cell.arm} seed {seed}", found.get(seed)
+            name, run = run_name(cell.arm, seed), found.get(seed)
             if run is None:
                 rows.append((name, cell.arm, seed, "not run", "other arms have this seed", ""))
             elif not run.finished:

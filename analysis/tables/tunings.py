@@ -8,22 +8,9 @@ import pandas as pd
 
 from analysis.records import Study
 from analysis.statistics.seeds import mean_sd
-from study.record import Tuned
 
-COLUMNS = [
-    "arm",
-    "trials",
-    "epochs",
-    "default dev",
-    "dev at selection",
-    "dev again",
-    "random again",
-    "default n",
-    "default test",
-    "n",
-    "test",
-    "importances",
-]
+COLUMNS = ["arm", "trials", "epochs", "default dev", "dev at selection", "dev again"]
+COLUMNS += ["random again", "default n", "default test", "n", "test", "importances"]
 
 
 def tunings(study: Study) -> pd.DataFrame:
@@ -44,7 +31,7 @@ def tunings(study: Study) -> pd.DataFrame:
         rows.append(
             (
                 arm,
-                _trials(chosen),
+                chosen.states,
                 f"{chosen.epochs} of {chosen.budget_epochs}",
                 math.nan if chosen.default_dev is None else chosen.default_dev,
                 chosen.dev_selected,
@@ -55,10 +42,3 @@ def tunings(study: Study) -> pd.DataFrame:
             )
         )
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _trials(chosen: Tuned) -> str:
-    text = ", ".join(f"{n} {state}" for state, n in chosen.trials.items())
-    if chosen.dropped:
-        text += f"; {chosen.dropped} of the best dropped, a re-run failed"
-    return text

@@ -24,7 +24,7 @@ STD = np.array([58.395, 57.12, 57.375], dtype=np.float32)
 GREY = np.array([0.299, 0.587, 0.114])
 Bytes = npt.NDArray[np.uint8]
 RawSample = tuple[Bytes, Bytes, npt.NDArray[np.float64]]  # image, mask, colour matrix
-ORDER, CROPS, WEIGHTS = 1, 2, 3  # streams of the generators
+ORDER, CROPS, WEIGHTS = 1, 2, 3  # streams of the generators; the last for a network's own
 
 
 def generator(seed: int, epoch: int, stream: int, position: int = 0) -> np.random.Generator:

@@ -28,11 +28,7 @@ Progress = Callable[[int, int], None]  # (images done, images in all)
 
 
 def build_store(
-    folder: Folder,
-    root: Path,
-    *,
-    max_side: int | None,
-    progress: Progress | None = None,
+    folder: Folder, root: Path, *, max_side: int | None, progress: Progress | None = None
 ) -> Store:
     """The decoded store of `folder` under `root`, made now unless it is there already.
 

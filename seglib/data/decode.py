@@ -83,6 +83,17 @@ def _rgb(picture: Image.Image, path: Path) -> Image.Image:
     return picture.convert("RGB")
 
 
+def _labels(mask: npt.NDArray[np.uint8], path: Path, n_classes: int) -> list[int]:
+    """The labels that occur in a mask; refused where one is no class's."""
+    found = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
+    if bad := [label for label in found if label >= n_classes and label != VOID]:
+        raise DataError(
+            f"{path} must hold labels below {n_classes} (the number of classes) or "
+            f"{VOID} for void, got {', '.join(map(str, bad[:5]))}"
+        )
+    return found
+
+
 def decode(folder: Folder, name: str, *, max_side: int | None) -> Sample:
     """One image with its mask, checked, reduced so that its longer side is at most `max_side`.
 
@@ -104,17 +115,9 @@ def decode(folder: Folder, name: str, *, max_side: int | None) -> Sample:
         )
     picture = _rgb(picture, image_path)
     mask = np.asarray(label)
-    found = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
-    bad = found[(found >= len(folder.classes)) & (found != VOID)]
-    if bad.size:
-        raise DataError(
-            f"{mask_path} must hold labels below {len(folder.classes)} (the number of classes) or "
-            f"{VOID} for void, got {', '.join(map(str, bad[:5]))}"
-        )
+    found = _labels(mask, mask_path, len(folder.classes))
     colours = label.getpalette("RGB") if label.mode == "P" else None
-    palette = {}
-    if colours:
-        palette = {int(i): bytes(colours[3 * i : 3 * i + 3]).hex() for i in found}
+    palette = {i: bytes(colours[3 * i : 3 * i + 3]).hex() for i in found} if colours else {}
     share = jump_share(mask)
     if max_side and max(picture.size) > max_side:
         ratio = max_side / max(picture.size)

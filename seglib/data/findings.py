@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import NamedTuple
 
 from seglib.data.store import Split
 from seglib.metrics import VOID
@@ -12,14 +12,14 @@ from seglib.metrics import VOID
 JUMP_SHARE = 0.2  # of a mask's edges: more is suspicious (NOTES.md)
 
 
-class Copies(TypedDict):
+class Copies(NamedTuple):
     """Images whose pixels are the same."""
 
-    images: list[str]  # "fit/a", "test/b"
+    images: tuple[str, ...]  # "fit/a", "test/b"
     across: bool  # not all in one split
 
 
-class Suspicious(TypedDict):
+class Suspicious(NamedTuple):
     """A mask that looks wrong."""
 
     split: str
@@ -34,10 +34,10 @@ def copies(splits: Mapping[str, Split]) -> list[Copies]:
         for name, key in zip(images.names, images.copies, strict=True):
             places.setdefault(key, []).append((split, name))
     return [
-        {
-            "images": [f"{split}/{name}" for split, name in found],
-            "across": len({split for split, _ in found}) > 1,
-        }
+        Copies(
+            tuple(f"{split}/{name}" for split, name in found),
+            across=len({split for split, _ in found}) > 1,
+        )
         for found in places.values()
         if len(found) > 1
     ]
@@ -46,7 +46,7 @@ def copies(splits: Mapping[str, Split]) -> list[Copies]:
 def suspicious(splits: Mapping[str, Split]) -> list[Suspicious]:
     """The masks that were found to look wrong when they were decoded."""
     return [
-        {"split": split, "name": name, "what": what}
+        Suspicious(split, name, what)
         for split, images in splits.items()
         for name, what in zip(images.names, images.suspicious, strict=True)
         if what

@@ -115,12 +115,7 @@ def _tones(rng: np.random.Generator, hue: float, contrast: float) -> Array:
 
 
 def _paint(
-    rng: np.random.Generator,
-    image: Array,
-    mask: Array,
-    label: int,
-    kind: _Kind,
-    radius: float,
+    rng: np.random.Generator, image: Array, mask: Array, label: int, kind: _Kind, radius: float
 ) -> None:
     """Draw one object at a random place into `image` and `mask`; label 0 leaves the mask alone."""
     height, width = mask.shape

@@ -128,31 +128,14 @@ def introduced_params(name: str) -> Params:
     return resolve_params(name, first)
 
 
+@dataclass(frozen=True, eq=False)
 class Loss:
-    """A weighted sum of terms; see `LOSSES` for what exists and which parameters each declares."""
+    """A weighted sum of terms; see `LOSSES` for what exists, `build_loss` for how one is made."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        n_classes: int,
-        class_weights: Sequence[float] | torch.Tensor | None = None,
-        **params: object,
-    ) -> None:
-        self.name = name
-        self.n_classes = n_classes
-        self.params = resolve_params(name, params)
-        self._spec = loss_spec(name)
-        self._weights = None
-        if class_weights is not None:
-            weights = torch.as_tensor(class_weights, dtype=torch.float32)
-            fine = torch.isfinite(weights) & (weights >= 0)
-            if weights.shape != (n_classes,) or not bool(fine.all()):
-                raise ValueError(
-                    f"class_weights must be {n_classes} finite, non-negative numbers, got "
-                    f"{tuple(weights.shape)} {weights.flatten().tolist()[:5]}"
-                )
-            self._weights = weights
+    name: str
+    n_classes: int
+    params: Params
+    class_weights: torch.Tensor | None  # (C,), of the pixel term
 
     def __call__(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Scalar loss.
@@ -169,7 +152,7 @@ class Loss:
     ) -> dict[str, torch.Tensor]:
         """The named terms, already weighted: their sum is the loss. `progress` in [0, 1]."""
         target = self._target(logits, masks)
-        parts = self._spec.parts(self.params, progress)
+        parts = loss_spec(self.name).parts(self.params, progress)
         return {term.name: share * term.function(target, self.params) for term, share in parts}
 
     def _target(self, logits: torch.Tensor, masks: torch.Tensor) -> Target:
@@ -190,7 +173,7 @@ class Loss:
                 f"{int(labels.min())} to {int(labels.max())}"
             )
         logits = logits if logits.dtype == torch.float64 else logits.float()
-        weights = None if self._weights is None else self._weights.to(logits)
+        weights = None if self.class_weights is None else self.class_weights.to(logits)
         return Target(logits, labels, valid.to(logits), weights)
 
 
@@ -208,4 +191,13 @@ def build_loss(
         params: declared parameters of that loss, e.g. `fn_weight=0.6`.
     Raises: ValueError for an unknown loss or parameter or a value out of range.
     """
-    return Loss(name, n_classes=n_classes, class_weights=class_weights, **params)
+    resolved, weights = resolve_params(name, params), None
+    if class_weights is not None:
+        weights = torch.as_tensor(class_weights, dtype=torch.float32)
+        fine = torch.isfinite(weights) & (weights >= 0)
+        if weights.shape != (n_classes,) or not bool(fine.all()):
+            raise ValueError(
+                f"class_weights must be {n_classes} finite, non-negative numbers, got "
+                f"{tuple(weights.shape)} {weights.flatten().tolist()[:5]}"
+            )
+    return Loss(name, n_classes, resolved, weights)

@@ -32,29 +32,8 @@ Array = npt.NDArray[Any]
 SEED = 2
 SIDE, CROP = 80, 64  # pixels
 N_SCENES, N_PASSES, BATCH, LR = 16_000, 3, 32, 2e-3
-OUTLINES = (
-    "ground",
-    "crescent",
-    "ellipse",
-    "hexagon",
-    "chevron",
-    "ell",
-    "hourglass",
-    "hook",
-    "trapezoid",
-)
-TEXTURES = (
-    "plain",
-    "waves",
-    "bricks",
-    "zigzag",
-    "mesh",
-    "cells",
-    "clouds",
-    "blotches",
-    "ramp",
-    "dashes",
-)
+OUTLINES = "ground crescent ellipse hexagon chevron ell hourglass hook trapezoid".split()
+TEXTURES = "plain waves bricks zigzag mesh cells clouds blotches ramp dashes".split()
 
 
 def _inside(name: str, u: Array, v: Array) -> Array:
@@ -115,17 +94,17 @@ def _texture(name: str, u: Array, v: Array, rng: np.random.Generator) -> Array:
     return weight
 
 
-def draw_pretext_scene(rng: np.random.Generator, side: int = SIDE) -> tuple[Array, Array]:
-    """One scene: image (side, side, 3) uint8, labels (2, side, side) uint8, outline and texture."""
-    image = np.zeros((side, side, 3))
-    labels = np.zeros((2, side, side), np.uint8)
-    rows, columns = np.mgrid[:side, :side].astype(float)
+def draw_pretext_scene(rng: np.random.Generator) -> tuple[Array, Array]:
+    """One scene: image (SIDE, SIDE, 3) uint8, labels (2, SIDE, SIDE) uint8, outline and texture."""
+    image = np.zeros((SIDE, SIDE, 3))
+    labels = np.zeros((2, SIDE, SIDE), np.uint8)
+    rows, columns = np.mgrid[:SIDE, :SIDE].astype(float)
     for layer in range(int(rng.integers(4, 9))):
         outline = int(rng.integers(1, len(OUTLINES))) if layer else 0
         texture = int(rng.integers(len(TEXTURES)))
         radius, turn = rng.uniform(9, 24), rng.uniform(0, 2 * np.pi)
-        x0, y0 = rng.uniform(0, side, 2)
-        window = np.s_[0:side, 0:side]
+        x0, y0 = rng.uniform(0, SIDE, 2)
+        window = np.s_[0:SIDE, 0:SIDE]
         if layer:
             left, top = max(0, int(x0 - 1.3 * radius)), max(0, int(y0 - 1.3 * radius))
             window = np.s_[top : int(y0 + 1.3 * radius) + 1, left : int(x0 + 1.3 * radius) + 1]
@@ -140,7 +119,7 @@ def draw_pretext_scene(rng: np.random.Generator, side: int = SIDE) -> tuple[Arra
         )
         image[window][where] = (tones[0] + mix * (tones[1] - tones[0]))[where]
         labels[0][window][where], labels[1][window][where] = outline, texture
-    light = 1 + rng.uniform(-0.3, 0.3) * (columns / side - 0.5)[..., None]
+    light = 1 + rng.uniform(-0.3, 0.3) * (columns / SIDE - 0.5)[..., None]
     image = image * light + rng.normal(0, rng.uniform(2, 12), image.shape)
     return np.clip(image, 0, 255).astype(np.uint8), labels
 

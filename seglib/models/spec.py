@@ -116,12 +116,12 @@ def _build_own(name: str, factory: Callable[..., object], *, n_classes: int) -> 
     return model
 
 
-def check_logits(name: str, spec: ModelSpec, n_classes: int = 3) -> None:
+def check_logits(name: str, spec: ModelSpec) -> None:
     """Raise ValueError unless the network gives logits of the size of its images.
 
     One forward pass of the smallest image, on a network built for it and thrown away.
     """
-    side, got = spec.multiple, "nothing"
+    n_classes, side = 3, spec.multiple
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             logits = spec.build(n_classes=n_classes).eval()(torch.zeros(1, 3, side, side))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.record import Inspection
+from study.record import Inspection, Sample
 
 # Arms' values of a study in a folder: arm -> "n", "<metric>/mean", ...
 Aggregate = Callable[[Path, Sequence[str]], dict[str, dict[str, float]]]
@@ -22,4 +22,4 @@ class Analysis:
     # (folder to read, folder of the report, notes, folder that commands name) -> page
     report: Callable[[Path, Path, Sequence[str], Path], Path]
     # (facts, sample images, folder) -> page, and the lines for a terminal
-    check: Callable[[Inspection, Sequence[tuple], Path], tuple[Path, Sequence[str]]]
+    check: Callable[[Inspection, Sequence[Sample], Path], tuple[Path, Sequence[str]]]

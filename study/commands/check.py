@@ -7,25 +7,24 @@ from rich.console import Console
 from study.commands.analysis import Analysis
 from study.commands.request import Request
 from study.commands.session import prepare_data
-from study.commands.settings import Settings, pairs_of, split_settings
-from study.config import ConfigError, digest, parse_value
+from study.commands.settings import pairs_of, parse_settings
 from study.describe import inspect_data
 from study.execution import preflight
 from study.record import Inspection
+from study.values import ConfigError, digest
 
 
 def check(request: Request, console: Console, analysis: Analysis) -> int:
     """Write the page, print what it says in short."""
-    recipe, others, _ = split_settings(pairs_of(request.set, "--set"))
-    if others:
+    settings = parse_settings(pairs_of(request.set, "--set"))
+    if others := settings.loss_params:
         raise ConfigError(f"--check takes settings of the data only, got {', '.join(others)}")
-    settings = Settings({name: parse_value(name, text) for name, text in recipe.items()}, {}, {})
     device = preflight.resolve_device(request.device)
     data = prepare_data(request, settings, device, console)
     facts, sheet = inspect_data(data.store, data.folder, data.recipe)
     page, lines = analysis.check(facts, sheet, request.out / "check" / page_name(facts))
     for line in (*lines, f"check: {page}"):
-        console.print(line, markup=False)
+        console.print(line)
     return 0
 
 

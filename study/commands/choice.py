@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from study.config import AXES, FIELDS, ConfigError, parse_value, unknown_name
+from study.config import AXES, FIELDS, parse_value
 from study.record import Cell
 from study.record.files import as_text
+from study.values import ConfigError, unknown_name
 
 
 def only_values(only: Iterable[str]) -> dict[str, set[str]]:
@@ -47,9 +48,11 @@ def choose(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
 def _as_written(name: str, text: str) -> str:
     """The text of a value as a cell's is written: 1e-3 and 0.001 are one."""
     try:
-        return as_text(parse_value(name, text)) if name in FIELDS else text
-    except ConfigError:
-        return text  # no cell has it, which is said
+        if name in FIELDS:
+            return as_text(parse_value(name, text))
+        return as_text(float(text)) if name.startswith("loss.") else text
+    except ValueError:
+        return text  # no cell has it, which is said; or a choice of a loss
 
 
 def without_tuning(only: Iterable[str]) -> list[str]:

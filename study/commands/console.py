@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 
 def make_console() -> Console:
-    """Standard output; wide enough for whole lines when it is not a terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200, soft_wrap=True)
+    """Standard output, where text is text: no markup; whole lines when it is not a terminal."""
+    plain = partial(Console, highlight=False, markup=False, emoji=False)
+    console = plain()
+    return console if console.is_terminal else plain(width=200, soft_wrap=True)
 
 
 def clock(seconds: float) -> str:
@@ -43,21 +44,21 @@ def step(console: Console, text: str) -> Iterator[Callable[[int, int], None]]:
             console.print(f"{text}: {time.monotonic() - began:.0f} s")
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(escape(text), total=None)
+        task = progress.add_task(text, total=None)
         yield lambda done, n: progress.update(task, completed=done, total=n)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> Table:
-    """A rich table; numbers to the right, everything escaped."""
-    result = Table(title=escape(title) or None, title_justify="left")
+    """A rich table; numbers to the right."""
+    result = Table(title=title or None, title_justify="left")
     for number, column in enumerate(columns):
-        result.add_column(escape(column), justify="left" if number == 0 else "right")
+        result.add_column(column, justify="left" if number == 0 else "right")
     for row in rows:
-        result.add_row(*(escape(str(value)) for value in row))
+        result.add_row(*map(str, row))
     return result

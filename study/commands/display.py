@@ -6,17 +6,11 @@ import time
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from study.commands.console import clock
 from study.execution.executor import Job, Message
 from study.record.journal import Died, Epoch, Event, Failed, Finished, Note, Start, Stopped
-
-
-def run_name(job: Job) -> str:
-    """How a user knows a run."""
-    return f"{job.arm} seed {job.config.seed}"
 
 
 class Display:
@@ -40,9 +34,9 @@ class Display:
     def __enter__(self) -> Display:
         if self.console.is_terminal:
             self._progress = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=20),
-                TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[note]}", markup=False),
                 console=self.console,
                 transient=True,
             )
@@ -71,7 +65,7 @@ class Display:
         elif isinstance(event, Epoch):
             self._epoch(job, event)
         elif isinstance(event, Note):
-            self._line(f"{run_name(job)}: {event.text}", style="yellow")
+            self._line(f"{job.name}: {event.text}", style="yellow")
         else:
             self._end(job, event, again)
         if self._progress:
@@ -82,15 +76,13 @@ class Display:
             )
 
     def _start(self, job: Job, event: Start) -> None:
-        name, run_id = run_name(job), job.config.run_id
+        name, run_id = job.name, job.config.run_id
         self._started[run_id] = (job.config.network, time.monotonic())
         self._base.pop(run_id, None)  # of an earlier attempt
         attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
         self._line(f"{name} started{attempt}", plain_only=True)
         if self._progress:
-            self._tasks[run_id] = self._progress.add_task(
-                escape(name), total=job.config.epochs, note=""
-            )
+            self._tasks[run_id] = self._progress.add_task(name, total=job.config.epochs, note="")
 
     def _epoch(self, job: Job, event: Epoch) -> None:
         run_id, n_epochs, metrics = job.config.run_id, job.config.epochs, event.metrics
@@ -104,12 +96,12 @@ class Display:
         )
         if "dev/miou" in metrics:
             note += f"  dev mIoU {metrics['dev/miou']:.3f}"
-            self._line(f"{run_name(job)}  {note}  {self._standing()}", plain_only=True)
+            self._line(f"{job.name}  {note}  {self._standing()}", plain_only=True)
         if self._progress and run_id in self._tasks:
             self._progress.update(self._tasks[run_id], completed=event.epoch, note=note)
 
     def _end(self, job: Job, event: Event, again: bool) -> None:
-        name, run_id = run_name(job), job.config.run_id
+        name, run_id = job.name, job.config.run_id
         self._share.pop(run_id, None)
         if not again and (not isinstance(event, Stopped) or event.reason == "pruned"):
             self.n_done += 1
@@ -135,4 +127,4 @@ class Display:
 
     def _line(self, text: str, *, plain_only: bool = False, style: str = "") -> None:
         if not (plain_only and self.console.is_terminal):
-            self.console.print(escape(text), style=style)
+            self.console.print(text, style=style)

@@ -10,7 +10,7 @@ from rich.console import Console
 from seglib.data.store import open_store
 from study.commands.analysis import Analysis
 from study.commands.console import table
-from study.commands.display import Display, run_name
+from study.commands.display import Display
 from study.commands.session import Session
 from study.commands.signals import stop_on_signal
 from study.execution.executor import Job, LocalExecutor, Message
@@ -60,7 +60,7 @@ def _announce(session: Session, console: Console, n_jobs: int) -> None:
         f"{session.n_workers} at once on {session.device}, {declared.recipe['precision']}"
     )
     for note in declared.data.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
 
 
 class _Grid:
@@ -79,7 +79,7 @@ class _Grid:
             self.sender.catch_up()
             with (
                 Display(self.console, todo, self.session.n_workers) as display,
-                stop_on_signal(self.executor),
+                stop_on_signal(self.executor.interrupt),
             ):
                 for message in self.executor.run(jobs):
                     display.show(message, again=self._take(message))
@@ -96,7 +96,7 @@ class _Grid:
 
     def _take(self, message: Message) -> bool:
         """Keep account of a run's end; whether it is begun once more."""
-        name, event = run_name(message.job), message.event
+        name, event = message.job.name, message.event
         if isinstance(event, Finished):
             self.failed.pop(name, None)
         if not isinstance(event, Failed | Died):
@@ -115,7 +115,7 @@ class _Grid:
             by_arm = self.analysis.aggregate(self.session.study.path, arms)
         except ValueError as error:  # some run directory is damaged: the grid goes on
             text = f"not summarised: {', '.join(arms)}: {error}"
-            self.console.print(text, style="yellow", markup=False)
+            self.console.print(text, style="yellow")
             return
         for arm, values in by_arm.items():
             self.sender.arm(self.session.study.declaration.cell(arm), values)
@@ -126,7 +126,6 @@ def say_disk_full(session: Session, console: Console) -> None:
         "disk full: no more runs were started; make room and run the same "
         f"command again: {session.request.command()}",
         style="red",
-        markup=False,
     )
 
 
@@ -137,7 +136,6 @@ def close_sender(sender: Sender, session: Session, console: Console, quickly: bo
         console.print(
             f"MLflow is behind ({behind}); send what is missing with: {line}",
             style="yellow",
-            markup=False,
             soft_wrap=True,
         )
 
@@ -166,8 +164,8 @@ def print_summary(
     floor = session.study.declaration.data.constant_floor
     console.print(f"floor: predicting {floor.name} everywhere scores {floor.test_miou:.3f}")
     for name, reason in failed.items():
-        console.print(f"failed: {name}: {reason}", style="red", markup=False)
+        console.print(f"failed: {name}: {reason}", style="red")
     usual = str(session.out) == "outputs"
     report = session.request.about("report", session.study.name)
     ui = "make ui" + ("" if usual else f" OUT={session.out}")
-    console.print(f"next: {report}\n      {ui}", markup=False)
+    console.print(f"next: {report}\n      {ui}")

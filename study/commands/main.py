@@ -15,8 +15,8 @@ from study.commands.console import make_console
 from study.commands.parser import parse
 from study.commands.request import Request
 from study.commands.signals import EXIT_CODE, interruptible
-from study.config import ConfigError, unknown_name
 from study.matrix import Matrix
+from study.values import ConfigError, unknown_name
 
 
 def run(argv: Sequence[str] | None, matrices: Mapping[str, Matrix], analysis: Analysis) -> int:
@@ -34,7 +34,7 @@ def run(argv: Sequence[str] | None, matrices: Mapping[str, Matrix], analysis: An
         except (ValueError, OSError) as error:
             return _refuse(error)
         except KeyboardInterrupt:
-            console.print(_last_words(request), markup=False)
+            console.print(_last_words(request))
             return EXIT_CODE
 
 
@@ -68,7 +68,7 @@ def _verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis
 def _study_verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis) -> int:
     """--plan, --tune and --grid."""
     # imports in here: as in _verb
-    from study.commands.session import open_session
+    from study.commands.session import open_session, study_lock
     from study.tracking.store import probe, tracking_uri
 
     if request.verb != "plan":
@@ -78,7 +78,7 @@ def _study_verb(request: Request, matrix: Matrix, console: Console, analysis: An
         from study.commands.plan import plan
 
         return plan(session, console)
-    with session.lock():
+    with study_lock(session.study):
         session.resolve_weights()
         if request.verb == "tune":
             from study.commands.tune import tune

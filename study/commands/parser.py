@@ -14,13 +14,10 @@ def parse(argv: Sequence[str] | None, matrices: Iterable[str]) -> Request:
     Raises: ConfigError for what can be read but makes no sense.
     """
     given = vars(parser(matrices).parse_args(argv))
-    verb = (
-        next(name for name in ("grid", "plan", "tune", "report", "sync") if given[name])
-        if (given["check"] is None)
-        else "check"
-    )
+    verbs = ("check", "grid", "plan", "tune", "report", "sync")
+    verb = next(name for name in verbs if given[name] not in (None, False))
     values = {name: value for name, value in given.items() if name in Request.model_fields}
-    if given["check"] is not None:
+    if verb == "check":
         values["data"] = given["check"]
     return Request.checked({**values, "verb": verb})
 

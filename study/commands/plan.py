@@ -38,12 +38,12 @@ def _describe(session: Session, console: Console) -> None:
     declared = session.study.declaration
     for entry in declared.excluded:
         where = ", ".join(f"{name}={value}" for name, value in entry.where.items())
-        console.print(f"excluded: {where}: {entry.reason}", markup=False)
+        console.print(f"excluded: {where}: {entry.reason}")
     sizes = ", ".join(f"{split} {n}" for split, n in declared.data.n_images.items())
     n_classes = session.study.n_classes
     console.print(f"data {declared.data.name}: {sizes} images, {n_classes} classes")
     for note in declared.data.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
 
 
 def _forecast(session: Session, console: Console, missing: Sequence[RunConfig]) -> None:

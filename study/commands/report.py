@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from study.commands.analysis import Analysis
+from study.commands.console import step
 from study.commands.request import Request
 from study.commands.session import study_name
 from study.record import Declaration, files, read_declaration, run_dirs
 from study.tracking.fetch import deleted, fetch, publish
-from study.tracking.store import TrackingError, tracking_uri
+from study.tracking.store import TrackingError, database, tracking_uri
 from study.words import one_line, shown
 
 
 def report(request: Request, console: Console, analysis: Analysis) -> int:
     """Write `<out>/<name>/report/` and log it to MLflow."""
-    page, notes = write(request.out, study_name(request), analysis)
+    name = study_name(request)
+    with step(console, f"fetching study {name}") as progress:
+        page, notes = write(request.out, name, analysis, progress)
     for note in notes:
-        console.print(f"note: {note}", markup=False)
-    console.print(f"report: {page}", markup=False)
+        console.print(f"note: {note}")
+    console.print(f"report: {page}")
     return 0
 
 
-def write(out: Path, name: str, analysis: Analysis) -> tuple[Path, list[str]]:
+def write(
+    out: Path, name: str, analysis: Analysis, progress: Callable[[int, int], None]
+) -> tuple[Path, list[str]]:
     """The page's path, and lines on what was not as usual.
 
     The run directories are read where they are; else (another machine) what MLflow has of them.
     Raises: ValueError in one line.
     """
     folder, uri = out / name, tracking_uri(out)
-    there = not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+    there = (file := database(uri)) is None or file.exists()
     if (folder / files.STUDY).exists() or not there:
         declaration = read_declaration(folder)  # or says which studies there are
         notes, there = _deleted(folder, declaration, uri) if there else ([], False)
@@ -40,7 +46,7 @@ def write(out: Path, name: str, analysis: Analysis) -> tuple[Path, list[str]]:
     with tempfile.TemporaryDirectory() as scratch:
         fetched = Path(scratch) / name
         try:
-            notes = fetch(uri, name, fetched)
+            notes = fetch(uri, name, fetched, progress)
         except TrackingError as error:
             raise TrackingError(f"study {name} is not in {out}, and {error}") from None
         notes.insert(0, f"read from MLflow at {shown(uri)}: the run directories are not here")
@@ -55,7 +61,7 @@ def _deleted(folder: Path, declaration: Declaration, uri: str) -> tuple[list[str
         return [f"MLflow could not be asked for deleted runs: {shown(one_line(error))}"], False
     arms = {cell.arm for cell in declaration.cells}
     records = [one.record() for one in run_dirs(folder / files.RUNS) if one.run_id in gone]
-    names = [f"{one.arm} seed {one.seed}" for one in records if one.arm in arms]
+    names = [one.name for one in records if one.arm in arms]
     return [f"deleted in MLflow, used here from disk: {', '.join(names)}"] * bool(names), True
 
 

@@ -108,12 +108,6 @@ class Session:
             )
         self.study.add_tuned(tuned_values(self.out, self.study, cells, self.settings.tune.name))
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the study; see `study_lock`."""
-        with study_lock(self.study):
-            yield
-
 
 def n_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
@@ -162,7 +156,7 @@ def prepare_data(request: Request, settings: Settings, device: str, console: Con
         folder, preset = open_data(request.data, request.out, device, progress)
     recipe = preflight.resolve_recipe(preset, settings.recipe, device)
     preflight.check_background(folder, recipe, settings.loss_params)
-    note: Callable[[str], None] = partial(console.print, style="yellow", markup=False)
+    note: Callable[[str], None] = partial(console.print, style="yellow")
     max_side = typing.cast("int | None", recipe["max_side"])  # its field says so
     with step(console, f"reading {folder.name}") as progress:
         store = preflight.prepare_store(folder, request.out, max_side, progress, note=note)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seglib.losses import LOSSES, loss_spec
 from study.commands.request import Request
-from study.config import ENVIRONMENT, RECIPE, TUNINGS, ConfigError, parse_value, unknown_name
+from study.config import ENVIRONMENT, RECIPE, TUNINGS, parse_value
 from study.record.files import Scalar
 from study.tuning.options import TuneOptions
+from study.values import ConfigError, unknown_name
 
+LOSS_PARAMS = {f"loss.{param}" for spec in LOSSES.values() for param in spec.params}
 SETTABLE = set(ENVIRONMENT) - {"store", "weights_path", "device"}
 
 
@@ -36,15 +38,8 @@ def read_settings(request: Request, losses: Collection[str]) -> Settings:
     retries = _retries(request.verb == "tune", texts)
     if texts.get("precision") == "auto":
         del texts["precision"]
-    recipe, loss_params, environment = split_settings(texts, losses, request.matrix)
-    return Settings(
-        {name: parse_value(name, text) for name, text in recipe.items()},
-        loss_params,
-        {name: parse_value(name, text) for name, text in environment.items()},
-        tuned,
-        tune,
-        retries,
-    )
+    found = parse_settings(texts, losses, request.matrix)
+    return replace(found, tuned=tuned, tune=tune, retries=retries)
 
 
 def pairs_of(texts: Iterable[str], flag: str) -> dict[str, str]:
@@ -60,31 +55,27 @@ def pairs_of(texts: Iterable[str], flag: str) -> dict[str, str]:
     return found
 
 
-def split_settings(
+def parse_settings(
     texts: Mapping[str, str], losses: Collection[str] = tuple(LOSSES), matrix: str = "default"
-) -> tuple[dict[str, str], dict[str, Scalar], dict[str, str]]:
-    """Sort names into recipe and environment fields, as text, and checked loss parameters.
+) -> Settings:
+    """Texts sorted into recipe, loss parameters and environment, each parsed and checked.
 
     A loss parameter is checked by the rule of every loss of the matrix that declares it.
     """
-    recipe: dict[str, str] = {}
-    environment: dict[str, str] = {}
+    recipe: dict[str, Scalar] = {}
+    environment: dict[str, Scalar] = {}
     loss_params: dict[str, Scalar] = {}
     for name, text in texts.items():
-        if name in RECIPE:
-            recipe[name] = text
-        elif name in SETTABLE:
-            environment[name] = text
-        elif name in _loss_names(LOSSES):
+        if name in LOSS_PARAMS:
             loss_params[name] = _loss_param(name, text, losses, matrix)
+        elif name in RECIPE:
+            recipe[name] = parse_value(name, text)
+        elif name in SETTABLE:
+            environment[name] = parse_value(name, text)
         else:
-            known = {*RECIPE, *_loss_names(LOSSES), *SETTABLE, "tuning", "tune.trials", "retries"}
+            known = {*RECIPE, *LOSS_PARAMS, *SETTABLE, "tuning", "tune.trials", "retries"}
             raise unknown_name(name, known, "--set field")
-    return recipe, loss_params, environment
-
-
-def _loss_names(losses: Iterable[str]) -> set[str]:
-    return {f"loss.{param}" for loss in losses for param in loss_spec(loss).params}
+    return Settings(recipe, loss_params, environment)
 
 
 def _loss_param(name: str, text: str, losses: Collection[str], matrix: str) -> Scalar:

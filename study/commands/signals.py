@@ -72,9 +72,9 @@ def interruptible(last_words: str) -> Iterator[None]:
 
 
 @contextmanager
-def stop_on_signal(executor) -> Iterator[None]:
-    """While inside, the first signal stops the executor's runs in order."""
-    _actions.append(executor.interrupt)
+def stop_on_signal(stop: Callable[[], None]) -> Iterator[None]:
+    """While inside, the first signal calls `stop`."""
+    _actions.append(stop)
     try:
         yield
     finally:

@@ -26,9 +26,8 @@ def sync(request: Request, console: Console, analysis: Analysis) -> int:
         done = send(study, out, aggregate, progress)
     console.print(
         f"sync: {done.n_sent} of {done.n_runs} runs brought up to date in MLflow at {shown(uri)}",
-        markup=False,
         soft_wrap=True,
     )
     for problem in done.problems:
-        console.print(f"not sent: {problem}", style="red", markup=False, soft_wrap=True)
+        console.print(f"not sent: {problem}", style="red", soft_wrap=True)
     return 1 if done.problems else 0

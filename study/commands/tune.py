@@ -82,11 +82,11 @@ def _tune(session: Session, console: Console, tunings: Sequence[Tuning]) -> int:
         title = f"tuning on dev alone: {options.objective}, {options.sampler}"
         console.print(table(COLUMNS, rows, title))
     for line in failed:
-        console.print(f"failed: {line}", style="red", markup=False)
+        console.print(f"failed: {line}", style="red")
     if work.executor.interrupted:
         raise KeyboardInterrupt
     if not failed:
-        console.print(f"next: {session.request.command('grid', 'tuning=tuned')}", markup=False)
+        console.print(f"next: {session.request.command('grid', 'tuning=tuned')}")
     return 1 if failed else 0
 
 
@@ -111,7 +111,7 @@ class _Work:
     def _do(self, jobs: Iterable[Job], todo: Counter[str]) -> None:
         with (
             Display(self.console, todo, self.session.n_workers) as display,
-            stop_on_signal(self.executor),
+            stop_on_signal(self.executor.interrupt),
         ):
             for message in self.executor.run(jobs):
                 tuning = self.by_key[message.job.owner]
@@ -186,9 +186,6 @@ def _announce(
 
 def _row(result: TuningResult) -> list[object]:
     params = ", ".join(f"{k.removeprefix('loss.')} {v:.3g}" for k, v in result.params.items())
-    states = ", ".join(f"{n} {state}" for state, n in result.trials.items())
-    if result.dropped:
-        states += f"; {result.dropped} of the best dropped, a re-run failed"
     default = "-" if result.default_dev is None else f"{result.default_dev:.3f}"
     chosen = [f"{result.dev_selected:.3f}", f"{result.dev_rerank:.3f}", params]
-    return [result.arm, states, result.epochs, default, *chosen]
+    return [result.arm, result.states, result.epochs, default, *chosen]

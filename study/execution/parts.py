@@ -13,15 +13,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from seglib.data.augment import AUGMENTATION_FIELDS, Augmentation, CropSampler
+from seglib.data.augment import AUGMENTATION_FIELDS, WEIGHTS, Augmentation, CropSampler
 from seglib.data.store import Split, Store, open_store
 from seglib.losses import Loss, build_loss, class_weights, loss_spec
 from seglib.metrics import VOID
 from seglib.models import build_model, load_encoder, model_spec, own_source
 from seglib.train import Recipe, evaluation_epochs
 from study.config import RunConfig
-
-WEIGHTS_STREAM = 3  # augment.py uses 1 and 2
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def initial_model(config: RunConfig, n_classes: int) -> nn.Module:
 
     Scratch and pretrained networks of one model share every weight but the encoder's.
     """
-    state = np.random.SeedSequence([config.seed, 0, WEIGHTS_STREAM]).generate_state(1)
+    state = np.random.SeedSequence([config.seed, 0, WEIGHTS]).generate_state(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(state[0]))
         model = build_network(config, n_classes)

@@ -123,8 +123,7 @@ def check_drift(what: str, jobs: Sequence[Job], remedy: str) -> None:
     by_change: dict[str, list[str]] = {}
     for job in jobs:
         if changes := drift(job.config, RunDir(job.path)):
-            name = f"{job.arm} seed {job.config.seed} ({job.path.name})"
-            by_change.setdefault(", ".join(changes), []).append(name)
+            by_change.setdefault(", ".join(changes), []).append(f"{job.name} ({job.path.name})")
     if by_change:
         text = "; ".join(f"{change}: {', '.join(names)}" for change, names in by_change.items())
         raise StudyError(

@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from study.config import RunConfig
-from study.record import RecordError, RunDir
+from study.record import RecordError, RunDir, run_name
 from study.record.files import disk_full
 from study.record.journal import Event, Failed
 
@@ -39,6 +39,10 @@ class Job:
     path: Path
     commit: str = ""
     owner: str = ""
+
+    @property
+    def name(self) -> str:
+        return run_name(self.arm, self.config.seed)
 
 
 def worker_context() -> ForkServerContext:

@@ -20,7 +20,8 @@ from study.record.declaration import (
 )
 from study.record.files import RecordError, read_model, read_npz, write_json, write_npz
 from study.record.journal import Event, Journal, JournalError
-from study.record.rundir import TERMINAL, RunDir, RunRecord, State, run_dirs
+from study.record.rundir import TERMINAL, RunDir, RunRecord, State, run_dirs, run_name
+from study.record.sample import Sample
 from study.record.tunings import TuningPlace, TuningResult, tunings_of
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "RecordError",
     "RunDir",
     "RunRecord",
+    "Sample",
     "Search",
     "State",
     "Tuned",
@@ -50,6 +52,7 @@ __all__ = [
     "read_model",
     "read_npz",
     "run_dirs",
+    "run_name",
     "tunings_of",
     "write_json",
     "write_npz",

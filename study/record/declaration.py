@@ -156,6 +156,14 @@ class Tuned(Search):
     control: Search | None = None  # random search with the same budget
 
     @property
+    def states(self) -> str:
+        """What became of its trials, and of its best settings."""
+        text = ", ".join(f"{n} {state}" for state, n in self.trials.items())
+        if self.dropped:
+            text += f"; {self.dropped} of the best dropped, a re-run failed"
+        return text
+
+    @property
     def budget(self) -> tuple[int, str, str, str]:
         """What must be equal for all arms compared."""
         return self.budget_epochs, self.objective, self.sampler, self.pruner

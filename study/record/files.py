@@ -29,9 +29,10 @@ Arrays = dict[str, npt.NDArray[typing.Any]]
 
 
 def as_text(value: Scalar) -> str:
-    """A value as a user would write it: 30 for 30.0."""
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
-    return str(int(value)) if whole and value is not None else str(value)
+    """A value as a user would write it: 30 for 30.0, none for None."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    return "none" if value is None else str(value)
 
 
 class RecordError(ValueError):

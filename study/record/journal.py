@@ -96,8 +96,7 @@ class Finished(_Event):
 
 
 Event = typing.Annotated[
-    Start | Epoch | Note | Stopped | Died | Failed | Pruned | Finished,
-    Field(discriminator="event"),
+    Start | Epoch | Note | Stopped | Died | Failed | Pruned | Finished, Field(discriminator="event")
 ]
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
@@ -129,7 +128,7 @@ class Journal:
             new = file.read()
         try:
             for line in new.splitlines(keepends=True):
-                if not line.endswith(b"\n") and not _whole(line):
+                if not line.endswith(b"\n") and _json(line) is None:
                     break  # being written, or cut short: looked at again next time
                 self._read += len(line)
                 self._n_lines += 1
@@ -206,10 +205,6 @@ def _json(line: bytes) -> object:
         return parse_json(line)
     except ValueError:
         return None
-
-
-def _whole(line: bytes) -> bool:
-    return _json(line) is not None
 
 
 def _ends_whole(file: typing.BinaryIO) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic import model_validator
 
 from study.record import files
 from study.record.files import OnDisk, Scalar, read_model, write_json
@@ -26,6 +27,11 @@ TERMINAL: tuple[State, ...] = ("failed", "pruned", "finished")
 WAY_OUT = "move the run's folder away and run it again"
 
 
+def run_name(arm: str, seed: int) -> str:
+    """How a reader knows a run."""
+    return f"{arm} seed {seed}"
+
+
 class RunRecord(OnDisk):
     """What a run is: config.json of its directory."""
 
@@ -34,6 +40,17 @@ class RunRecord(OnDisk):
     arm: str
     network: str
     config: dict[str, Scalar | dict[str, Scalar]]  # every field of its RunConfig
+
+    @model_validator(mode="after")
+    def _has_seed_and_role(self) -> typing.Self:
+        for name, kind in (("seed", int), ("role", str)):
+            if not isinstance(found := self.config.get(name), kind):
+                raise ValueError(f"must have config.{name}, got {found!r}")
+        return self
+
+    @property
+    def name(self) -> str:
+        return run_name(self.arm, self.seed)
 
     @property
     def seed(self) -> int:
@@ -67,14 +84,7 @@ class RunDir:
 
     def record(self) -> RunRecord:
         """What config.json holds; RecordError unless it is what `create` wrote."""
-        record = read_model(self.config, RunRecord, WAY_OUT)
-        for name, kind in (("seed", int), ("role", str)):
-            if not isinstance(record.config.get(name), kind):
-                raise files.RecordError(
-                    f"{self.config} must have config.{name}, got "
-                    f"{record.config.get(name)!r}; {WAY_OUT}"
-                )
-        return record
+        return read_model(self.config, RunRecord, WAY_OUT)
 
     def journal(self) -> Journal:
         """The journal as it is now; only what is new since the last call is read.

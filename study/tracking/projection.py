@@ -52,7 +52,7 @@ class Projection:
         child = Child(self.experiment, self._names, self._data, path, record, journal, now)
         if place is None:
             tags = self._tags(record, journal, record.arm)
-            return child.send(f"{record.arm} seed {record.seed}", record.arm, tags)
+            return child.send(record.name, record.arm, tags)
         return child.send(record.arm, place.title, self._tags(record, journal, place.arm))
 
     def _tags(self, record: RunRecord, journal: Journal, arm: str) -> Values:

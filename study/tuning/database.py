@@ -13,9 +13,9 @@ from pathlib import Path
 import optuna
 import sqlalchemy.exc
 
-from study.config import digest
 from study.record import TuningPlace, files
 from study.tuning.options import TuningError
+from study.values import digest
 from study.words import one_line, shown
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -66,10 +66,7 @@ def make_pruner(kind: str, warmup: int, epochs: int) -> optuna.pruners.BasePrune
 
 
 def open_study(
-    place: TuningPlace,
-    sampler: str,
-    pruner: optuna.pruners.BasePruner,
-    made_for: Mapping[str, str],
+    place: TuningPlace, sampler: str, pruner: optuna.pruners.BasePruner, made_for: Mapping[str, str]
 ) -> optuna.Study:
     """Open or create the Optuna study of a tuning; `made_for` is kept with it.
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from study.config import ConfigError, unknown_name
+from study.values import ConfigError, unknown_name
 
 WHOLE = "a whole number above 0"
 PREFIX = "tune."

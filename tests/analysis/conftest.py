@@ -1,23 +1,12 @@
 """One study of every state a run can be in, and its report."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
 
 from analysis.records import read_study
 from analysis.report.write import write_report
-from tests.analysis.studies import (
-    BCE,
-    CELLS,
-    DICE,
-    FAILING,
-    TUNED,
-    cell,
-    write_run,
-    write_study,
-)
+from tests.analysis.studies import BCE, CELLS, DICE, FAILING, TUNED, cell, write_run, write_study
 
 OTHER = cell("resnetunet-scratch", "bce")  # never declared
 

@@ -1,20 +1,11 @@
 """Studies made of recalls and noise, and what a report says of them."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from analysis.answer import answer
 from analysis.records import read_study
 from analysis.report.sentences import sentences
-from tests.analysis.studies import (
-    cell,
-    confusions,
-    contrast,
-    ious_of,
-    write_run,
-    write_study,
-)
+from tests.analysis.studies import cell, confusions, contrast, ious_of, write_run, write_study
 
 FOCAL = cell("unet-scratch", "focal_tversky")
 PRETRAINED, SCRATCH = cell("resnetunet-pretrained", "bce"), cell("resnetunet-scratch", "bce")

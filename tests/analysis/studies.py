@@ -1,7 +1,5 @@
 """Small studies for the tests of the analysis, written by the code that reads them."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from study.record import (
     Given,
     RunDir,
     RunRecord,
-    Tuned,
     WeightsFile,
     files,
     read_declaration,
@@ -27,6 +24,7 @@ from study.record import (
 )
 from study.record.files import Scalar
 from study.record.journal import Epoch, Failed, Finished, Start
+from tests.helpers import facts
 
 CLASSES = ("background", "disc", "bar", "ring")  # ring: in fit, not in test
 ENVIRONMENT = {"device": "cpu", "threads": 1, "commit": "abc123"}
@@ -60,34 +58,21 @@ def contrast(a: Cell, b: Cell, family: str = "loss") -> Contrast:
     return Contrast(name=f"{a.arm} minus {b.arm}", family=family, a=a.arm, b=b.arm)
 
 
-def tuned(**changes) -> Tuned:
-    """How a tuned arm was found."""
-    found = {"epochs": 100, "trials": {"complete": 9}, "dev_selected": 0.6, "dev_rerank": 0.5}
-    found |= {"budget_epochs": 108, "objective": "miou", "sampler": "TPE", "pruner": "median"}
-    found |= {"default_dev": None, "importances": {}, "dropped": 0}
-    return Tuned(**{**found, **changes})
-
-
 def data_facts(classes=CLASSES, **changes) -> DataFacts:
     """What is known of the images; the shares are those of four classes."""
     pixels = {"fit": (0.8, 0.15, 0.002, 0.048), "test": (0.8, 0.15, 0.05, 0.0)}
     images = {"fit": (1.0, 0.5, 0.1, 0.2), "test": (1.0, 0.5, 0.1, 0.0)}
-    facts = {
+    known = {
         "name": "shapes",
         "path": "data/shapes",
         "fingerprint": "f00d",
-        "classes": tuple(classes),
-        "background": True,
-        "max_side": None,
-        "n_images": {"fit": 24, "dev": 6, "test": 10},
         "pixel_share": pixels | {"dev": pixels["fit"]},
         "image_share": images | {"dev": images["fit"]},
         "void_share": {"fit": 0.03, "dev": 0.02, "test": 0.03},
-        "test_groups": None,
         "constant_floor": ConstantFloor(name=classes[0], test_miou=0.267),
         "notes": ("dev is small",),
     }
-    return DataFacts(**{**facts, **changes})
+    return facts(classes, **known | changes)
 
 
 def write_study(root: Path, cells: list[Cell], classes=CLASSES, **changes) -> Path:

@@ -1,7 +1,5 @@
 """What is read of a study, and what is refused."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -9,23 +7,12 @@ from analysis.records import read_study
 from analysis.tables import arms
 from study.record import RunDir, files
 from study.record.journal import Died, Epoch, Failed, Pruned, Start, Stopped
-from tests.analysis.studies import (
-    BCE,
-    DICE,
-    cell,
-    write_run,
-    write_study,
-)
+from tests.analysis.studies import BCE, DICE, cell, write_run, write_study
 
 
 def test_records_hold_what_the_files_say(study):
     run = study.runs[0]
-    assert (run.arm, run.network, run.seed, run.state) == (
-        BCE.arm,
-        "unet-scratch",
-        0,
-        "finished",
-    )
+    assert (run.arm, run.network, run.seed, run.state) == (BCE.arm, "unet-scratch", 0, "finished")
     assert (run.best_epoch, run.duration_s, run.n_parameters) == (3, 120.0, 1_500_000)
     assert run.environment["commit"] == "abc123"
     assert run.history["epoch"].tolist() == [1, 2, 3]

@@ -1,7 +1,5 @@
 """What commands use of the analysis: light to import, folders in, pages and numbers out."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 
@@ -9,7 +7,7 @@ import numpy as np
 import pytest
 
 import analysis
-from study.record import files
+from study.record import Sample, files
 from tests.analysis.report.inspections import facts
 from tests.analysis.studies import BCE, CELLS, NEVER, write_run, write_study
 
@@ -41,7 +39,7 @@ def test_a_study_is_summed_up_and_reported_from_its_folder(tmp_path):
 @pytest.mark.slow
 def test_a_data_check_takes_the_sample_images_as_they_come(tmp_path):
     image, mask = np.full((40, 40, 3), 100, np.uint8), np.ones((40, 40), np.uint8)
-    sheet = [("fit", "a", image, mask, "all one")]
+    sheet = [Sample("fit", "a", image, mask, "all one")]
     page, lines = analysis.check_data(facts(), sheet, tmp_path / "check")
     assert "Framed: the mask looks suspicious" in page.read_text()
     assert lines[0] == "shapes & <b>: 3 classes, class 0 is background"

@@ -15,7 +15,7 @@ def test_a_recipe_field_newer_than_the_study_does_not_lock_it(tmp_path):
     study.declaration = study.declaration.having(recipe=recipe)
     study.save()
     assert not open_or_create(new_study(tmp_path / "s"))[1]
-    with pytest.raises(StudyError, match=r"hue_deg=10.0 \(now 3.0\)"):
+    with pytest.raises(StudyError, match=r"hue_deg=10 \(now 3\)"):
         open_or_create(new_study(tmp_path / "s", hue_deg=3.0))
 
 

@@ -32,7 +32,7 @@ def test_facts_and_inspection_say_the_same(folder, tmp_path):
     assert facts.constant_floor.test_miou == pytest.approx(facts.pixel_share["test"][0] / 3)
     low, high = inspection.size_px["test"][:2], inspection.size_px["test"][2:]
     assert min(low) >= 40 and max(high) < 48
-    assert len(sheet) == 16 and sheet[0][2].shape == (*sheet[0][3].shape, 3)
+    assert len(sheet) == 16 and sheet[0].image.shape == (*sheet[0].mask.shape, 3)
 
 
 def test_copies_are_a_note_of_the_facts_and_rows_of_the_inspection(folder, tmp_path):

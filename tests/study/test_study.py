@@ -94,7 +94,7 @@ def test_tuned_values_reach_the_run(tmp_path):
                 assert built.params[name.removeprefix("loss.")] == pytest.approx(value)
         assert recipe.lr == pytest.approx(config.lr * values["lr_multiplier"])
         if "class_weight_exponent" in values:
-            weights = built._weights
+            weights = built.class_weights
             expected = (0.8 / 0.2) ** -0.5 * values.get("background_multiplier", 1.0)
             assert float(weights[0] / weights[1]) == pytest.approx(expected)
 

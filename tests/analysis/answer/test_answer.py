@@ -1,7 +1,5 @@
 """Numbers of an answer: noise, families, effects; what cannot be scored."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -10,13 +8,7 @@ from analysis.records import read_study
 from analysis.report.write import write_report
 from analysis.tables import contrasts
 from tests.analysis.made import about, make, said
-from tests.analysis.studies import (
-    BCE,
-    DICE,
-    cell,
-    contrast,
-    redeclare,
-)
+from tests.analysis.studies import BCE, DICE, cell, contrast, redeclare
 
 
 def test_noise_between_images_counts_with_groups_too(tmp_path):

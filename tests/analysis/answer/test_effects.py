@@ -1,7 +1,5 @@
 """Effects of the axes that arms cross: two, three, and what is said where a cell is missing."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,12 +1,10 @@
 """The contact sheet of a data check."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from analysis.figures.contact import contact_sheet, overlay
-from analysis.figures.sample import Sample
+from study.record import Sample
 from tests.analysis.report.inspections import CLASSES, sample
 
 ORANGE, PALE, WHITE = (213, 94, 0), (238, 238, 238), (255, 255, 255)

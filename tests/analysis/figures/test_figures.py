@@ -1,7 +1,5 @@
 """Figures of runs and classes; the class colours."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.figure import Figure
 

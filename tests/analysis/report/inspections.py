@@ -1,11 +1,9 @@
 """What a data check found, made by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from analysis.figures.sample import Sample
-from study.record import ConstantFloor, Inspection
+from study.record import ConstantFloor, Inspection, Sample
+from tests import helpers
 
 CLASSES = ("background", "disc", "<script>alert(1)</script>")
 
@@ -16,22 +14,19 @@ def facts(**changes) -> Inspection:
         "name": "shapes & <b>",
         "path": "data/shapes",
         "fingerprint": "f00d",
-        "classes": CLASSES,
-        "background": True,
         "max_side": 512,
         "n_images": {"fit": 8, "dev": 1, "test": 4},
         "pixel_share": {"fit": (0.5, 0.25, 0.25), "dev": (0.75, 0.25, 0), "test": (0.5, 0.5, 0.0)},
         "image_share": {"fit": (1, 0.5, 0.125), "dev": (1, 1, 0), "test": (1, 0.25, 0)},
         "void_share": {"fit": 0.03, "dev": 0.02, "test": 0.0},
-        "size_px": {"fit": (30, 40, 50, 40), "dev": (20, 40, 20, 40), "test": (36, 40, 40, 40)},
-        "test_groups": None,
         "constant_floor": ConstantFloor(name="background", test_miou=0.25),
         "notes": ("dev is cut from train.txt",),
+        "size_px": {"fit": (30, 40, 50, 40), "dev": (20, 40, 20, 40), "test": (36, 40, 40, 40)},
         "groups": None,
         "suspicious": (),
         "duplicates": (),
     }
-    return Inspection(**{**found, **changes})
+    return helpers.facts(CLASSES, Inspection, **found | changes)
 
 
 def sample(mask: list, shape=(40, 40), **changes) -> Sample:

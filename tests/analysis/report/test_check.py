@@ -1,7 +1,5 @@
 """The page of a data check on small known facts."""
 
-from __future__ import annotations
-
 import io
 
 import pytest

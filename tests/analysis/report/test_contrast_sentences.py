@@ -1,19 +1,11 @@
 """Sentences that set contrasts side by side: trades, tuned sisters, equivalence."""
 
-from __future__ import annotations
-
 import pytest
 
 from analysis.report.write import write_report
 from tests.analysis.made import about, make, said
-from tests.analysis.studies import (
-    BCE,
-    DICE,
-    cell,
-    contrast,
-    data_facts,
-    tuned,
-)
+from tests.analysis.studies import BCE, DICE, cell, contrast, data_facts
+from tests.helpers import how_tuned
 
 
 def test_equivalence_needs_the_whole_interval(tmp_path):
@@ -65,7 +57,7 @@ def test_worse_or_only_untuned_is_two_verdicts_side_by_side(tmp_path):
     recalls = [(0.9, 0.7, 0.7), (0.9, 0.4, 0.4), (0.9, 0.7, 0.7), (0.9, 0.7, 0.7)]
     noise = [0.01, 0.01, 0.05, 0.05]
     pairs = [contrast(DICE, BCE), contrast(cells[3], cells[2], "loss, tuned")]
-    chosen = tuned(budget_epochs=108)
+    chosen = how_tuned()
     root = make(
         tmp_path / "s",
         [(one, range(3), *more) for one, *more in zip(cells, recalls, noise, strict=True)],

@@ -1,7 +1,5 @@
 """Which example predictions are shown, and of which arms."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +8,7 @@ import pytest
 from analysis.records import read_study
 from analysis.report import predictions
 from analysis.report.examples import disagreement, examples
-from tests.analysis.studies import (
-    BCE,
-    DICE,
-    NEVER,
-    TUNED,
-    write_run,
-    write_study,
-)
+from tests.analysis.studies import BCE, DICE, NEVER, TUNED, write_run, write_study
 
 
 def write_maps(run: Path, maps) -> None:

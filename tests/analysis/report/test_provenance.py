@@ -1,19 +1,12 @@
 """The commands of a report."""
 
-from __future__ import annotations
-
 import pytest
 
 from analysis.records import read_study
 from analysis.report.provenance import commands
 from analysis.report.write import write_report
 from study.record import files
-from tests.analysis.studies import (
-    BCE,
-    cell,
-    write_run,
-    write_study,
-)
+from tests.analysis.studies import BCE, cell, write_run, write_study
 
 
 def test_commands_say_only_what_ran(tmp_path):
@@ -61,3 +54,11 @@ def test_commands_name_the_factor_that_tells_what_ran(tmp_path):
     for one in cells[::2]:
         write_run(root, one, 0)
     assert "--seeds 1 --only augmentation=weak --study" in str(commands(read_study(root), root))
+
+
+def test_commands_write_a_number_as_only_reads_it(tmp_path):
+    cells = [cell("unet-scratch", "bce", cell_id=f"{lr}", lr=lr) for lr in (1.0, 2.5)]
+    cells = [one.having(arm=f"{one.arm}-lr={one.cell_id}") for one in cells]
+    root = write_study(tmp_path / "s", cells)
+    write_run(root, cells[0], 0)
+    assert "--seeds 1 --only lr=1 --study" in str(commands(read_study(root), root))

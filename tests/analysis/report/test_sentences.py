@@ -1,7 +1,5 @@
 """What a report claims, and what it does not: golden sentences."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -11,13 +9,7 @@ from analysis.report.wording import between
 from analysis.report.write import write_report
 from analysis.tables import contrasts
 from tests.analysis.made import CLAIMS, FOCAL, PRETRAINED, SCRATCH, about, make, said
-from tests.analysis.studies import (
-    BCE,
-    DICE,
-    contrast,
-    redeclare,
-    write_run,
-)
+from tests.analysis.studies import BCE, DICE, contrast, redeclare, write_run
 
 
 def test_a_clear_win_names_estimate_interval_seeds_images_and_weights(tmp_path):

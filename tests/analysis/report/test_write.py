@@ -1,7 +1,5 @@
 """The report as a whole: pages, tables, hostile names."""
 
-from __future__ import annotations
-
 import math
 import re
 
@@ -12,13 +10,7 @@ from analysis.records import read_study
 from analysis.report.pages import escape, latex
 from analysis.report.write import write_report
 from tests.analysis.made import make
-from tests.analysis.studies import (
-    BCE,
-    DICE,
-    cell,
-    write_run,
-    write_study,
-)
+from tests.analysis.studies import BCE, DICE, cell, write_run, write_study
 
 pytestmark = pytest.mark.slow
 

@@ -1,10 +1,10 @@
 """Pixel counts and intervals for the tests of the statistics."""
 
-from __future__ import annotations
-
 import numpy as np
 import scipy.stats
 
+from analysis.statistics.bootstrap import resample
+from analysis.statistics.contrasts import Difference, contrast
 from analysis.statistics.intervals import Interval
 
 N, NAN = 12, np.nan
@@ -34,3 +34,9 @@ def with_scores(scores, n_images: int = N) -> np.ndarray:
 def single(estimate, low, high, variance=1.0, df=10.0) -> Interval:
     p = 2 * scipy.stats.t.sf(abs(estimate) / np.sqrt(variance), df)
     return Interval(estimate, low, high, np.sqrt(variance), df, p, variance, df, 0.0, np.inf)
+
+
+def recipe_interval(counts_a, counts_b, *, n_boot, rng, groups=None, pooled=None) -> Difference:
+    """a minus b from counts (S_a, n_images, C, 3) and (S_b, n_images, C, 3)."""
+    sample = resample([counts_a, counts_b], n_boot=n_boot, rng=rng, groups=groups)
+    return contrast(sample, (1, -1), pooled=pooled)

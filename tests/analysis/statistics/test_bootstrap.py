@@ -1,16 +1,14 @@
 """The resampling of images against naive loops; bad input."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from analysis.statistics import bootstrap
 from analysis.statistics.bootstrap import resample
-from analysis.statistics.contrasts import contrast, paired_bootstrap, recipe_interval
+from analysis.statistics.contrasts import contrast, paired_bootstrap
 from analysis.statistics.seeds import seed_variance
 from seglib.metrics import iou, mean_iou
-from tests.analysis.statistics.counts import NAN, N, rng, runs
+from tests.analysis.statistics.counts import NAN, N, recipe_interval, rng, runs
 
 
 @pytest.mark.parametrize("groups", [None, list("aabbbbcdeeff")])

@@ -1,16 +1,14 @@
 """Intervals over seeds and images against textbook tests."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats
 
 from analysis.statistics.bootstrap import resample
-from analysis.statistics.contrasts import contrast, paired_bootstrap, recipe_interval
+from analysis.statistics.contrasts import contrast, paired_bootstrap
 from analysis.statistics.intervals import verdict
 from analysis.statistics.seeds import seed_variance
-from tests.analysis.statistics.counts import rng, runs, with_scores
+from tests.analysis.statistics.counts import recipe_interval, rng, runs, with_scores
 
 
 def test_on_images_that_are_all_alike_the_recipe_interval_is_the_t_test():

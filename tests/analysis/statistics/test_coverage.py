@@ -1,7 +1,5 @@
 """Proof that intervals cover, in small; the full one is benchmarks/coverage.py."""
 
-from __future__ import annotations
-
 import importlib.util
 from dataclasses import replace
 from pathlib import Path

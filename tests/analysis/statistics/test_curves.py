@@ -1,7 +1,5 @@
 """Speed of convergence, score at equal cost."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Main effects and interactions of crossed axes."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Groups of classes, and the slope on their frequency."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats

@@ -1,7 +1,5 @@
 """Families, verdicts and p."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats

@@ -1,7 +1,5 @@
 """The noise floor against the noncentral t."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats

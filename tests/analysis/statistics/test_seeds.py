@@ -1,7 +1,5 @@
 """The variance between seeds against hand-made tables and textbook tests."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats

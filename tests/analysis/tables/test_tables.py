@@ -1,7 +1,5 @@
 """Tables of arms, classes and runs: known answers on small studies."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -12,16 +10,7 @@ from analysis.report.write import write_report
 from analysis.tables import arms, classes, curves, runs
 from analysis.tables.metrics import more_metrics
 from tests.analysis.made import FOCAL
-from tests.analysis.studies import (
-    BCE,
-    CELLS,
-    DICE,
-    FAILING,
-    NEVER,
-    TUNED,
-    write_run,
-    write_study,
-)
+from tests.analysis.studies import BCE, CELLS, DICE, FAILING, NEVER, TUNED, write_run, write_study
 
 
 def test_summary_known_answers(study):

@@ -14,31 +14,15 @@ from study.commands.console import make_console
 from study.commands.parser import parse
 from study.commands.session import open_session
 from study.execution.preflight import prepare_store
-from tests.helpers import write_folder
+from tests.helpers import flags, write_folder
 
-SETTINGS = [
-    word
-    for setting in ("epochs=1", "width=4", "crop_px=32", "precision=fp32")
-    for word in ("--set", setting)
-]
+SETTINGS = flags(epochs=1, batch_size=None, n_evaluations=None)
 
 
 def words(verb, place, *more):
-    return [
-        verb,
-        "--data",
-        str(place / "tiny"),
-        "--matrix",
-        "losses",
-        "--seeds",
-        "1",
-        "--workers",
-        "1",
-        "--out",
-        str(place / "out"),
-        *SETTINGS,
-        *more,
-    ]
+    usual = "--matrix losses --seeds 1 --workers 1".split()
+    where = ["--data", str(place / "tiny"), "--out", str(place / "out")]
+    return [verb, *where, *usual, *SETTINGS, *more]
 
 
 def command(*args):

@@ -8,10 +8,7 @@ import torch
 
 from seglib.losses import LOSSES, build_loss
 from seglib.losses.__main__ import markdown_table
-from tests.seglib.losses.properties import (
-    C,
-    batch,
-)
+from tests.seglib.losses.properties import C, batch
 
 
 @pytest.mark.parametrize(

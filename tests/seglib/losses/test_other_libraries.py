@@ -10,11 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.seglib.losses.oracles import (
-    C,
-    batch,
-    value,
-)
+from tests.seglib.losses.oracles import C, batch, value
 
 
 @pytest.mark.parametrize(

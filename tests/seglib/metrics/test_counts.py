@@ -14,12 +14,7 @@ from seglib.metrics import (
     precision,
     recall,
 )
-from tests.seglib.metrics.cases import (
-    COUNTS,
-    DATASET_WISE,
-    IMAGE_WISE,
-    KINDS,
-)
+from tests.seglib.metrics.cases import COUNTS, DATASET_WISE, IMAGE_WISE, KINDS
 
 TRUTH = np.array([[[0, 0, 1, 1], [2, 2, 255, 255]]])
 

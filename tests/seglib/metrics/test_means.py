@@ -17,12 +17,7 @@ from seglib.metrics import (
     worst_classes,
     worst_images,
 )
-from tests.seglib.metrics.cases import (
-    COUNTS,
-    DATASET_WISE,
-    IMAGE_WISE,
-    KINDS,
-)
+from tests.seglib.metrics.cases import COUNTS, DATASET_WISE, IMAGE_WISE, KINDS
 
 
 @KINDS

@@ -23,14 +23,7 @@ from seglib.metrics import (
     worst_classes,
     worst_images,
 )
-from tests.seglib.metrics.cases import (
-    CASES,
-    DATASET_WISE,
-    IMAGE_WISE,
-    KINDS,
-    ORACLE,
-    counts_of,
-)
+from tests.seglib.metrics.cases import CASES, DATASET_WISE, IMAGE_WISE, KINDS, ORACLE, counts_of
 
 
 def test_the_cases_are_what_they_are_called():

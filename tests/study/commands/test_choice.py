@@ -43,3 +43,12 @@ def test_a_number_is_named_and_chosen_as_it_is_written(tmp_path):
         assert choose(study.cells, [only]) == [study.cells[0]]
     with pytest.raises(ConfigError, match="--only rotation_deg must be among 2.5, 30, got 31"):
         choose(study.cells, ["rotation_deg=31"])
+
+
+def test_a_loss_parameter_is_chosen_as_it_is_written(tmp_path):
+    base = {"model": "unet", "init": "scratch", "loss": "focal_tversky"}
+    cells = tuple({**base, "loss.exponent": exponent} for exponent in (1.0, 0.75))
+    study = new_study(tmp_path / "s", matrix=Matrix(cells=cells, baseline=base))
+    assert study.cells[0].arm == "unet-scratch-focal_tversky-loss.exponent=1"
+    for only in ("loss.exponent=1", "loss.exponent=1.0"):
+        assert choose(study.cells, [only]) == [study.cells[0]]

@@ -98,16 +98,8 @@ def test_the_nine_arms_on_the_embedded_data(tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
     weights = tmp_path / "encoder.pt"
     torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), weights)
-    words = [
-        "--grid",
-        "--seeds",
-        "1",
-        "--out",
-        str(tmp_path / "out"),
-        "--pretrained",
-        str(weights),
-        *flags(epochs=1),
-    ]
+    words = ["--grid", "--seeds", "1", "--out", str(tmp_path / "out"), *flags(epochs=1)]
+    words += ["--pretrained", str(weights)]
     assert runs.main(["--plan", *words[1:]]) == 0
     text = capsys.readouterr().out
     assert text.count("new x1") == 9 and "forecast: 9 runs" in text

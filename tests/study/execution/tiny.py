@@ -3,24 +3,14 @@
 from study.config import RunConfig
 from study.execution.run import run
 from study.record import RunDir
+from tests.helpers import BASE_RUN, TINY
 
-TINY = {
-    "model": "unet",
-    "init": "scratch",
-    "loss": "dice_bce",
-    "width": 4,
-    "epochs": 2,
-    "batch_size": 4,
-    "crop_px": 16,
-    "n_evaluations": 2,
-}
 LONG = {"epochs": 5, "checkpoint_s": 0.0}
 
 
 def config(store, **values):
-    return RunConfig(
-        **{"data": store.fingerprint, "seed": 0, **TINY, "store": str(store.path), **values}
-    )
+    usual = {**BASE_RUN, **TINY, "loss": "dice_bce", "crop_px": 16}
+    return RunConfig.of(usual | {"data": store.fingerprint, "store": str(store.path)} | values)
 
 
 def do(store, path, **values):

@@ -1,7 +1,5 @@
 """Studies written by hand, without data or training, and what MLflow holds of them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from functools import partial
 
@@ -9,12 +7,11 @@ import numpy as np
 
 from analysis import aggregate_arms
 from seglib.metrics import CONTRACT
-from study.config import FIELDS, RECIPE
-from study.declare import declare
 from study.matrix import Matrix
-from study.record import SPLITS, ConstantFloor, DataFacts, Given, write_npz
+from study.record import write_npz
 from study.record.journal import Epoch, Failed, Finished, Start
 from study.tracking.store import all_runs, connect
+from tests.helpers import facts, new_study
 
 CLASSES = ("background", "square", "<b>a/b</b>", "a?b", "a!b", ".", "x" * 300)
 BASE = {"model": "unet", "init": "scratch", "loss": "bce"}
@@ -22,38 +19,11 @@ ODD = {**BASE, "loss": "dice_bce", "label": "<script>alert(1)</script> \U0001f60
 ENDS = ("finished", Failed(error="z" * 9000 + "\0"), None)
 
 
-def facts(**changes):
-    share = dict.fromkeys(SPLITS, (1 / len(CLASSES),) * len(CLASSES))
-    usual = {
-        "name": "d" * 600,
-        "path": "/nowhere",
-        "fingerprint": "f" * 64,
-        "classes": CLASSES,
-        "background": True,
-        "max_side": None,
-        "n_images": {"fit": 1, "dev": 1, "test": 2},
-        "pixel_share": share,
-        "image_share": share,
-        "void_share": dict.fromkeys(SPLITS, 0.1),
-        "test_groups": None,
-        "constant_floor": ConstantFloor(name="square", test_miou=0.1),
-        "notes": (),
-    }
-    return DataFacts(**{**usual, **changes})
-
-
-def make_study(out, name):
+def make_study(out, name, **recipe):
     """Two arms, of each a finished run, a failed one and one cut off."""
-    study = declare(
-        out / name,
-        matrix_name="m",
-        data=facts(),
-        recipe={name: FIELDS[name].default for name in RECIPE},
-        loss_params={},
-        matrix=Matrix(cells=({**BASE, "label": "plain"}, ODD), baseline=ODD),
-        pretrained="p",
-        given=Given(data="d"),
-    )
+    odd = facts(CLASSES, name="d" * 600, path="/nowhere", n_images={"fit": 1, "dev": 1, "test": 2})
+    matrix = Matrix(cells=({**BASE, "label": "plain"}, ODD), baseline=ODD)
+    study = new_study(out / name, matrix=matrix, data=odd, **recipe)
     study.save()
     write_npz(study.path / "panel.npz", {"names": np.array([])})
     for cell in study.cells:

@@ -8,13 +8,8 @@ from study.record.journal import Failed, Pruned
 from study.tracking.projection import Projection
 from study.tracking.store import connect
 from study.tracking.sync import sync
-from tests.study.tracking.studies import (
-    aggregate,
-    in_mlflow,
-    make_study,
-    runs_in_mlflow,
-    write_run,
-)
+from tests.helpers import how_tuned
+from tests.study.tracking.studies import aggregate, in_mlflow, make_study, runs_in_mlflow, write_run
 
 
 @pytest.mark.slow
@@ -49,7 +44,7 @@ def test_runs_of_a_killed_driver_and_a_lost_store(out, uri, monkeypatch, capsys)
 
 @pytest.mark.slow
 def test_sync_sends_tunings_and_the_report(out, uri):
-    study = make_study(out, "tuned")
+    study = make_study(out, "tuned", epochs=3)  # tunings of its arms are of no other study
     cell = study.cells[0]
     (out / "tuning" / cell.cell_id).mkdir(parents=True)
     (place,) = tunings_of(out, cell)
@@ -60,27 +55,18 @@ def test_sync_sends_tunings_and_the_report(out, uri):
             config.record(f"{place.title} trial 0"),
             Pruned(epoch=3),
         )
-    write_json(
-        place.result,
-        TuningResult(
-            key=place.key,
-            arm=cell.arm,
-            params={"lr_multiplier": 2.0},
-            trial=0,
-            candidates={"0": 0.25},
-            dev_selected=0.5,
-            dev_rerank=0.25,
-            default_dev=None,
-            dropped=0,
-            epochs=3,
-            trials={"pruned": 1},
-            budget_epochs=3,
-            objective="miou",
-            sampler="tpe",
-            pruner="none",
-            importances={"lr_multiplier": 1.0},
-        ),
+    result = how_tuned(
+        TuningResult,
+        key=place.key,
+        arm=cell.arm,
+        params={"lr_multiplier": 2.0},
+        trial=0,
+        candidates={"0": 0.25},
+        dev_selected=0.5,
+        dev_rerank=0.25,
+        importances={"lr_multiplier": 1.0},
     )
+    write_json(place.result, result)
     (study.path / "report").mkdir()
     (study.path / "report/index.html").write_text("<p>")
     assert sync(study, out, aggregate(study)).n_sent == 8

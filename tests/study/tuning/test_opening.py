@@ -6,7 +6,8 @@ import pytest
 from study.matrix import Matrix
 from study.tuning.opening import open_tuning
 from study.tuning.options import TuneOptions, TuningError
-from tests.study.tuning.pretend import EPOCHS, begin, declared_study
+from tests.helpers import new_study
+from tests.study.tuning.pretend import DATA, EPOCHS, begin
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_another_direction_space_or_data_is_refused(tmp_path):
 
 def test_nothing_to_tune_and_too_small_budgets_are_refused(tmp_path):
     cell = {"model": "unet", "init": "scratch", "loss": "jaccard", "lr_multiplier": 2.0}
-    study = declared_study(tmp_path / "s", matrix=Matrix(cells=(cell,), baseline=cell))
+    study = new_study(tmp_path / "s", data=DATA, matrix=Matrix(cells=(cell,), baseline=cell))
     with pytest.raises(TuningError, match="has nothing to tune: its matrix sets all of it"):
         open_tuning(tmp_path, study, study.cells[0], TuneOptions())
     with pytest.raises(TuningError, match="at least the 4 epochs of one trial of unet"):
@@ -70,7 +71,7 @@ def test_a_study_that_a_dead_driver_left_half_made_is_taken_over(tmp_path):
 
 
 def test_a_parameter_switched_off_is_not_searched(tmp_path):
-    declared = declared_study(tmp_path / "s", epochs=EPOCHS, background_multiplier=0.0)
+    declared = new_study(tmp_path / "s", data=DATA, epochs=EPOCHS, background_multiplier=0.0)
     tuning = open_tuning(tmp_path, declared, declared.cells[0], TuneOptions(trials=3))
     assert set(tuning.space) == set(tuning.default) == {"class_weight_exponent", "lr_multiplier"}
     tuning.close()

@@ -3,28 +3,10 @@
 import pytest
 
 import runs
-from study.record import Tuned
 from study.tuning.options import TuningError
 from study.tuning.result import tuned_values
-from tests.helpers import new_study
+from tests.helpers import how_tuned, new_study
 from tests.study.tuning.pretend import begin, play, rerun, score
-
-
-def how(epochs):
-    """A record of a search of that many epochs."""
-    return Tuned(
-        epochs=epochs,
-        trials={"complete": 1},
-        dev_selected=0.5,
-        dev_rerank=0.5,
-        budget_epochs=9,
-        objective="miou",
-        sampler="tpe",
-        pruner="median",
-        default_dev=None,
-        importances={},
-        dropped=0,
-    )
 
 
 def test_random_search_of_the_same_budget_is_kept_as_the_control(tmp_path):
@@ -88,12 +70,12 @@ def test_tuned_sisters_bring_their_contrasts(tmp_path):
     study = new_study(tmp_path / "s", matrix=runs.MATRICES["tuned"])
     assert runs.MATRICES["tuned"].tuned and len(study.cells) == 4
     planned = len(study.declaration.contrasts)
-    tuned = {
-        c.arm: ({**c.values, "tuning": "tuned", "lr_multiplier": 2.0}, how(1)) for c in study.cells
-    }
+    chosen = {"tuning": "tuned", "lr_multiplier": 2.0}
+    tuned = {c.arm: (c.values | chosen, how_tuned(epochs=1)) for c in study.cells}
     study.add_tuned(tuned)
-    study.add_tuned({arm: (values, how(2)) for arm, (values, _) in tuned.items()})  # again
+    again = {arm: (values, how_tuned(epochs=2)) for arm, (values, _) in tuned.items()}
+    study.add_tuned(again)
     assert [c.arm for c in study.cells[4:]] == [f"{arm}-tuned" for arm in tuned]
     families = [c.family for c in study.declaration.contrasts]
     assert families.count("tuning") == 4 and families.count("loss, tuned") == planned == 3
-    assert study.declaration.tunings["unet-scratch-bce-tuned"] == how(2)
+    assert study.declaration.tunings["unet-scratch-bce-tuned"] == how_tuned(epochs=2)

@@ -1,12 +1,11 @@
-"""An image with its mask, as it is handed to the contact sheet; light to import."""
+"""An image with its mask, as `--check` shows it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-
-Row = tuple[str, str, np.ndarray, np.ndarray, str]  # the fields of a Sample
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -15,8 +14,8 @@ class Sample:
 
     split: str
     name: str
-    image: np.ndarray  # (H, W, 3) uint8
-    mask: np.ndarray  # (H, W) uint8 class ids, 255 = void
+    image: npt.NDArray[np.uint8]  # (H, W, 3)
+    mask: npt.NDArray[np.uint8]  # (H, W) class ids, 255 = void
     note: str = ""  # why the mask is suspicious, "" if it is not
 
     def __post_init__(self) -> None:
