@@ -23,6 +23,7 @@ from study.record.journal import Event, Journal
 State = typing.Literal["new", "running", "dead", "failed", "pruned", "finished"]
 # Events after which nothing of a run is under way. Any other last event means it was cut off.
 TERMINAL: tuple[State, ...] = ("failed", "pruned", "finished")
+ROLES = ("final", "trial", "rerank")
 WAY_OUT = "move the run's folder away and run it again"
 
 
@@ -68,12 +69,14 @@ class RunDir:
     def record(self) -> RunRecord:
         """What config.json holds; RecordError unless it is what `create` wrote."""
         record = read_model(self.config, RunRecord, WAY_OUT)
-        for name, kind in (("seed", int), ("role", str)):
-            if not isinstance(record.config.get(name), kind):
-                raise files.RecordError(
-                    f"{self.config} must have config.{name}, got "
-                    f"{record.config.get(name)!r}; {WAY_OUT}"
-                )
+        seed, role = (record.config.get(name) for name in ("seed", "role"))
+        if type(seed) is not int:
+            raise files.RecordError(f"{self.config} must have config.seed, got {seed!r}; {WAY_OUT}")
+        if role not in ROLES:
+            raise files.RecordError(
+                f"{self.config} must have config.role, got {role!r} (not {', '.join(ROLES)}); "
+                f"{WAY_OUT}"
+            )
         return record
 
     def journal(self) -> Journal:
