@@ -101,7 +101,7 @@ def _own_module(name: str) -> ModuleType:
     module = name.partition(":")[0]
     try:
         return importlib.import_module(module)
-    except Exception as error:  # it runs the user's code: whatever that raises is said
+    except (Exception, SystemExit) as error:  # it runs the user's code: what that raises is said
         what = (str(error).splitlines() or [""])[0]
         raise SourceError(
             f"model {name} must name a module that can be imported, got {type(error).__name__}: "
@@ -126,7 +126,7 @@ def check_logits(name: str, spec: ModelSpec, n_classes: int = 3) -> None:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             logits = spec.build(n_classes=n_classes).eval()(torch.zeros(1, 3, side, side))
         got = str(tuple(logits.shape)) if torch.is_tensor(logits) else type(logits).__name__
-    except Exception as error:  # the user's code: whatever it raises is said
+    except (Exception, SystemExit) as error:  # the user's code: whatever it raises is said
         got = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     if got != str(wanted := (1, n_classes, side, side)):
         raise ValueError(
