@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.commands.choice import choose, only_values
+from study.commands.choice import choose, only_values, without_tuning
 from study.config import ConfigError
 from study.matrix import Matrix
 from tests.helpers import new_study
@@ -43,3 +43,8 @@ def test_a_number_is_named_and_chosen_as_it_is_written(tmp_path):
         assert choose(study.cells, [only]) == [study.cells[0]]
     with pytest.raises(ConfigError, match="--only rotation_deg must be among 2.5, 30, got 31"):
         choose(study.cells, ["rotation_deg=31"])
+
+
+@pytest.mark.parametrize("only", [["tuning=tuned,loss=bce"], ["loss=bce,tuning=tuned"]])
+def test_what_is_said_beside_tuning_is_kept(only):
+    assert without_tuning([*only, "lr=1,2", "arm=a-lr=1"]) == ["loss=bce", "lr=1,2", "arm=a-lr=1"]
