@@ -105,6 +105,11 @@ class RunConfig:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> RunConfig:
         """The run of these values, e.g. of a stored record. Raises: ConfigError in one line."""
+        needed = {name for name, spec in FIELDS.items() if _needed(spec)}
+        if lacking := sorted(needed - values.keys()):
+            raise ConfigError(f"a run must have {', '.join(lacking)}, got none")
+        if more := [name for name in values if name not in FIELDS]:
+            raise unknown_name(more[0], FIELDS, "field of a run")
         return cls(**values)
 
     def __post_init__(self) -> None:
@@ -231,6 +236,10 @@ class RunConfig:
             network=self.network,
             config=asdict(self),
         )
+
+
+def _needed(spec: Field[Any]) -> bool:
+    return spec.default is MISSING and spec.default_factory is MISSING
 
 
 FIELDS: dict[str, Field[Any]] = {spec.name: spec for spec in fields(RunConfig)}
