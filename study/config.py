@@ -16,7 +16,7 @@ from seglib.models import ENCODERS, MODELS, OPTIONS, ModelSpec, is_own, model_sp
 from seglib.train import OPTIMIZERS, SCHEDULES
 from study.record import RunRecord
 from study.record.files import Scalar
-from study.values import ConfigError, check_value, digest, read_value
+from study.values import ConfigError, check_value, digest, read_value, unknown_name
 from study.values import environment as _environment
 from study.values import identity as _identity
 
@@ -102,6 +102,11 @@ class RunConfig:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> RunConfig:
         """The run of these values, e.g. of a stored record. Raises: ConfigError in one line."""
+        needed = {name for name, spec in FIELDS.items() if _needed(spec)}
+        if lacking := sorted(needed - values.keys()):
+            raise ConfigError(f"a run must have {', '.join(lacking)}, got none")
+        if more := [name for name in values if name not in FIELDS]:
+            raise unknown_name(more[0], FIELDS, "field of a run")
         return cls(**values)
 
     def __post_init__(self) -> None:
@@ -228,6 +233,10 @@ class RunConfig:
             network=self.network,
             config=asdict(self),
         )
+
+
+def _needed(spec: Field[Any]) -> bool:
+    return spec.default is MISSING and spec.default_factory is MISSING
 
 
 FIELDS: dict[str, Field[Any]] = {spec.name: spec for spec in fields(RunConfig)}

@@ -7,25 +7,31 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from seglib.metrics import CONTRACT
 from seglib.models import is_own, own_source
 from study.config import FIELDS
-from study.matrix import Matrix, Point, matches
+from study.matrix import Matrix, Point, matches, nameable
 from study.record import Cell, DataFacts, Declaration, Excluded, Given
-from study.record.files import Scalar
-from study.study import Study, StudyError, contrast
+from study.record.files import Scalar, complaint
+from study.study import Study, StudyError, check_values, contrast
 
 
 def _blank(number: int, point: Point) -> Cell:
     """A cell that has no name yet."""
-    return Cell(
-        values=dict(point.values),
-        factors=dict(point.factors),
-        label=point.label,
-        arm=f"{number}",
-        network="",
-        cell_id=None,
-    )
+    check_values(point.values)
+    try:
+        return Cell(
+            values=dict(point.values),
+            factors=dict(point.factors),
+            label=point.label,
+            arm=f"{number}",
+            network="",
+            cell_id=None,
+        )
+    except ValidationError as error:
+        raise StudyError(f"a cell of the matrix {complaint(error)}") from None
 
 
 def declare(
@@ -40,7 +46,7 @@ def declare(
     given: Given,
 ) -> Study:
     """A fresh declaration, not saved yet. `given` is what the user typed: data and settings."""
-    _check_factors(matrix)
+    _check_matrix(matrix)
     points = matrix.expand()
     models = dict.fromkeys(str(point.values["model"]) for point in points)
     blank = [_blank(number, point) for number, point in enumerate(points)]
@@ -68,6 +74,7 @@ def declare(
         ),
     )
     cells = study.named(blank)
+    _check_names(matrix, cells)
     pairs = matrix.pairs([cell.levels for cell in cells])
     study.declaration = study.declaration.having(
         cells=cells,
@@ -87,11 +94,55 @@ def _baseline(name: str, matrix: Matrix, cells: Sequence[Cell]) -> str:
     )
 
 
-def _check_factors(matrix: Matrix) -> None:
-    """A factor must not be called as something else is."""
+def _check_matrix(matrix: Matrix) -> None:
+    """A factor must not be called as something else is; some fields are one for all arms."""
     known = {*FIELDS, "label", "network", "arm", "cell_id"}
     if taken := sorted(known & set(matrix.factors)):
         raise StudyError(
             f"a factor must have a name that no field has, got {', '.join(taken)}; give its "
             "values as a list, or call the factor otherwise"
         )
+    for name, levels in matrix.factors.items():
+        if not nameable(name) or name.startswith("loss."):
+            raise StudyError(
+                "a factor must have a name without , = / and loss. before it, got " + repr(name)
+            )
+        if any("tuning" in bundle for bundle in levels.values()):
+            raise StudyError(f"factor {name} must not set tuning, which is an axis of its own")
+    if any("max_side" in levels for levels in matrix.levels()):
+        raise StudyError(
+            "max_side must be the same for all arms, which share the decoded images; compare "
+            "studies, --set max_side=... each"
+        )
+    if not 0 <= matrix.smallest_difference <= 1:
+        raise StudyError(
+            "smallest_difference of a matrix must be in [0, 1], a share of mIoU, got "
+            f"{matrix.smallest_difference}"
+        )
+    if not matrix.expand():
+        raise StudyError("a matrix must have at least one cell, got none that is not excluded")
+
+
+def _check_names(matrix: Matrix, cells: Sequence[Cell]) -> None:
+    """What contrasts and exclusions speak of must be there: one that is not matches nothing."""
+    every, named = matrix.levels(), [cell.levels for cell in cells]
+    known = {name for levels in (*every, *named) for name in levels}
+    asked = [
+        (f"contrast {one.family}", name)
+        for one in matrix.contrasts
+        for name in (*one.a, *one.b, *([one.within] if isinstance(one.within, str) else one.within))
+    ]
+    asked += [(f"exclusion {one.reason!r}", name) for one in matrix.exclude for name in one.where]
+    for what, name in asked:
+        if name not in known:
+            raise StudyError(
+                f"{what} must name axes of the matrix ({', '.join(sorted(known))}), got {name!r}"
+            )
+    for one in matrix.contrasts:
+        if isinstance(one.within, str):
+            raise StudyError(f"contrast {one.family} must list the axes within, got {one.within!r}")
+        if not (one.pairs(named) or one.pairs(every)):
+            raise StudyError(
+                f"contrast {one.family} must have cells to compare, got none with {dict(one.a)} "
+                f"and {dict(one.b)} that agree in {', '.join(one.within) or 'their tuning'}"
+            )

@@ -36,6 +36,17 @@ class Contrast:
     b: Where
     within: Sequence[str] = ()
 
+    def pairs(self, cells: Sequence[Where]) -> list[tuple[int, int]]:
+        """What it compares, as (index of a, index of b) among the cells' levels."""
+        agree = (*self.within, "tuning")
+        return [
+            (i, j)
+            for i, a in enumerate(cells)
+            if matches(a, self.a)
+            for j, b in enumerate(cells)
+            if i != j and matches(b, self.b) and all(a.get(k) == b.get(k) for k in agree)
+        ]
+
 
 @dataclass(frozen=True)
 class Point:
@@ -72,7 +83,7 @@ class Matrix:
     def __post_init__(self) -> None:
         setters: dict[str, str] = {}
         for name, levels in self.axes.items():
-            bundles = levels.values() if isinstance(levels, Mapping) else [{name: None}]
+            bundles = _bundles(name, levels)
             for fld in {fld: None for bundle in bundles for fld in bundle}:
                 if fld in setters:
                     raise ValueError(
@@ -102,8 +113,12 @@ class Matrix:
 
     def excluded(self) -> list[Exclusion]:
         """What is excluded, as far as the axes would hold it."""
-        points = self._all()
-        return [e for e in self._exclusions() if any(matches(p.levels, e.where) for p in points)]
+        points = self.levels()
+        return [e for e in self._exclusions() if any(matches(p, e.where) for p in points)]
+
+    def levels(self) -> list[dict[str, Scalar]]:
+        """By what each cell can be named, whether it exists or not."""
+        return [point.levels for point in self._all()]
 
     def _exclusions(self) -> list[Exclusion]:
         """Those declared, and a pretrained start of each network without an encoder for it."""
@@ -129,20 +144,16 @@ class Matrix:
         label = str(chosen.pop("label", ""))
         values: dict[str, Scalar] = {"tuning": "default"}
         factors = {name: str(level) for name, level in chosen.items() if name in self.factors}
+        for name, chosen_level in factors.items():
+            if chosen_level not in (known := self.factors[name]):
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {chosen_level!r}")
         for name, level in chosen.items():
             values |= self.factors[name][str(level)] if name in factors else {name: level}
         return Point(_canonical(values), factors, label)
 
     def pairs(self, cells: Sequence[Where]) -> list[tuple[str, int, int]]:
         """The planned contrasts as (family, index of a, index of b) among the cells' levels."""
-        found = []
-        for contrast in self.contrasts:
-            for i, a in enumerate(cells):
-                for j, b in enumerate(cells):
-                    same = all(a.get(k) == b.get(k) for k in (*contrast.within, "tuning"))
-                    if i != j and same and matches(a, contrast.a) and matches(b, contrast.b):
-                        found.append((contrast.family, i, j))
-        return found
+        return [(one.family, i, j) for one in self.contrasts for i, j in one.pairs(cells)]
 
 
 def ladder(base: Where, *rungs: tuple[str, Where]) -> Matrix:
@@ -153,6 +164,8 @@ def ladder(base: Where, *rungs: tuple[str, Where]) -> Matrix:
         base: what the first rung starts from.
         rungs: (label, changed fields) each; a `loss.<param>` stays set as long as the loss has it.
     """
+    if not rungs:
+        raise ValueError("a ladder must have at least one rung, got none")
     cells, cell = [], dict(base)
     for label, changes in rungs:
         cell = {**cell, **changes, "label": label}
@@ -162,6 +175,31 @@ def ladder(base: Where, *rungs: tuple[str, Where]) -> Matrix:
         for before, after in itertools.pairwise(cells)
     ]
     return Matrix(cells=cells, baseline={"label": cells[0]["label"]}, contrasts=contrasts)
+
+
+def _bundles(name: str, levels: object) -> list[Where]:
+    """What the levels of an axis set; of a plain axis, that it sets itself."""
+    if isinstance(levels, Mapping):
+        for level, bundle in levels.items():
+            if not nameable(level):
+                raise ValueError(
+                    f"levels of factor {name} must be text without , = / and spaces around it, "
+                    f"got {level!r}"
+                )
+            if not isinstance(bundle, Mapping):
+                raise ValueError(
+                    f"level {level} of factor {name} must map fields to values, got {bundle!r}"
+                )
+        return list(levels.values())
+    if isinstance(levels, str) or not isinstance(levels, Sequence):
+        raise ValueError(f"axis {name} must list its values, got {levels!r}")
+    return [{name: None}]
+
+
+def nameable(name: object) -> bool:
+    """Whether `--only` and the names of arms can hold it."""
+    plain = isinstance(name, str) and name and name.isprintable() and name == name.strip()
+    return bool(plain) and not set(",=/") & set(str(name))
 
 
 def matches(cell: Where, where: Where) -> bool:

@@ -23,11 +23,10 @@ from study.record import (
     read_declaration,
     write_json,
 )
-from study.record.declaration import WAY_OUT
+from study.record.declaration import NEEDED, WAY_OUT
 from study.record.files import Scalar, as_text
 
 CROSS_ENTROPY_FIELDS = {"class_weight_exponent": 0.0, "background_multiplier": 1.0}
-NEEDED = ("model", "init", "loss", "tuning")
 
 
 class StudyError(ValueError):
@@ -112,13 +111,14 @@ class Study:
         found: list[Cell] = []
         same: dict[str, Cell] = {}
         for cell in cells:
-            _check_values(cell.values)
+            check_values(cell.values)
             config = self.config(cell, 0, **self.stand_in(cell))
             twin = same.setdefault(config.cell_id, cell)
             if twin is not cell:
+                first, second = ({**one.values, **one.factors} for one in (twin, cell))
                 raise StudyError(
-                    f"cells {twin.values} and {cell.values} are the same run: what "
-                    "differs does not apply to that model or loss"
+                    f"cells {first} and {second} are the same run: what differs does not apply to "
+                    "that model or loss, or is the default"
                 )
             known = config.cell_id if self.resolvable(cell) else None
             arm = self._arm(cell, config.network)
@@ -181,11 +181,13 @@ class Study:
         )
 
 
-def _check_values(values: Mapping[str, Scalar]) -> None:
+def check_values(values: Mapping[str, Scalar]) -> None:
+    """Raise StudyError unless a cell says what it trains, and sets what its loss and runs have."""
     if missing := [name for name in NEEDED if name not in values]:
         raise StudyError(f"a cell must have {', '.join(missing)}, got {dict(values)}")
     declared = {f"loss.{name}" for name in loss_spec(str(values["loss"])).params}
-    if unknown := [name for name in values if name not in {*RECIPE, *AXES, *declared}]:
+    known = {*RECIPE, *AXES, *declared} - {"seed"}  # every arm has all seeds
+    if unknown := [name for name in values if name not in known]:
         raise StudyError(f"a cell with loss {values['loss']} cannot set {', '.join(unknown)}")
 
 

@@ -101,7 +101,7 @@ def _own_module(name: str) -> ModuleType:
     module = name.partition(":")[0]
     try:
         return importlib.import_module(module)
-    except Exception as error:  # it runs the user's code: whatever that raises is said
+    except (Exception, SystemExit) as error:  # it runs the user's code: what that raises is said
         what = (str(error).splitlines() or [""])[0]
         raise SourceError(
             f"model {name} must name a module that can be imported, got {type(error).__name__}: "
@@ -116,19 +116,31 @@ def _build_own(name: str, factory: Callable[..., object], *, n_classes: int) -> 
     return model
 
 
-def check_logits(name: str, spec: ModelSpec) -> None:
-    """Raise ValueError unless the network gives logits of the size of its images.
+def check_logits(name: str, spec: ModelSpec, crop_px: int = 0) -> None:
+    """Raise ValueError unless the network gives logits of the size of its images, and learns.
 
-    One forward pass of the smallest image, on a network built for it and thrown away.
+    One pass over the smallest image and, with `crop_px`, a step's over two crops, on a network
+    built for it and thrown away.
     """
-    n_classes, side = 3, spec.multiple
+    n_classes, side, got = 3, spec.multiple, "nothing"
+    wanted = f"{(1, n_classes, side, side)} of images {(1, 3, side, side)}"
     try:
-        with torch.random.fork_rng(devices=[]), torch.inference_mode():
-            logits = spec.build(n_classes=n_classes).eval()(torch.zeros(1, 3, side, side))
-        got = str(tuple(logits.shape)) if torch.is_tensor(logits) else type(logits).__name__
-    except Exception as error:  # the user's code: whatever it raises is said
+        with torch.random.fork_rng(devices=[]):
+            model = spec.build(n_classes=n_classes)
+            with torch.inference_mode():
+                got = _shape(model.eval()(torch.zeros(1, 3, side, side)))
+            if crop_px and got == str((1, n_classes, side, side)):
+                crops = (2, 3, crop_px, crop_px)
+                wanted = f"{(2, n_classes, crop_px, crop_px)} of crops {crops}, and learn"
+                logits = model.train()(torch.rand(crops))
+                got = _shape(logits)
+                if torch.is_tensor(logits):
+                    torch.autograd.backward(logits.sum())
+    except (Exception, SystemExit) as error:  # the user's code: whatever it raises is said
         got = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-    if got != str(wanted := (1, n_classes, side, side)):
-        raise ValueError(
-            f"model {name} must give logits {wanted} of images (1, 3, {side}, {side}), got {got}"
-        )
+    if not wanted.startswith(f"{got} "):
+        raise ValueError(f"model {name} must give logits {wanted}, got {got}")
+
+
+def _shape(logits: object) -> str:
+    return str(tuple(logits.shape)) if torch.is_tensor(logits) else type(logits).__name__

@@ -57,7 +57,8 @@ def _as_written(name: str, text: str) -> str:
 
 def without_tuning(only: Iterable[str]) -> list[str]:
     """`--only` before tuned cells exist: less what it says of tuning."""
-    return [text for text in only if not text.startswith("tuning=")]
+    named = only_values(only)
+    return [f"{name}={','.join(sorted(named[name]))}" for name in named if name != "tuning"]
 
 
 def chosen_seeds(only: Iterable[str], n_seeds: int) -> list[int]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
+from seglib.models import SourceError
 from study.commands.analysis import Analysis
 from study.commands.console import step
 from study.commands.request import Request
 from study.commands.session import study_name
 from study.record import Declaration, files, read_declaration, run_dirs
+from study.study import load
 from study.tracking.fetch import deleted, fetch, publish
 from study.tracking.store import TrackingError, database, tracking_uri
 from study.words import one_line, shown
@@ -69,6 +72,8 @@ def _write(
     source: Path, folder: Path, uri: str, notes: list[str], analysis: Analysis
 ) -> tuple[Path, list[str]]:
     declaration = read_declaration(source)
+    with contextlib.suppress(SourceError):  # a network of the user's may be elsewhere by now
+        load(source)  # its cells are what their settings say, or nothing is told of them
     if declaration.name != folder.name:
         notes.append(
             f"the folder is called {folder.name}, the study was declared as {declaration.name}"

@@ -147,10 +147,10 @@ def check_crops(configs: Iterable[RunConfig]) -> None:
     """Each crop must be a multiple of what its model needs; a model of the user's must work."""
     tried: set[str] = set()
     for config in configs:
-        if is_own(config.model) and config.model not in tried:
-            check_logits(config.model, model_spec(config.model))
-            tried.add(config.model)
         multiple = multiple_of(config)
+        if config.crop_px % multiple == 0 and is_own(config.model) and config.model not in tried:
+            check_logits(config.model, model_spec(config.model), crop_px=config.crop_px)
+            tried.add(config.model)
         if config.crop_px % multiple:
             raise ConfigError(
                 f"crop_px must be a multiple of {multiple} for {config.model}, got "

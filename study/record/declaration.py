@@ -16,6 +16,8 @@ from study.record.files import OnDisk, RecordError, Scalar, read_model
 
 FORMAT = 2  # of study.json
 SPLITS = ("fit", "dev", "test")
+NEEDED = ("model", "init", "loss", "tuning")  # what every cell says
+Count = typing.Annotated[int, Field(ge=0)]
 Share = typing.Annotated[float, Field(ge=0, le=1)]
 WAY_OUT = "restore it, use the version that wrote it, or --study NEWNAME"
 
@@ -30,6 +32,12 @@ class Cell(OnDisk):
     arm: str
     network: str
     cell_id: str | None  # None: a pretrained arm whose weights' hash is not known yet
+
+    @model_validator(mode="after")
+    def _says_what_it_trains(self) -> typing.Self:
+        if lacking := [name for name in NEEDED if name not in self.values]:
+            raise ValueError(f"a cell must have {', '.join(lacking)}, got {self.values}")
+        return self
 
     @property
     def levels(self) -> dict[str, Scalar]:
@@ -90,13 +98,22 @@ class DataFacts(OnDisk):
     classes: tuple[str, ...]
     background: bool  # whether class 0 is background
     max_side: int | None
-    n_images: dict[str, int]  # by split
+    n_images: dict[str, Count]  # by split
     pixel_share: dict[str, tuple[Share, ...]]  # by split, of each class among valid pixels
     image_share: dict[str, tuple[Share, ...]]  # by split, of images that show the class
     void_share: dict[str, Share]
     test_groups: dict[str, str] | None  # image -> group
     constant_floor: ConstantFloor
     notes: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _of_every_split(self) -> typing.Self:
+        for name, table in (("n_images", self.n_images), ("void_share", self.void_share)):
+            if lacking := [split for split in SPLITS if split not in table]:
+                raise ValueError(
+                    f"data.{name} must hold {', '.join(SPLITS)}, got no {', '.join(lacking)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _a_share_per_class(self) -> typing.Self:
@@ -196,7 +213,7 @@ class Declaration(OnDisk):
     excluded: tuple[Excluded, ...] = ()
     baseline: str
     contrasts: tuple[Contrast, ...] = ()
-    smallest_difference: float  # mIoU, a fraction
+    smallest_difference: Share  # mIoU
     contract: dict[str, str]
     tunings: dict[str, Tuned] = {}  # tuned arm -> how it was found
 
@@ -206,6 +223,19 @@ class Declaration(OnDisk):
             given = [value for cell in self.cells if (value := getattr(cell, what)) is not None]
             if twice := sorted({value for value in given if given.count(value) > 1}):
                 raise ValueError(f"{what} must be unique among the cells, got {twice} twice")
+        return self
+
+    @model_validator(mode="after")
+    def _speaks_of_its_arms(self) -> typing.Self:
+        arms = {cell.arm for cell in self.cells}
+        named = [("contrasts", arm) for one in self.contrasts for arm in (one.a, one.b)]
+        named += [("tunings", arm) for arm in self.tunings]
+        named += [("baseline", self.baseline)] * bool(self.baseline)
+        for what, arm in named:
+            if arm not in arms:
+                raise ValueError(
+                    f"{what} must name arms of the study ({', '.join(sorted(arms))}), got {arm!r}"
+                )
         return self
 
     def cell(self, arm: str) -> Cell:

@@ -35,6 +35,15 @@ def as_text(value: Scalar) -> str:
     return "none" if value is None else str(value)
 
 
+# How pydantic calls the kinds of a Scalar, and how we do.
+KIND_WORDS: dict[int | str, str] = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a finite number",
+    "str": "text",
+}
+
+
 class RecordError(ValueError):
     """A file on disk is not what was written; the message names file, rule, value and way out."""
 
@@ -66,7 +75,8 @@ def read_model(path: Path, model: type[Model], way_out: str) -> Model:
 
 def complaint(error: ValidationError) -> str:
     """The first thing that is wrong with a record: where, the rule, the value."""
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    first = errors[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":
         return f"must be a JSON object, got an unreadable file ({first['msg']})"
@@ -77,8 +87,12 @@ def complaint(error: ValidationError) -> str:
     if first["type"] == "value_error":  # a rule of ours says it all
         return str(first["ctx"]["error"])
     rule = first["msg"][0].lower() + first["msg"][1:]
+    if first["loc"] and first["loc"][-1] in KIND_WORDS:  # of several kinds it is none
+        kinds = [e["loc"][-1] for e in errors if e["loc"][:-1] == first["loc"][:-1]]
+        where = ".".join(str(part) for part in first["loc"][:-1])
+        rule = f"should be {' or '.join(KIND_WORDS[kind] for kind in kinds if kind in KIND_WORDS)}"
     got = " ".join(repr(first["input"]).split())[:60]
-    return f"must fit its format: {where or 'it'}: {rule}, got {got}"
+    return f"must fit its format: {where and f'{where}: '}{rule}, got {got}"
 
 
 def parse_json(text: str | bytes) -> typing.Any:

@@ -127,7 +127,7 @@ class Journal:
             file.seek(self._read)
             new = file.read()
         try:
-            for line in new.splitlines(keepends=True):
+            for line in _lines(new):
                 if not line.endswith(b"\n") and _json(line) is None:
                     break  # being written, or cut short: looked at again next time
                 self._read += len(line)
@@ -198,6 +198,12 @@ class Journal:
         if new:
             sync_folder(self.path.parent)
         return event
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """Lines with their ends, as written: a stray carriage return ends none."""
+    *whole, rest = content.split(b"\n")
+    return [line + b"\n" for line in whole] + [rest] * bool(rest)
 
 
 def _json(line: bytes) -> object:

@@ -24,6 +24,7 @@ from study.record.journal import Event, Journal
 State = typing.Literal["new", "running", "dead", "failed", "pruned", "finished"]
 # Events after which nothing of a run is under way. Any other last event means it was cut off.
 TERMINAL: tuple[State, ...] = ("failed", "pruned", "finished")
+ROLES = ("final", "trial", "rerank")
 WAY_OUT = "move the run's folder away and run it again"
 
 
@@ -43,9 +44,11 @@ class RunRecord(OnDisk):
 
     @model_validator(mode="after")
     def _has_seed_and_role(self) -> typing.Self:
-        for name, kind in (("seed", int), ("role", str)):
-            if not isinstance(found := self.config.get(name), kind):
-                raise ValueError(f"must have config.{name}, got {found!r}")
+        seed, role = self.config.get("seed"), self.config.get("role")
+        if type(seed) is not int:
+            raise ValueError(f"must have config.seed, got {seed!r}")
+        if role not in ROLES:
+            raise ValueError(f"must have config.role, got {role!r} (not {', '.join(ROLES)})")
         return self
 
     @property

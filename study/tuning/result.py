@@ -5,6 +5,7 @@ Tunings are compared here: those of one study must have been done alike.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,12 +46,11 @@ def tuned_values(
 
 
 def _not_finished(cell: Cell, name: str) -> str:
-    values = cell.values
     named = f" --set tune.name={name}" if name else ""
+    only = shlex.join(["--only", f"arm={cell.arm}"])
     return (
         f"no finished tuning for {cell.arm} with this data and recipe; run `python runs.py --tune "
-        f"--only model={values['model']} --only init={values['init']} --only loss={values['loss']}"
-        f"{named}` with the same settings first"
+        f"{only}{named}` with the same settings first"
     )
 
 

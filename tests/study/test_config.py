@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from study.config import FIELDS, RunConfig
+from study.config import FIELDS, ConfigError, RunConfig
 from tests.helpers import BASE_RUN as BASE
 
 PRETRAINED = {
@@ -117,3 +117,17 @@ def test_a_changed_default_renames_nothing(monkeypatch):
     monkeypatch.setitem(losses.LOSSES, "dice_bce", dataclasses.replace(spec, share=changed))
     old = RunConfig(**BASE | {"loss": "dice_bce", "loss_params": {"share": 0.5}})
     assert old.run_id == before != RunConfig(**BASE | {"loss": "dice_bce"}).run_id
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda v: v.pop("seed"), "a run must have seed, got none"),
+        (lambda v: v.update(epoch=3), "field of a run 'epoch' is unknown; did you mean epochs"),
+    ],
+)
+def test_a_stored_run_of_other_fields_is_refused(change, message):
+    values = dict(BASE)
+    change(values)
+    with pytest.raises(ConfigError, match=message):
+        RunConfig.of(values)

@@ -123,3 +123,52 @@ def test_a_factor_that_cannot_be_is_refused(tmp_path):
     taken = {"model": ("unet",), "init": ("scratch",), "loss": {"a": {"epochs": 1}}}
     with pytest.raises(StudyError, match="a factor must have a name that no field has, got loss"):
         new_study(tmp_path / "s", matrix=Matrix(axes=taken))
+
+
+PLAIN = {"model": ("unet",), "init": ("scratch",), "loss": ("bce", "dice_bce")}
+FLIP = {"a": {"flip": False}, "b": {"flip": True}}
+LOSS = {"loss": "dice_bce"}, {"loss": "bce"}
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"axes": {**PLAIN, "aug": {}}}, "a matrix must have at least one cell, got none"),
+        ({"axes": {}}, "a matrix must have at least one cell, got none"),
+        ({"axes": {**PLAIN, "a,b": FLIP}}, "a factor must have a name without , .*, got 'a,b'"),
+        ({"axes": {**PLAIN, "loss.x": FLIP}}, "and loss. before it, got 'loss.x'"),
+        ({"axes": {**PLAIN, "aug": {1: {"flip": True}}}}, "levels of factor aug .*, got 1"),
+        ({"axes": {**PLAIN, "aug": {"a=b": {}}}}, "levels of factor aug .*, got 'a=b'"),
+        ({"axes": {**PLAIN, "aug": {"a": 3}}}, "level a of factor aug must map .*, got 3"),
+        ({"axes": {**PLAIN, "aug": {"a": {"tuning": "tuned"}}}}, "aug must not set tuning"),
+        ({"axes": {**PLAIN, "aug": {"a": FLIP["b"], "b": {}}}}, "'aug': 'a'.*'aug': 'b'.*same run"),
+        ({"axes": {**PLAIN, "init": "scratch"}}, "axis init must list its values, got 'scratch'"),
+        ({"axes": {**PLAIN, "lr": ([1],)}}, "values.lr: should be .*, got"),
+        ({"axes": {**PLAIN, "seed": (0, 1)}}, "a cell with loss bce cannot set seed"),
+        ({"axes": {**PLAIN, "max_side": (64, 32)}}, "max_side must be the same for all arms"),
+        ({"smallest_difference": -1}, "smallest_difference of a matrix must be in .*, got -1"),
+        ({"contrasts": [Contrast("c", *LOSS, within="model")]}, "list the axes within, got 'mod"),
+        ({"contrasts": [Contrast("c", *LOSS, within=("modle",))]}, "contrast c .*, got 'modle'"),
+        ({"contrasts": [Contrast("c", {"aug": "x"}, {})]}, "contrast c must name .*, got 'aug'"),
+        ({"contrasts": [Contrast("c", {"loss": "ce"}, LOSS[1])]}, "c must have cells to compare"),
+        ({"exclude": [Exclusion({"modle": "unet"}, "no")]}, "exclusion 'no' .*, got 'modle'"),
+    ],
+)
+def test_a_matrix_that_says_nothing_is_refused_in_one_line(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message) as error:
+        new_study(tmp_path / "s", matrix=Matrix(**{"axes": PLAIN} | changes))
+    assert "\n" not in str(error.value)
+
+
+def test_a_contrast_may_be_of_cells_that_are_all_excluded(tmp_path):
+    matrix = Matrix(
+        axes={**PLAIN, "init": ("scratch", "pretrained")},
+        contrasts=[Contrast("start", {"init": "pretrained"}, {"init": "scratch"}, within=["loss"])],
+    )
+    assert not new_study(tmp_path / "s", matrix=matrix).declaration.contrasts
+
+
+def test_an_explicit_cell_has_a_level_that_the_factor_has():
+    matrix = Matrix(axes={**PLAIN, "aug": FLIP}, cells=[{**BASE, "aug": "c"}])
+    with pytest.raises(ValueError, match="aug must be one of a, b, got 'c'"):
+        matrix.expand()

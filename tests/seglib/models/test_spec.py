@@ -24,6 +24,9 @@ def broken(*, n_classes):
 def pair(*, n_classes):
     return nn.LSTM(16, 16) if n_classes else None
 
+def ends(*, n_classes):
+    raise SystemExit(3)
+
 def nothing(*, n_classes):
     return n_classes
 
@@ -97,6 +100,7 @@ def test_a_network_of_the_user_s_own(own):
         ("own_nets:nothing", "must return a torch Module, got int"),
         ("own_nets:small", r"logits \(1, 3, 32, 32\) of images .*, got \(1, 3, 15, 15\)"),
         ("own_nets:broken", "must give logits .* got RuntimeError: "),
+        ("own_nets:ends", "must give logits .* got SystemExit: 3"),
         ("sys:exit", "must come from a Python source file, .*, got no file"),
     ],
 )
@@ -106,6 +110,32 @@ def test_what_is_wrong_with_a_network_is_one_line(own, name, message):
         own_source(name)
         check_logits(name, spec)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "forward, learns, message",
+    [
+        ("{'out': self.c(x)} if self.training else self.c(x)", True, "and learn, got dict"),
+        ("self.c(x)[..., :2] if self.training else self.c(x)", True, r"got \(2, 3, 32, 2\)"),
+        ("self.c(x)", False, "and learn, got RuntimeError: .* does not require grad"),
+    ],
+)
+def test_a_network_that_cannot_train_is_refused(own, forward, learns, message):
+    own.write_text(
+        "from torch import nn\nclass Net(nn.Module):\n def __init__(self, n_classes):\n"
+        "  super().__init__()\n  self.c = nn.Conv2d(3, n_classes, 1)\n"
+        f"  self.requires_grad_({learns})\n def forward(self, x): return {forward}\n"
+    )
+    spec = model_spec("own_nets:Net")
+    check_logits("own_nets:Net", spec)
+    with pytest.raises(ValueError, match=r"logits \(2, 3, 32, 32\) of crops " + ".*" + message):
+        check_logits("own_nets:Net", spec, crop_px=32)
+
+
+def test_a_module_that_ends_the_program_is_named(own):
+    own.write_text("raise SystemExit(3)\n")
+    with pytest.raises(ValueError, match="own_nets:make .*, got SystemExit: 3"):
+        model_spec("own_nets:make")
 
 
 def test_a_module_that_fails_is_named(own):

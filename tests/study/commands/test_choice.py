@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.commands.choice import choose, only_values
+from study.commands.choice import choose, only_values, without_tuning
 from study.config import ConfigError
 from study.matrix import Matrix
 from tests.helpers import new_study
@@ -52,3 +52,8 @@ def test_a_loss_parameter_is_chosen_as_it_is_written(tmp_path):
     assert study.cells[0].arm == "unet-scratch-focal_tversky-loss.exponent=1"
     for only in ("loss.exponent=1", "loss.exponent=1.0"):
         assert choose(study.cells, [only]) == [study.cells[0]]
+
+
+@pytest.mark.parametrize("only", [["tuning=tuned,loss=bce"], ["loss=bce,tuning=tuned"]])
+def test_what_is_said_beside_tuning_is_kept(only):
+    assert without_tuning([*only, "lr=1,2", "arm=a-lr=1"]) == ["loss=bce", "lr=1,2", "arm=a-lr=1"]

@@ -1,5 +1,8 @@
 """--report, from the run directories and from MLflow alone."""
 
+import json
+import shutil
+
 import pytest
 
 from tests.helpers import mlflow_runs
@@ -51,3 +54,14 @@ def test_no_study_to_report(out, capsys):
     assert main("--report", "--study", "none", out=out) == 2
     assert "study none is not in" in (error := capsys.readouterr().err)
     assert "got the studies " in error and error.count("\n") == 1
+
+
+def test_a_declaration_that_was_edited_is_not_reported(grid, out, tmp_path, capsys):
+    shutil.copytree(grid, tmp_path / "s")
+    file = tmp_path / "s/study.json"
+    stored = json.loads(file.read_text())
+    stored["recipe"]["epochs"] = 60
+    file.write_text(json.dumps(stored))
+    assert main("--report", "--study", "s", out=tmp_path) == 2
+    error = capsys.readouterr().err
+    assert "study.json must be as it was written, got a cell" in error and error.count("\n") == 1

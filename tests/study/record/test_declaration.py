@@ -34,6 +34,14 @@ def test_a_declaration_is_read_back_as_it_was_written(stored):
         (("cells",), [], "cells: .* at least 1 item"),
         (("contrasts", 0, "a"), 1.5, "contrasts.0.a: .*, got 1.5"),
         (("weights",), {"source": "pretext", "sha256": "f"}, "weights.source"),  # of before
+        (("recipe", "lr"), [1], "recipe.lr: should be true or false or .* or text, got"),
+        (("data", "n_images"), {"fit": 1}, "data.n_images must hold .*, got no dev, test"),
+        (("data", "n_images", "dev"), -1, "data.n_images.dev: .* equal to 0, got -1"),
+        (("data", "void_share"), {}, "data.void_share must hold fit, dev, test, got no fit"),
+        (("cells", 0, "values"), {"model": "unet"}, "a cell must have init, loss, tuning, got"),
+        (("contrasts", 0, "a"), "x", r"contrasts must name arms of the study \(.*, got 'x'"),
+        (("baseline",), "x", "baseline must name arms of the study"),
+        (("smallest_difference",), -1, "smallest_difference: .* equal to 0, got -1"),
         (("surprise",), 1, "must have no surprise, which this version does not know"),
     ],
 )

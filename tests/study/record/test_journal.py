@@ -5,7 +5,7 @@ import json
 import pytest
 
 from study.record import Journal, JournalError, RunDir
-from study.record.journal import Epoch, Failed, Finished, Start
+from study.record.journal import Epoch, Failed, Finished, Note, Start
 
 
 def start(attempt=1):
@@ -98,6 +98,32 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, number):
         Journal(path).refresh()
     with pytest.raises(ValueError):
         epoch(1, float("nan"))
+
+
+def test_a_stray_carriage_return_hides_nothing(tmp_path):
+    run = RunDir(tmp_path)
+    run.append(start())
+    damaged = epoch(1).model_dump_json().encode().replace(b'"epoch"', b'"epo\rch"')
+    with file_of(run).open("ab") as file:
+        file.write(damaged + b"\n")
+    run.append(epoch(2))
+    with pytest.raises(JournalError, match="line 2 must be an event in JSON"):
+        RunDir(tmp_path).journal()
+
+
+def test_a_reader_at_any_byte_sees_whole_events_alone(tmp_path):
+    run, path = RunDir(tmp_path / "w"), tmp_path / "r" / "journal.jsonl"
+    (tmp_path / "w").mkdir()
+    path.parent.mkdir()
+    for event in (start(), Note(text="ä\u2028\r\n"), epoch(1), start(2), epoch(2)):
+        run.append(event)
+    content, events = file_of(run).read_bytes(), run.journal().events
+    reader = Journal(path)
+    for n_bytes in range(len(content) + 1):
+        path.write_bytes(content[:n_bytes])
+        found = reader.refresh().events
+        assert found == Journal(path).refresh().events == events[: len(found)]
+    assert reader.events == events
 
 
 def test_only_what_is_new_is_read(tmp_path, monkeypatch):

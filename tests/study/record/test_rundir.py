@@ -27,6 +27,8 @@ def test_the_record_of_a_run_is_what_was_made(tmp_path):
         ({"arm": 3}, "config.json must fit its format: arm: .*, got 3"),
         ({"config": {"role": "final"}}, "config.json must have config.seed, got None"),
         ({"config": {"seed": 0}}, "config.json must have config.role, got None"),
+        ({"config": {"seed": True, "role": "final"}}, "must have config.seed, got True"),
+        ({"config": {"seed": 0, "role": "x"}}, r"config.role, got 'x' \(not final, trial, rer"),
         ({"more": 1}, "config.json must have no more, which this version does not know"),
     ],
 )
