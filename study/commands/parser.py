@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import typing
 from collections.abc import Iterable, Sequence
 
 from study.commands.request import Request
@@ -22,9 +23,16 @@ def parse(argv: Sequence[str] | None, matrices: Iterable[str]) -> Request:
     return Request.checked({**values, "verb": verb})
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> typing.NoReturn:
+        """One line, as for all bad input, instead of the whole usage."""
+        line = " ".join(message.splitlines())
+        self.exit(2, f"{self.prog}: {line}; `python runs.py --help` lists the flags\n")
+
+
 def parser(matrices: Iterable[str]) -> argparse.ArgumentParser:
     """What reads the command line."""
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="runs.py",
         description="Train and compare a matrix of segmentation models and losses.",
         epilog=f"Matrices: {', '.join(matrices)}. Exit codes: 0 all chosen runs finished, 1 some "

@@ -54,3 +54,14 @@ def test_what_makes_no_sense_is_one_line(line, message):
 
 def test_check_takes_its_data_as_its_value():
     assert parsed("--check 'my data'").data == "my data"
+
+
+@pytest.mark.parametrize(
+    "line", ["", "--grid --plan", "--grid --seeds x", "--grid more", "--grid -x"]
+)
+def test_words_that_cannot_be_read_are_one_line(line, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parsed(line)
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and error.startswith("runs.py: ") and error.count("\n") == 1
+    assert "`python runs.py --help` lists the flags" in error
