@@ -165,16 +165,6 @@ class RunConfig:
                 f"scale_min must not exceed scale_max, got {self.scale_min} and {self.scale_max}"
             )
 
-    def less_memory(self) -> str:
-        """What to set when memory was too small."""
-        if self.batch_size == 1:
-            return "try a smaller --set crop_px in a new --study"
-        parts = [n for n in range(2, self.batch_size + 1) if self.batch_size % n == 0]
-        text = f"try --set batch_size={self.batch_size // parts[0]}"
-        if more := next((n for n in parts if n > self.accumulate), None):
-            text += f", or --set accumulate={more} for batches of {self.batch_size} in {more} parts"
-        return f"{text}; either in a new --study, or fewer --workers in this one"
-
     def n_outputs(self, n_classes: int) -> int:
         """Logits of the network: the classes, and void where it is learnt as one more."""
         return n_classes + (self.train_void == "class")

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
+from study.execution.memory import less_memory
 from study.execution.worker import Job, work, worker_context
 from study.record import TERMINAL, RecordError, RunDir
 from study.record.files import disk_full
@@ -168,5 +169,5 @@ def _cause(worker: _Worker) -> str:
         return f"worker ended with exit code {code}"
     text = f"worker was killed by signal {-code} ({signal.Signals(-code).name})"
     if code == -signal.SIGKILL:  # what the kernel sends when memory runs out
-        text += f", possibly out of memory: if so, {worker.job.config.less_memory()}"
+        text += f", possibly out of memory: if so, {less_memory(worker.job.config)}"
     return text

@@ -16,6 +16,7 @@ from seglib.predict import Stopped
 from seglib.train import EpochResult, NonFiniteLoss, fit
 from study.config import RunConfig
 from study.execution.drift import DriftError, drift, environment
+from study.execution.memory import less_memory
 from study.execution.parts import initial_model, open_data, training_parts
 from study.execution.progress import Progress
 from study.execution.results import (
@@ -160,7 +161,7 @@ def reason(error: Exception, config: RunConfig) -> str:
         return "disk full: the run could not be written"
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
         called = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
-        hint = config.less_memory()
+        hint = less_memory(config)
         if "predict" in called:
             hint = "it was predicting whole images: try a smaller --set max_side in a new --study"
         return f"out of memory; {hint} ({text})"

@@ -10,6 +10,7 @@ from seglib.data.build import build_store
 from seglib.data.folder import open_folder
 from study.execution import parts, results
 from study.execution import run as runner
+from study.execution.memory import less_memory
 from study.record import RunDir, files
 from study.record.journal import Note
 from tests.helpers import write_folder
@@ -69,8 +70,8 @@ def test_too_little_memory_says_what_to_try(kept_store, tmp_path, monkeypatch, e
 
 
 def test_no_memory_for_one_image(kept_store):
-    assert config(kept_store, batch_size=1).less_memory().startswith("try a smaller --set crop_px")
-    nine = config(kept_store, batch_size=9, accumulate=9).less_memory()
+    assert less_memory(config(kept_store, batch_size=1)).startswith("try a smaller --set crop_px")
+    nine = less_memory(config(kept_store, batch_size=9, accumulate=9))
     assert nine.startswith("try --set batch_size=3; either in a new --study")
 
 
