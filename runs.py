@@ -19,7 +19,7 @@ if __name__ == "__main__":
     during_imports()  # Ctrl-C during the imports below, which take seconds
 
 import analysis
-from study.commands.analysis import Analysis
+from study.commands.hooks import Analysis
 from study.commands.main import run
 from study.matrix import Contrast, Matrix, ladder
 

@@ -136,13 +136,14 @@ class Study:
         return Panel(names, images, masks)
 
 
-def read_study(folder: Path) -> Study:
+def read_study(place: Path | str) -> Study:
     """Read the declaration and every final run of a study.
 
     Raises: ValueError in one line if there is no study, a file is broken, two runs claim the same
         declared arm and seed, or finished runs lack a number that every table needs, are of other
         data or were scored by another metric contract than the study declares.
     """
+    folder = Path(place)
     declaration = read_declaration(folder)
     by_id = {cell.cell_id: cell for cell in declaration.cells if cell.cell_id is not None}
     counted: dict[tuple[str, int], Record] = {}

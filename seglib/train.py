@@ -1,6 +1,7 @@
-"""Training as a generator: `fit` yields one result per epoch; no files, no logging.
+"""Training as a generator: `fit` yields one result per epoch; schedules and optimizers.
 
-State goes in and comes out, so that a caller can stop anywhere and continue at an epoch.
+State goes in and comes out, so that a caller can stop anywhere and continue at an epoch. No files,
+no logging.
 """
 
 from __future__ import annotations

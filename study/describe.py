@@ -1,6 +1,7 @@
 """What is known of a data set before the first run: its facts for study.json, and for `--check`.
 
-Knows nothing of arms, recipes beyond the split, or runs.
+Among them the floor: what the best constant class scores. Knows nothing of arms, recipes beyond the
+split, or runs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from seglib.data.store import Split, Store
 from study.config import ConfigError
 from study.execution.panel import N_SHEET, panel_indices
 from study.record import ConstantFloor, DataFacts, Inspection, Sample
-from study.record.declaration import Copies, Suspicious
+from study.record.data import Copies, Suspicious
 from study.record.files import Scalar
 
 Recipe = Mapping[str, Scalar]

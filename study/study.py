@@ -25,6 +25,7 @@ from study.record import (
 )
 from study.record.declaration import NEEDED, WAY_OUT
 from study.record.files import Scalar, as_text
+from study.values import nearest
 
 CROSS_ENTROPY_FIELDS = {"class_weight_exponent": 0.0, "background_multiplier": 1.0}
 
@@ -188,7 +189,11 @@ def check_values(values: Mapping[str, Scalar]) -> None:
     declared = {f"loss.{name}" for name in loss_spec(str(values["loss"])).params}
     known = {*RECIPE, *AXES, *declared} - {"seed"}  # every arm has all seeds
     if unknown := [name for name in values if name not in known]:
-        raise StudyError(f"a cell with loss {values['loss']} cannot set {', '.join(unknown)}")
+        hint = nearest(unknown[0], known)
+        raise StudyError(
+            f"a cell with loss {values['loss']} cannot set {', '.join(unknown)}"
+            + (f"; {hint}" if hint else "")
+        )
 
 
 def contrast(family: str, a: str, b: str) -> Contrast:

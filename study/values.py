@@ -102,9 +102,14 @@ def read_value(spec: Field[typing.Any], text: str) -> Scalar:
 def unknown_name(name: str, known: Iterable[str], what: str) -> ConfigError:
     """The error for an unknown name, with the nearest known ones."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    hint = nearest(name, known) or f"known: {', '.join(known)}"
     return ConfigError(f"{what} {name!r} is unknown; {hint}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The question whether one of the nearest known names was meant; "" where none is near."""
+    near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else ""
 
 
 def digest(value: object) -> str:

@@ -14,7 +14,7 @@ OURS = {"seglib", "study", "analysis", "runs", "benchmarks", "tests"}
 LAYERS = (
     "seglib",
     "study.record",
-    "study.words",
+    "study.errors",
     "study.values",
     "study.config",
     "study.matrix",

@@ -1,4 +1,4 @@
-"""Owns what the seeds of a study can tell: the noise floor of each network."""
+"""Owns what the seeds of a study can tell: the smallest detectable difference in each network."""
 
 from __future__ import annotations
 

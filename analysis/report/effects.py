@@ -32,7 +32,7 @@ def effects(answer: Answer) -> Section:
 
 
 def noise(answer: Answer) -> list[Block]:
-    """The noise floor of each network."""
+    """The smallest detectable difference in each network."""
     smallest = smallest_points(answer.smallest)
     columns: Columns = {
         **as_is("network"),

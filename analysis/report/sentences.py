@@ -50,7 +50,8 @@ def _never_run(study: Study, planned: Planned) -> bool:
 
 def _setting(study: Study) -> str:
     recipe, n_images = study.declaration.recipe, study.data.n_images
-    parts = [f"{recipe['epochs']} epochs"] if "epochs" in recipe else []  # else it is an axis
+    epochs = dict.fromkeys(cell.values.get("epochs", recipe["epochs"]) for cell in study.cells)
+    parts = [f"{' or '.join(map(str, epochs))} epoch{'' if list(epochs) == [1] else 's'}"]
     networks = dict.fromkeys(cell.network for cell in study.cells)
     parts.append(f"networks {', '.join(networks)}")
     if sources := dict.fromkeys(file.source for file in study.declaration.weights.values()):

@@ -1,4 +1,4 @@
-"""Owns what a study could tell: the noise floor, and how many seeds a difference needs.
+"""Owns what a study could tell: the smallest detectable difference, the seeds that one needs.
 
 Must not know: images, counts, files.
 """

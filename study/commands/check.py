@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from study.commands.analysis import Analysis
+from study.commands.hooks import Analysis
 from study.commands.request import Request
 from study.commands.session import prepare_data
 from study.commands.settings import pairs_of, parse_settings

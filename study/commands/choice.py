@@ -1,4 +1,4 @@
-"""`--only`: which cells and seeds of a study a command works on."""
+"""`--only`: its text read, and which cells and seeds of a study it chooses."""
 
 from __future__ import annotations
 

@@ -27,6 +27,14 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
 
 
+def duration(seconds: float) -> str:
+    """In words, as exactly as a forecast is: 40 s, 12 min, 3 h 20 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{60 * hours + minutes} min" if seconds < 6000 else f"{hours} h {minutes} min"
+
+
 @contextmanager
 def step(console: Console, text: str) -> Iterator[Callable[[int, int], None]]:
     """Progress of one piece of preparation; the yielded function takes (done, all)."""

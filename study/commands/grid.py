@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from seglib.data.store import open_store
-from study.commands.analysis import Analysis
 from study.commands.console import table
 from study.commands.display import Display
+from study.commands.hooks import Analysis
 from study.commands.session import Session
 from study.commands.signals import stop_on_signal
 from study.execution.executor import Job, LocalExecutor, Message
@@ -168,4 +168,4 @@ def print_summary(
     usual = str(session.out) == "outputs"
     report = session.request.about("report", session.study.name)
     ui = "make ui" + ("" if usual else f" OUT={session.out}")
-    console.print(f"next: {report}\n      {ui}")
+    console.print(f"next: {report}\nthen: {ui}")

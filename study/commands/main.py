@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from study.commands.analysis import Analysis
 from study.commands.console import make_console
+from study.commands.hooks import Analysis
 from study.commands.parser import parse
 from study.commands.request import Request
 from study.commands.signals import EXIT_CODE, interruptible

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from seglib.data.store import open_store
-from study.commands.console import clock, table
+from study.commands.console import duration, table
 from study.commands.session import Session, n_cores
 from study.config import RunConfig
 from study.execution.forecast import Forecaster, forecast_range, schedule_s
@@ -47,6 +47,9 @@ def _describe(session: Session, console: Console) -> None:
 
 
 def _forecast(session: Session, console: Console, missing: Sequence[RunConfig]) -> None:
+    if not missing:
+        console.print("forecast: no run is missing")
+        return
     runs = f"{len(missing)} run{'' if len(missing) == 1 else 's'}"
     forecaster, load = Forecaster(open_store(session.store_path), session.n_workers), load_now()
     costs = [forecaster.cost(config) for config in missing]
@@ -65,7 +68,5 @@ def load_now() -> float:
 
 def time_text(seconds: float, load: float) -> str:
     """A forecast in words: one time on an idle machine, a range on a busy one."""
-    low, high = forecast_range(seconds, load, n_cores())
-    if clock(low) == clock(high):
-        return f"about {clock(seconds)}"
-    return f"{clock(low)} to {clock(high)}, the machine being busy,"
+    low, high = map(duration, forecast_range(seconds, load, n_cores()))
+    return f"about {low}" if low == high else f"{low} to {high} (this machine is busy)"

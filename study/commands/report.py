@@ -10,15 +10,15 @@ from pathlib import Path
 from rich.console import Console
 
 from seglib.models import SourceError
-from study.commands.analysis import Analysis
 from study.commands.console import step
+from study.commands.hooks import Analysis
 from study.commands.request import Request
 from study.commands.session import study_name
+from study.errors import one_line, shown
 from study.record import Declaration, files, read_declaration, run_dirs
 from study.study import load
 from study.tracking.fetch import deleted, fetch, publish
 from study.tracking.store import TrackingError, database, tracking_uri
-from study.words import one_line, shown
 
 
 def report(request: Request, console: Console, analysis: Analysis) -> int:

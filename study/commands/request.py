@@ -1,4 +1,7 @@
-"""Request: what the user asked for, typed and checked; and the command lines that ask for it."""
+"""Request: what the user asked for, typed and checked; and the command lines that ask for it.
+
+`--only` and `--set` stay text here: `choice` and `settings` read them.
+"""
 
 from __future__ import annotations
 

@@ -6,14 +6,14 @@ from functools import partial
 
 from rich.console import Console
 
-from study.commands.analysis import Analysis
 from study.commands.console import step
+from study.commands.hooks import Analysis
 from study.commands.request import Request
 from study.commands.session import study_lock, study_name
+from study.errors import shown
 from study.study import load
 from study.tracking import store
 from study.tracking.sync import sync as send
-from study.words import shown
 
 
 def sync(request: Request, console: Console, analysis: Analysis) -> int:

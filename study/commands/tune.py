@@ -15,6 +15,7 @@ from study.commands.plan import load_now, time_text
 from study.commands.session import Session
 from study.commands.signals import stop_on_signal
 from study.config import ConfigError, RunConfig
+from study.errors import one_line
 from study.execution.executor import Job, LocalExecutor
 from study.execution.forecast import Forecaster
 from study.execution.preflight import check_drift, check_room
@@ -27,7 +28,6 @@ from study.tuning.opening import open_tuning
 from study.tuning.options import TuningError
 from study.tuning.outcome import N_CANDIDATES, N_RERANK_SEEDS
 from study.tuning.search import Tuning
-from study.words import one_line
 
 COLUMNS = ("arm", "trials", "epochs", "default", "chosen: at selection", "run again", "settings")
 

@@ -3,16 +3,13 @@
 Imports the standard library, NumPy, pydantic and filelock; nothing else of the project.
 """
 
+from study.record.data import SPLITS, ConstantFloor, DataFacts, Inspection
 from study.record.declaration import (
-    SPLITS,
     Cell,
-    ConstantFloor,
     Contrast,
-    DataFacts,
     Declaration,
     Excluded,
     Given,
-    Inspection,
     Search,
     Tuned,
     WeightsFile,

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.errors import one_line, shown
 from study.record import files
 from study.tracking.experiment import Experiment
 from study.tracking.outbox import Outbox
 from study.tracking.store import TrackingError, all_runs, connect, download, probe
-from study.words import one_line, shown
 
 if TYPE_CHECKING:  # slow to import
     from mlflow import MlflowClient

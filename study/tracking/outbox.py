@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 
+from study.errors import shown
 from study.tracking.experiment import Experiment
 from study.tracking.store import reason
-from study.words import shown
 
 GATHER_S, RETRY_S = 0.05, 5.0  # before calls are made; before those that failed are made again
 CLOSE_S = 60.0  # for `close`

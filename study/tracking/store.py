@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from study.words import one_line, shown
+from study.errors import one_line, shown
 
 if TYPE_CHECKING:  # slow to import
     from mlflow import MlflowClient

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from study.errors import shown
 from study.record import files
 from study.study import Study
 from study.tracking.projection import Projection
 from study.tracking.store import TrackingError, reason
-from study.words import shown
 
 # Called with arms; gives each arm's "n", "<metric>/mean", ...
 ValuesOf = Callable[[Sequence[str]], Mapping[str, Mapping[str, float]]]

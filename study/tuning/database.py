@@ -13,10 +13,10 @@ from pathlib import Path
 import optuna
 import sqlalchemy.exc
 
+from study.errors import one_line, shown
 from study.record import TuningPlace, files
 from study.tuning.options import TuningError
 from study.values import digest
-from study.words import one_line, shown
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

@@ -26,7 +26,8 @@ def facts(**changes) -> Inspection:
         "suspicious": (),
         "duplicates": (),
     }
-    return helpers.facts(CLASSES, Inspection, **found | changes)
+    classes = changes.pop("classes", CLASSES)
+    return helpers.facts(classes, Inspection, **found | changes)
 
 
 def sample(mask: list, shape=(40, 40), **changes) -> Sample:

@@ -1,4 +1,4 @@
-"""The noise floor against the noncentral t."""
+"""The smallest detectable difference against the noncentral t."""
 
 import numpy as np
 import pytest
