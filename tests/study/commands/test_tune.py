@@ -11,14 +11,14 @@ from tests.helpers import run_command as main
 pytestmark = pytest.mark.slow
 
 
-def test_tuning_end_to_end(grid, out, data, capsys):
-    words = ("--matrix", "losses", "--study", "s", "--only", "loss=dice_bce", "--seeds", 1)
+def test_tuning_end_to_end(out, data, capsys):
+    words = ("--matrix", "losses", "--study", "t", "--only", "loss=dice_bce", "--seeds", 1)
     tuned = [*words, "--set", "tuning=tuned"]
     assert main("--grid", *tuned, out=out, data=data) == 2
     assert "no finished tuning for unet-w4-scratch-dice_bce" in capsys.readouterr().err
     assert main("--tune", *words, "--set", "tune.trials=3", out=out, data=data) == 0
     assert main("--tune", *words, "--set", "tune.trials=3", out=out, data=data) == 0  # no more
-    client, all_runs = mlflow_runs(out, "s")
+    client, all_runs = mlflow_runs(out, "t")
     trials = [r for r in all_runs if r.data.tags.get("role") == "trial"]
     assert len(trials) == 3 and {r.data.tags["state"] for r in trials} <= {"finished", "pruned"}
     again = [r for r in all_runs if r.data.tags.get("role") == "rerank"]
@@ -40,9 +40,9 @@ def test_tuning_end_to_end(grid, out, data, capsys):
     }
     assert parent.data.metrics["best/dev_miou_again"] == pytest.approx(result["dev_rerank"])
     assert main("--grid", *tuned, out=out, data=data) == 0
-    cell = read_declaration(grid).cell("unet-w4-scratch-dice_bce-tuned")
+    cell = read_declaration(out / "t").cell("unet-w4-scratch-dice_bce-tuned")
     assert cell.values["loss.share"] == result["params"]["loss.share"]
-    _, all_runs = mlflow_runs(out, "s")
+    _, all_runs = mlflow_runs(out, "t")
     final = [
         r
         for r in all_runs
@@ -50,7 +50,7 @@ def test_tuning_end_to_end(grid, out, data, capsys):
     ]
     assert len(final) == 1
     assert float(final[0].data.params["loss.share"]) == result["params"]["loss.share"]
-    assert main("--report", "--study", "s", out=out) == 0
-    page = (grid / "report/report.md").read_text()
+    assert main("--report", "--study", "t", out=out) == 0
+    page = (out / "t/report/report.md").read_text()
     assert "unet-w4-scratch-dice_bce-tuned against unet-w4-scratch-dice_bce: " in page
     assert f"| {result['dev_selected']:.3f} | {result['dev_rerank']:.3f} | " in page
