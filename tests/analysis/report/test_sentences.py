@@ -174,3 +174,14 @@ def test_unknown_noise_says_which_arms_have_one_seed(tmp_path):
     assert about(lines, "unet-scratch: ").endswith(
         "is unknown (one seed: unet-scratch-bce, unet-scratch-dice_bce)."
     )
+
+
+def test_epochs_that_are_an_axis_are_said_as_they_are(tmp_path):
+    """Not those of the recipe, which no arm has."""
+    arms = [
+        one.having(values=one.values | {"epochs": epochs}) for one, epochs in ((BCE, 5), (DICE, 20))
+    ]
+    root = make(tmp_path / "s", [(one, range(2), (0.9, 0.5, 0.4), 0.01) for one in arms])
+    assert "test images): 5 or 20 epochs; networks" in said(root)[2][0]
+    same = make(tmp_path / "t", [(one, range(2), (0.9, 0.5, 0.4), 0.01) for one in (BCE, DICE)])
+    assert "test images): 3 epochs; networks" in said(same)[2][0]
