@@ -201,18 +201,21 @@ def contrast(family: str, a: str, b: str) -> Contrast:
     return Contrast(name=f"{a} minus {b}", family=family, a=a, b=b)
 
 
-def load(path: Path) -> Study:
-    """The study stored at `path`.
+def load(path: Path, *, to_run: bool = True) -> Study:
+    """The study stored at `path`; to be read alone where not `to_run`.
 
     Raises: RecordError when there is none, or it is not as written: its cells must hash to the ids
-        that stand beside them; SourceError when a network of the user's is not what it was.
+        that stand beside them; SourceError when a network of the user's, which runs need, is not
+        what it was.
     """
     study = Study(path, read_declaration(path))
     file = path / files.STUDY
     try:
         again = study.named(study.cells)
     except SourceError:
-        raise
+        if to_run:
+            raise
+        return study
     except (ValueError, KeyError, TypeError) as error:
         raise _not_as_written(file, str(error)) from None
     for before, now in zip(study.cells, again, strict=True):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
-from seglib.models import SourceError
 from study.commands.console import step
 from study.commands.hooks import Analysis
 from study.commands.request import Request
@@ -71,9 +69,7 @@ def _deleted(folder: Path, declaration: Declaration, uri: str) -> tuple[list[str
 def _write(
     source: Path, folder: Path, uri: str, notes: list[str], analysis: Analysis
 ) -> tuple[Path, list[str]]:
-    declaration = read_declaration(source)
-    with contextlib.suppress(SourceError):  # a network of the user's may be elsewhere by now
-        load(source)  # its cells are what their settings say, or nothing is told of them
+    declaration = load(source, to_run=False).declaration
     if declaration.name != folder.name:
         notes.append(
             f"the folder is called {folder.name}, the study was declared as {declaration.name}"

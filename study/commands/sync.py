@@ -19,7 +19,7 @@ from study.tracking.sync import sync as send
 def sync(request: Request, console: Console, analysis: Analysis) -> int:
     """Send what is missing; 1 when some of it cannot be read."""
     out = request.out
-    study, uri = load(out / study_name(request)), store.tracking_uri(out)
+    study, uri = load(out / study_name(request), to_run=False), store.tracking_uri(out)
     store.probe(uri)
     aggregate = partial(analysis.aggregate, study.path)
     with study_lock(study), step(console, f"sending study {study.name}") as progress:

@@ -5,7 +5,7 @@ import pytest
 from study.continuing import open_or_create
 from study.matrix import Matrix
 from study.record import read_declaration
-from study.study import StudyError
+from study.study import StudyError, load
 from tests.helpers import new_study
 
 
@@ -66,3 +66,4 @@ def test_a_network_of_one_s_own_that_changed_is_named(tmp_path, monkeypatch):
     (tmp_path / "continued_nets.py").write_text(source + "# other\n")
     with pytest.raises(ValueError, match="source of model continued_nets:make, must have sha256"):
         open_or_create(new_study(tmp_path / "s", matrix=matrix))
+    assert load(study.path, to_run=False).declaration == study.declaration  # read all the same
