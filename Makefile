@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: help grid plan tune report sync test lint audit ui dashboard clean
+.PHONY: help grid plan tune report sync test quick lint audit ui dashboard clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,9 +29,13 @@ sync: $(READY)  ## send MLflow what it is missing of a study
 test: $(READY)  ## the test suite, under 5 minutes on 2 cores
 	$(BIN)/python -m pytest
 
-lint: $(READY)  ## style: the formatter and the linter
+quick: $(READY)  ## the tests that are not slow
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(READY)  ## the formatter, the linter, the types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 audit: $(READY)  ## known vulnerabilities of the installed packages; needs a network, says so without
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'

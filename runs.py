@@ -10,44 +10,19 @@ python runs.py --sync      send MLflow what it is missing of a study
 
 from __future__ import annotations
 
-import argparse
-import os
-import shlex
-import signal
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-if __name__ == "__main__":  # Ctrl-C during the imports below, which take seconds
+from study.commands.signals import during_imports
 
-    def _interrupted(*_: object) -> None:
-        words = shlex.join(["python", *sys.argv])
-        os.write(1, f"interrupted; continue with: {words}\n".encode())
-        os._exit(130)
+if __name__ == "__main__":
+    during_imports()  # Ctrl-C during the imports below, which take seconds
 
-    for _number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(_number, _interrupted)
+import analysis
+from study.commands.hooks import Analysis
+from study.commands.main import run
+from study.matrix import Contrast, Matrix, ladder
 
-from study.commands.console import make_console, step, table
-from study.commands.session import (
-    Session,
-    add_tuned_cells,
-    command,
-    look_at_data,
-    open_session,
-    resolve_weights,
-    study_lock,
-    study_name,
-)
-from study.commands.signals import EXIT_CODE, interruptible
-from study.config import ConfigError, digest, unknown_name
-from study.matrix import Contrast, Exclusion, Matrix, ladder
-from study.study import Study, load
-from study.tracking.projection import probe, shown, tracking_uri
-
-NO_ENCODER = Exclusion(
-    {"model": "unet", "init": "pretrained"}, "a plain U-Net has no pretrained encoder"
-)
 BASELINE = {"model": "unet", "init": "scratch", "loss": "bce"}
 UNET = {"model": "unet", "init": "scratch"}
 SCRATCH = {"model": "resnetunet", "init": "scratch"}
@@ -61,7 +36,6 @@ MATRICES = {
             "init": ("scratch", "pretrained"),
             "loss": ("bce", "dice_bce", "focal_tversky"),
         },
-        exclude=(NO_ENCODER,),
         baseline=BASELINE,
         contrasts=(
             Contrast("architecture", SCRATCH, UNET, within=("loss",)),
@@ -123,226 +97,18 @@ MATRICES = {
 }
 
 
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="runs.py",
-        description="Train and compare a matrix of segmentation models and losses.",
-        epilog=f"Matrices: {', '.join(MATRICES)}. Exit codes: 0 all chosen runs finished, 1 some "
-        "run failed, 2 bad input or a refusal, 130 interrupted.",
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    return run(
+        argv,
+        MATRICES,
+        Analysis(
+            aggregate=analysis.aggregate_arms,
+            summary=analysis.summary,
+            report=analysis.report_study,
+            check=analysis.check_data,
+        ),
     )
-    verbs = parser.add_mutually_exclusive_group(required=True)
-    verbs.add_argument(
-        "--check",
-        metavar="DATA",
-        help="look at the images and masks (as --data) before any training",
-    )
-    verbs.add_argument("--grid", action="store_true", help="run the matrix, or what is missing")
-    verbs.add_argument("--plan", action="store_true", help="what --grid would do and cost")
-    verbs.add_argument(
-        "--tune", action="store_true", help="tune loss parameters, class weights and learning rate"
-    )
-    verbs.add_argument("--report", action="store_true", help="write the report of a study")
-    verbs.add_argument(
-        "--sync",
-        action="store_true",
-        help="send MLflow what it is missing of a study (after an outage)",
-    )
-    add = parser.add_argument
-    add(
-        "--data",
-        default="shapes",
-        metavar="shapes|voc|voc2007|voc2012|FOLDER",
-        help="images with masks; voc is 2007 on a CPU and 2012 on a GPU; a folder in VOC's layout",
-    )
-    add("--study", metavar="NAME", help="name of the study (default MATRIX-DATA)")
-    add("--matrix", default="default", metavar="NAME", help="a matrix of runs.py")
-    add(
-        "--only",
-        action="append",
-        default=[],
-        metavar="AXIS=VALUE,...",
-        help="choose cells, e.g. model=unet or loss=bce,dice_bce; repeatable",
-    )
-    add("--seeds", type=int, metavar="N", help="seeds per arm (default: the data's preset)")
-    add("--workers", type=int, metavar="N", help="runs at once (default: one per core, 1 on a GPU)")
-    add("--device", default="auto", metavar="auto|cpu|cuda", help="where to train")
-    add("--out", default="outputs", metavar="DIR", help="where everything is written")
-    add(
-        "--pretrained",
-        metavar="pretext|imagenet|FILE",
-        help="encoder weights (default: pretext for shapes, imagenet otherwise)",
-    )
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        dest="settings",
-        help="change a recipe field, e.g. epochs=5, loss.fn_weight=0.6, tuning=tuned; repeatable",
-    )
-    return parser.parse_args(argv)
-
-
-def print_summary(session: Session, console, failed: dict[str, str]) -> None:
-    from analysis.records import read_study
-    from analysis.tables.tables import summary
-
-    frame = summary(read_study(session.study.path))
-    rows = []
-    for row in frame.to_dict("records"):
-
-        def number(name: str, digits: int = 3, row: dict = row) -> str:
-            return "-" if row[name] != row[name] else f"{row[name]:.{digits}f}"
-
-        rows.append(
-            [
-                row["arm"],
-                row["n"],
-                number("test/miou mean"),
-                number("test/miou sd"),
-                number("dev/miou mean"),
-                number("minutes per run mean", 1),
-                row["status"],
-            ]
-        )
-    columns = ["arm", "n", "test mIoU mean", "s.d.", "dev mIoU", "minutes", "status"]
-    console.print(table(columns, rows, f"study {session.study.name}"))
-    floor = session.study.declaration["data"]["constant_floor"]
-    console.print(f"floor: predicting {floor['class']} everywhere scores {floor['test_miou']:.3f}")
-    for name, reason in failed.items():
-        console.print(f"failed: {name}: {reason}", style="red", markup=False)
-    out = "" if session.args.out == "outputs" else f" --out {session.args.out}"
-    port = "" if session.args.out == "outputs" else f" OUT={session.args.out}"
-    console.print(
-        f"next: python runs.py --report --study {session.study.name}{out}\n      make ui{port}",
-        markup=False,
-    )
-
-
-def page_name(facts: dict) -> str:
-    """Of the check page's folder: the data's name and what tells folders of one name apart."""
-    return f"{facts['name']}-{digest(facts['path'])[:6]}"
-
-
-def check(args: argparse.Namespace, console) -> int:
-    """Write the page that shows a data set as a study would see it."""
-    if args.only or args.study or args.seeds:
-        raise ConfigError("--check takes no --only, --study or --seeds: it looks at the data alone")
-    from analysis.figures.contact import Sample
-    from analysis.report.check import check_lines, write_check
-
-    args.data = args.check
-    facts, sheet = look_at_data(args, console)
-    page = write_check(
-        facts, [Sample(*row) for row in sheet], Path(args.out) / "check" / page_name(facts)
-    )
-    for line in check_lines(facts):
-        console.print(line, markup=False)
-    console.print(f"check: {page}", markup=False)
-    return 0
-
-
-def report(args: argparse.Namespace, console) -> int:
-    """Write the report of a study that exists."""
-    if args.only or args.settings:
-        raise ConfigError("--report takes no --only or --set: it shows the whole study")
-    from analysis.__main__ import report as make_report
-
-    page, notes = make_report(Path(args.out), study_name(args))
-    for note in notes:
-        console.print(f"note: {note}", markup=False)
-    console.print(f"report: {page}", markup=False)
-    return 0
-
-
-def sync(args: argparse.Namespace, console) -> int:
-    """Bring MLflow up to date with a study on disk; 1 when some of it cannot be read."""
-    if args.only or args.settings:
-        raise ConfigError("--sync takes no --only or --set: it sends the whole study")
-    from study.tracking.sender import sync as send
-
-    out = Path(args.out)
-    study, uri = load(out / study_name(args)), tracking_uri(out)
-    probe(uri)
-    with study_lock(study), step(console, f"sending study {study.name}") as progress:
-        done = send(study, out, aggregator(study), progress)
-    console.print(
-        f"sync: {done.n_sent} of {done.n_runs} runs brought up to date in MLflow at {shown(uri)}",
-        markup=False,
-        soft_wrap=True,
-    )
-    for problem in done.problems:
-        console.print(f"not sent: {problem}", style="red", markup=False, soft_wrap=True)
-    return 1 if done.problems else 0
-
-
-def aggregator(study: Study) -> Callable[[Sequence[str]], dict[str, dict[str, float]]]:
-    """What MLflow shows of arms: the analysis, wired into what happens when a seed finishes."""
-    from analysis.records import read_study
-    from analysis.tables.tables import aggregate_arm
-
-    def aggregate(arms: Sequence[str]) -> dict[str, dict[str, float]]:
-        records = read_study(study.path)
-        return {arm: aggregate_arm(records, arm) for arm in arms}
-
-    return aggregate
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run one command; bad input is one line on stderr and exit code 2."""
-    args = parse_args(argv)
-    with interruptible(last_words(args)):
-        return run_command(args)
-
-
-def last_words(args: argparse.Namespace) -> str:
-    return "interrupted" + (f"; continue with: {command(args)}" if args.grid or args.tune else "")
-
-
-def run_command(args: argparse.Namespace) -> int:
-    """One verb; returns the exit code."""
-    console = make_console()
-    try:
-        if args.matrix not in MATRICES:
-            raise unknown_name(args.matrix, MATRICES, "--matrix")
-        if args.check:
-            return check(args, console)
-        if args.report:
-            return report(args, console)
-        if args.sync:
-            return sync(args, console)
-        return drive_study(args, console)
-    except (ValueError, OSError) as error:
-        print(f"runs.py: {' '.join(str(error).splitlines())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        console.print(last_words(args), markup=False)
-        return EXIT_CODE
-
-
-def drive_study(args: argparse.Namespace, console) -> int:
-    """--plan, --tune and --grid."""
-    from study import drive  # not at the top: worker processes import this file
-
-    if not args.plan:
-        probe(tracking_uri(Path(args.out)))
-    session = open_session(args, MATRICES[args.matrix], console)
-    if args.plan:
-        return drive.plan(session, console)
-    with study_lock(session.study):
-        resolve_weights(session)
-        if not args.tune:
-            add_tuned_cells(session)
-            for cell, seed in session.runs():
-                session.study.config(cell, seed)  # every chosen run is possible, or nothing starts
-        session.study.save()
-        if args.tune:
-            return drive.tune(session, console)
-        outcome = drive.grid(session, console, aggregator(session.study))
-        if outcome.interrupted:
-            raise KeyboardInterrupt
-        print_summary(session, console, outcome.failed)
-    return 1 if outcome.failed else 0
 
 
 if __name__ == "__main__":

@@ -1,124 +1,25 @@
-"""Do the intervals of `statistics.intervals` cover, and how often do they raise a false alarm?
+"""Do the intervals of the analysis cover, and how often do they raise a false alarm?
 
     OMP_NUM_THREADS=1 python benchmarks/coverage.py [N_STUDIES]      default 2000 a row, 5 minutes
 
-Studies with a known answer are simulated: 100 images of 5 classes (in 100, 70, 45, 25 and 12 % of
-the images), arms of 3 losses a network. The logit of the recall of a class in an image is a sum of
-    its base + arm                                  the effect that is to be found
-    + image + arm x image                           difficulty: shared by all arms, and not
-    + seed (of a network: shared by its arms) + seed (of one arm)
-    + seed x image (of one arm, or shared)
-all normal but the first line; missed pixels become false positives of other classes. The truth is
-the mean score over seeds and images of this size, from 2,500 separate studies of 5 seeds; two arms
-alike differ by 0 exactly. Networks have 1, 1.4 and 0.7 times the seed noise given.
+The studies are those of `simulated.py`.
 """
-
-from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy import special
+from simulated import IMAGE_NOISE, RARE, SEED_NOISE, World, simulate, true_scores
 
-from analysis.statistics.intervals import (
-    Interval,
-    Resampled,
-    adjust,
-    contrast,
-    paired_bootstrap,
-    resample,
-    t_interval,
-)
+from analysis.statistics.bootstrap import Resampled, resample
+from analysis.statistics.contrasts import contrast, paired_bootstrap
+from analysis.statistics.intervals import Interval, adjust, t_interval
 from analysis.statistics.seeds import SeedVariance, satterthwaite, seed_variance
 
-PRESENT = np.array([1.0, 0.7, 0.45, 0.25, 0.12])  # share of images that hold the class
-SIZE_PX = np.array([2500, 500, 400, 300, 150])
-RECALL = np.array([3.0, 1.6, 1.0, 0.6, 0.2])  # logits
-CONFUSED = np.array(
-    [  # where the missed pixels of a class go
-        [0, 0.5, 0.25, 0.15, 0.1],
-        [0.8, 0, 0.1, 0.05, 0.05],
-        [0.8, 0.1, 0, 0.05, 0.05],
-        [0.8, 0.1, 0.05, 0, 0.05],
-        [0.8, 0.1, 0.05, 0.05, 0],
-    ]
-)
-N_CLASSES, N_BOOT = len(SIZE_PX), 200
-NETWORK_NOISE = np.array([1.0, 1.4, 0.7])
-RARE = 3  # the class held by 25 of 100 images
-
-
-@dataclass(frozen=True)
-class World:
-    """Standard deviations on the logit scale, and the shape of a study."""
-
-    seed: float = 0.18  # of one arm, each class on its own
-    seed_common: float = 0.1  # of one arm, all classes alike
-    shared_seed: float = 0.15  # of a network's arms, each class on its own
-    seed_image: float = 0.3
-    shared_seed_image: float = 0.0
-    arm_image: float = 0.3
-    image: float = 0.8
-    n_networks: int = 2
-    noise: tuple[float, ...] = (1.0, 1.0, 1.0)  # factor on the seed noise of each loss
-    same_seeds: bool = True
-    missing: bool = False  # the second arm lacks its last seed
-    n_groups: int = 0  # video clips that share half of the image effects
-    effect: float = 0.35  # arms differ by that much, each class on its own; 0: all alike
-
-
-SEED_NOISE = World()
-IMAGE_NOISE = World(seed=0.03, seed_common=0.02, shared_seed=0.03, arm_image=0.9)
-
-
-def simulate(world: World, n_seeds: int, rng: np.random.Generator, n_images: int = 100):
-    """Counts (A, S, n_images, C, 3) of one study, and its groups (n_images,) or None."""
-    draw, n_arms = rng.standard_normal, 3 * world.n_networks
-    networks = np.repeat(np.arange(world.n_networks), 3)
-    noise = (NETWORK_NOISE[networks] * np.tile(world.noise, world.n_networks))[:, None, None]
-    if not world.effect:
-        noise = noise / NETWORK_NOISE[networks][:, None, None]  # arms alike in everything
-    arms = world.effect * np.random.default_rng(7).standard_normal((n_arms, N_CLASSES))
-    shared = draw((world.n_networks, n_seeds, N_CLASSES))[networks]
-    if not world.same_seeds:
-        shared = draw((n_arms, n_seeds, N_CLASSES))
-    seeds = noise * (
-        world.seed * draw((n_arms, n_seeds, N_CLASSES))
-        + world.seed_common * draw((n_arms, n_seeds, 1))
-        + world.shared_seed * shared
-    )
-    groups = None
-    images, by_arm = draw((n_images, N_CLASSES)), draw((n_arms, n_images, N_CLASSES))
-    if world.n_groups:
-        groups = np.sort(rng.permutation(n_images) % world.n_groups)
-        images = (images + draw((world.n_groups, N_CLASSES))[groups]) / np.sqrt(2)
-        by_arm = (by_arm + draw((n_arms, world.n_groups, N_CLASSES))[:, groups]) / np.sqrt(2)
-    logits = (
-        (RECALL + arms)[:, None, None]
-        + (world.image * images + world.arm_image * by_arm)[:, None]
-        + seeds[:, :, None]
-        + world.seed_image * draw((n_arms, n_seeds, n_images, N_CLASSES))
-    )
-    if world.shared_seed_image:
-        logits += world.shared_seed_image * draw((n_seeds, n_images, N_CLASSES))
-    sizes = np.rint(SIZE_PX * np.exp(0.5 * draw((n_images, N_CLASSES))))
-    truth = sizes * (rng.random(sizes.shape) < PRESENT)
-    tp = np.rint(truth * special.expit(logits))
-    return np.stack([tp, np.rint((truth - tp) @ CONFUSED), truth - tp], axis=-1), groups
-
-
-def true_scores(world: World, rng: np.random.Generator, n_studies: int = 2500) -> np.ndarray:
-    """Expected scores (A, K) of the arms; written without the code under test."""
-    total, n = np.zeros((3 * world.n_networks, 1 + N_CLASSES)), 0
-    for _ in range(n_studies):
-        tp, fp, fn = np.moveaxis(simulate(world, 5, rng)[0].sum(2), -1, 0)
-        if (tp[0, 0] + fn[0, 0] > 0).all():  # a class is missing once in 300,000 studies
-            iou = (tp / (tp + fp + fn)).mean(1)
-            total, n = total + np.c_[iou.mean(1), iou], n + 1
-    return total / n
+N_BOOT = 200
 
 
 def planned(n_networks: int) -> dict[str, list[np.ndarray]]:
@@ -166,10 +67,9 @@ def coverage_row(
             one_seed = np.quantile(sum(w[a] * drawn[a][:, 0] for a in drawn), (0.025, 0.975))
             means = np.quantile(sum(w[a] * drawn[a].mean(1) for a in drawn), (0.025, 0.975))
             value = w @ truth
-            rare = Interval(*(part[RARE] for part in vars(blocks.per_class).values()))
             row = {
                 "recipe": covered(blocks.miou, value[0]),
-                "rare": covered(rare, value[1 + RARE]),
+                "rare": covered(blocks.per_class.at(RARE), value[1 + RARE]),
                 "free": covered(alone.miou, value[0]),
                 "images": means[0] <= value[0] <= means[1],
                 "one": one_seed[0] <= value[0] <= one_seed[1],
@@ -239,17 +139,10 @@ def bootstrap_s() -> float:
     return time.perf_counter() - began
 
 
-def main(n_studies: int) -> None:
-    began = time.process_time()
-    print(f"paired_bootstrap, 10,000 x 1,449 images x 21 classes: {bootstrap_s():.2f} s")
-    cells = [
-        (name, world, s)
-        for name, world in (
-            ("seed noise dominates", SEED_NOISE),
-            ("image noise dominates", IMAGE_NOISE),
-        )
-        for s in (2, 3, 5)
-    ]
+def cover(n_studies: int) -> None:
+    """Print how often intervals hold the truth."""
+    worlds = {"seed noise dominates": SEED_NOISE, "image noise dominates": IMAGE_NOISE}
+    cells = [(name, world, s) for name, world in worlds.items() for s in (2, 3, 5)]
     cells += [
         ("seeds share nothing", replace(SEED_NOISE, shared_seed=0.0), 2),
         ("seeds share most", replace(SEED_NOISE, seed=0.1, seed_common=0.05, shared_seed=0.25), 3),
@@ -259,10 +152,6 @@ def main(n_studies: int) -> None:
         ("8 groups", replace(IMAGE_NOISE, n_groups=8), 3),
         ("one loss 3x as noisy", replace(SEED_NOISE, noise=(0.5, 1.5, 0.5)), 3),
     ]
-    print(
-        f"{n_studies} studies a row; standard error of 95 %: "
-        f"{100 * np.sqrt(0.95 * 0.05 / n_studies):.1f} points. mIoU unless said otherwise."
-    )
     print(
         f"{'95 % intervals cover, %':24}{'S':>2} {'contrast':9}{'recipe':>7}{'rare class':>11}"
         f"{'seeds free':>11}{'images only':>12}{'one seed':>9}{'half width':>11}{'df':>6}"
@@ -283,37 +172,34 @@ def main(n_studies: int) -> None:
         "of one run a side;\nhalf width: median, mIoU points\n"
     )
 
-    print(f"{'A/A: families with a false alarm, %':37}{'S':>2}")
+
+def alarm(n_studies: int) -> None:
+    """Print how often arms that are alike are told apart."""
     alike = replace(SEED_NOISE, effect=0.0)
-    two = [
-        (
-            "two arms, disjoint seeds",
-            replace(alike, n_networks=1, same_seeds=False),
-            s,
-            {"pair": planned(1)["loss"][:1]},
-        )
-        for s in (2, 3, 5)
-    ]
-    nine = [
-        ("default matrix, 9 arms", replace(alike, n_networks=3), s, planned(3)) for s in (2, 3, 5)
-    ]
-    images = [
-        (
-            "the same, image noise dominates",
-            replace(IMAGE_NOISE, effect=0.0, n_networks=3),
-            2,
-            planned(3),
-        )
-    ]
-    for number, (name, world, n_seeds, families) in enumerate(two + nine + images):
+    apart = replace(alike, n_networks=1, same_seeds=False)
+    nine = replace(alike, n_networks=3)
+    images = replace(IMAGE_NOISE, effect=0.0, n_networks=3)
+    pair = {"pair": planned(1)["loss"][:1]}
+    rows = [("two arms, disjoint seeds", apart, s, pair) for s in (2, 3, 5)]
+    rows += [("default matrix, 9 arms", nine, s, planned(3)) for s in (2, 3, 5)]
+    rows += [("the same, image noise dominates", images, 2, planned(3))]
+    print(f"{'A/A: families with a false alarm, %':37}{'S':>2}")
+    for number, (name, world, n_seeds, families) in enumerate(rows):
         rng = np.random.default_rng([2, number])
         row = false_alarms(world, n_seeds, n_studies, rng, families)
-        print(
-            f"{name:37}{n_seeds:>2}  "
-            + "  ".join(f"{key} {100 * x:.1f}" for key, x in row.items()),
-            flush=True,
-        )
+        shares = "  ".join(f"{key} {100 * x:.1f}" for key, x in row.items())
+        print(f"{name:37}{n_seeds:>2}  {shares}", flush=True)
 
+
+def main(n_studies: int) -> None:
+    began = time.process_time()
+    print(f"paired_bootstrap, 10,000 x 1,449 images x 21 classes: {bootstrap_s():.2f} s")
+    print(
+        f"{n_studies} studies a row; standard error of 95 %: "
+        f"{100 * np.sqrt(0.95 * 0.05 / n_studies):.1f} points. mIoU unless said otherwise."
+    )
+    cover(n_studies)
+    alarm(n_studies)
     print(
         "\n95 % t intervals from seed variance + image variance (99 df), cover %: "
         "Satterthwaite's df, ours"

@@ -1,176 +1,33 @@
 """Faults put into small studies, and what became of them: a table for NOTES.md.
 
-    python benchmarks/faults.py [NAME ...]     of kill damage signals disk many many-killed
+    python -m benchmarks.faults [NAME ...]     of kill damage signals disk many many-killed
 
 Each study is compared with one that nothing disturbed: tables of the report (timing columns
 aside), best weights, confusion matrices; and each epoch must be in MLflow once. About 15 minutes.
-`tests/test_faults.py` holds the faults that need no study.
+`tests/study/execution` holds the faults that need no study.
 """
 
-from __future__ import annotations
-
-import os
 import pickle
 import random
-import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import psutil
-import torch
-
+from benchmarks.fault_study import TINY, Evil, Study, flip, reference, truncate, workers_of
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from seglib.data.shapes import write_shapes
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
 from study.config import RunConfig
 from study.execution.executor import Job, LocalExecutor
-from study.record.rundir import RunDir
+from study.record import RunDir
 
-ROOT = Path(__file__).parents[1]
-N_RUNS = 6
 NAMES = ("kill", "damage", "signals", "disk", "many", "many-killed")
-TINY = {"width": 8, "crop_px": 32, "batch_size": 4, "precision": "fp32"}
-TIMING = "minutes|memory|images_per_s|images/s|system/"  # columns, and metrics of history.csv
 COLUMNS = ("fault", "how", "times", "lost", "repeated", "outcome")
-
-
-class Study:
-    """A grid of 3 losses x 2 seeds on drawn images, run as a program."""
-
-    def __init__(self, root: Path, name: str, data: Path) -> None:
-        self.epochs = 100 if name.startswith("kill") else 40  # long enough for 20 kills
-        self.out = root / name
-        self.path = self.out / "s"
-        settings = {**TINY, "epochs": self.epochs, "checkpoint_s": 0, "threads": 1, "retries": 99}
-        self.words = [
-            "--study",
-            "s",
-            "--matrix",
-            "losses",
-            "--data",
-            str(data),
-            "--out",
-            str(self.out),
-            "--seeds",
-            "2",
-            "--workers",
-            "2",
-            *(w for k, v in settings.items() for w in ("--set", f"{k}={v}")),
-        ]
-
-    def start(self) -> subprocess.Popen:
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        environment.pop("MLFLOW_TRACKING_URI", None)
-        return subprocess.Popen(
-            [sys.executable, "runs.py", "--grid", *self.words],
-            cwd=ROOT,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    def finish(self) -> None:
-        process = self.start()
-        text, _ = process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"the study must finish, got exit code {process.returncode}: {text}")
-
-    def runs(self) -> list[RunDir]:
-        return [RunDir(p.parent) for p in self.path.glob("runs/*/config.json")]
-
-    def n_rows(self) -> int:
-        return sum(len(run.rows()) for run in self.runs())
-
-    def wait_for_rows(self, process: subprocess.Popen) -> None:
-        """Until some run has written to its journal."""
-        before = self.n_rows()
-        while process.poll() is None and self.n_rows() == before:
-            time.sleep(0.05)
-
-    def repeated(self) -> tuple[int, int]:
-        """Attempts that went on inside a run after an epoch > 0, and epochs trained again."""
-        resumed = again = 0
-        for run in self.runs():
-            reached = 0
-            for row in run.rows():
-                if row["event"] == "epoch":
-                    reached = row["epoch"]
-                elif row["event"] == "start":
-                    resumed += row["after_epoch"] > 0
-                    again += reached - row["after_epoch"]
-        return resumed, again
-
-    def tables(self) -> dict[str, pd.DataFrame]:
-        words = [sys.executable, "runs.py", "--report", "--study", "s", "--out", str(self.out)]
-        subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        return {
-            p.name: untimed(pd.read_csv(p))
-            for p in self.path.glob("report/tables/*.csv")
-            if p.name != "score_at_cost.csv"
-        }  # made of times
-
-    def doubled_steps(self) -> int:
-        """Points of a metric beyond the first at a step of an MLflow run."""
-        with closing(sqlite3.connect(self.out / "mlflow.db")) as database:
-            rows = database.execute(
-                "SELECT count(*) FROM metrics m JOIN tags t ON t.run_uuid = m.run_uuid "
-                "AND t.key = 'role' WHERE m.key = 'train/loss' GROUP BY m.run_uuid, step"
-            )
-            counts = [n for (n,) in rows]
-        if len(counts) < N_RUNS * self.epochs:
-            raise RuntimeError(f"MLflow must hold {N_RUNS * self.epochs} steps, got {len(counts)}")
-        return sum(counts) - len(counts)
-
-    def judge(self, reference: Study) -> tuple[int, str]:
-        """Runs lost, and how the finished study differs from the undisturbed one."""
-        lost = N_RUNS - sum(run.state() == "finished" for run in self.runs())
-        differ = [
-            name
-            for name, table in self.tables().items()
-            if not table.equals(reference.tables_cache[name])
-        ]
-        for run in self.runs():
-            theirs = reference.path / "runs" / run.run_id
-            ours, best = (torch.load(p / "best.pt", weights_only=True) for p in (run.path, theirs))
-            if not all(torch.equal(ours[name], best[name]) for name in best):
-                differ.append(f"{run.run_id}/best.pt")
-            with np.load(run.path / "confusion.npz") as a, np.load(theirs / "confusion.npz") as b:
-                differ += [f"{run.run_id}/{k}" for k in b.files if not np.array_equal(a[k], b[k])]
-        doubled = self.doubled_steps()
-        same = "tables, weights, confusions equal" if not differ else f"DIFFER: {differ}"
-        return lost, f"{same}; MLflow steps doubled: {doubled}"
-
-
-def untimed(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of the report without what no two runs share."""
-    table = table[[name for name in table if not re.search(TIMING, name)]]
-    if "metric" in table:
-        table = table[~table["metric"].str.contains(TIMING)]
-    return table.reset_index(drop=True)
-
-
-def reference(root: Path, name: str, data: Path) -> Study:
-    """The same study undisturbed."""
-    study = Study(root, name, data)
-    study.finish()
-    study.tables_cache = study.tables()
-    return study
-
-
-def workers_of(driver: int) -> list[psutil.Process]:
-    """The processes that work on runs: children of the driver's fork server."""
-    return [worker for child in psutil.Process(driver).children() for worker in child.children()]
 
 
 def kill(study: Study, whole: Study, rng: random.Random) -> tuple:
@@ -182,7 +39,7 @@ def kill(study: Study, whole: Study, rng: random.Random) -> tuple:
         if early:
             time.sleep(rng.uniform(0, 4))
         else:
-            study.wait_for_rows(process)
+            study.wait_for_events(process)
             time.sleep(rng.uniform(0, 1.5))
         if process.poll() is not None:
             raise RuntimeError(
@@ -210,33 +67,13 @@ def kill(study: Study, whole: Study, rng: random.Random) -> tuple:
     )
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1000])
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-class Evil:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple:
-        return open, (str(self.path), "w")
-
-
 def damage(study: Study, whole: Study, rng: random.Random) -> tuple:
     """Driver killed, the checkpoints of its runs damaged, continued; twice each way."""
     evil, n = study.out / "evil", 0
     ways = (truncate, flip, lambda path: path.write_bytes(pickle.dumps(Evil(evil))))
     for way in [*ways] * 2:
         process = study.start()
-        study.wait_for_rows(process)
+        study.wait_for_events(process)
         time.sleep(rng.uniform(0.3, 1))
         process.kill()
         process.communicate()
@@ -247,7 +84,7 @@ def damage(study: Study, whole: Study, rng: random.Random) -> tuple:
                 way(run.last)
                 n += 1
     study.finish()
-    said = sum(row["event"] == "note" for run in study.runs() for row in run.rows())
+    said = sum(e.event == "note" for run in study.runs() for e in run.journal().events)
     resumed, again = study.repeated()
     lost, outcome = study.judge(whole)
     code = "code was run" if evil.exists() else "no code run"
@@ -267,7 +104,7 @@ def signals(study: Study, whole: Study, rng: random.Random) -> tuple:
     for i in range(8):
         process = study.start()
         if i % 2:
-            study.wait_for_rows(process)
+            study.wait_for_events(process)
         time.sleep(rng.uniform(0.2, 3))
         began = time.monotonic()
         process.send_signal((signal.SIGINT, signal.SIGTERM)[i // 2 % 2])
@@ -297,7 +134,7 @@ def disk(study: Study, whole: Study, rng: random.Random) -> tuple:
         return "disk full", "no tmpfs may be mounted here", 0, "-", "-", "not tried"
     try:
         process = study.start()
-        study.wait_for_rows(process)
+        study.wait_for_events(process)
         time.sleep(rng.uniform(1, 2))
         filler = study.out / "filler"
         with filler.open("wb", buffering=0) as file:
@@ -360,12 +197,12 @@ def many(root: Path, rng: random.Random, kill_every: int = 0) -> tuple:
             threading.Timer(rng.uniform(0, 0.5), process.kill).start()
 
     executor._start = start_and_kill
-    for event in executor.run(jobs):
-        if event.kind in ("died", "failed"):
+    for message in executor.run(jobs):
+        if message.event.event in ("died", "failed"):
             died += 1
-            executor.again(event.job)
+            executor.again(message.job)
     signal.alarm(0)
-    events = [[row["event"] for row in RunDir(job.path).rows()] for job in jobs]
+    events = [[event.event for event in RunDir(job.path).journal().events] for job in jobs]
     lost = sum("finished" not in names for names in events)
     twice = sum(names.count("finished") > 1 for names in events)
     how = (

@@ -9,8 +9,6 @@ the aim, for all but the losses with lovasz, which sorts the pixels once for eve
 `--channels-last`: logits in the memory layout that the networks give.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import time

@@ -7,8 +7,6 @@
 than `confusion`, which uses one thread, so the other passes would flatter the share.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 
@@ -16,7 +14,7 @@ import numpy as np
 import torch
 
 from seglib import predict
-from seglib.models import MULTIPLE, build_model
+from seglib.models import build_model, model_spec
 
 HEIGHT, WIDTH, N_CLASSES = 360, 480, 21
 N_IMAGES, N_PASSES = 2, 6
@@ -71,11 +69,11 @@ if __name__ == "__main__":
     print(f"{'network':<14}{'precision':<11}{'evaluate':>10}{'confusion':>11}{'share, %':>10}")
     for name in ("unet", "resnetunet"):
         torch.manual_seed(0)
-        model = build_model(name, n_classes=N_CLASSES, width=64)
+        model = build_model(name, n_classes=N_CLASSES)
         model, split = model.to(memory_format=torch.channels_last), Scenes()
         for precision in precisions:
             whole, part = min(
-                pass_seconds(model, split, multiple=MULTIPLE[name], precision=precision)
+                pass_seconds(model, split, multiple=model_spec(name).multiple, precision=precision)
                 for _ in range(N_PASSES)
             )
             print(

@@ -3,8 +3,6 @@
 python benchmarks/preflight.py [N_IMAGES]      default 3000 images of 500x375
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tempfile
@@ -14,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from seglib.data.shapes import CLASSES, draw_scene
+from seglib.data.scenes import CLASSES, draw_scene
 
 ROOT = Path(__file__).parents[1]
 SIZE_PX = (500, 375)

@@ -1,13 +1,11 @@
 """What MLflow holds after its store failed during a study, against the journals.
 
-    python benchmarks/tracking_faults.py [FAULT ...]      about 2 minutes each; default all
+    python -m benchmarks.tracking_faults [FAULT ...]      about 2 minutes each; default all
 
 Each fault hits a real `--grid` (three small runs of one thread on shapes) after its first epoch. At
 the end the store is made whole and `--sync` sends what is missing. Lost: (run, metric, step) of a
 journal that MLflow does not have; repeated: that it has more than once, or runs that it has twice.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
@@ -23,27 +21,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.reading import free_port, server
-from study.record.rundir import RunDir
-from study.tracking.projection import STATUS, all_runs, connect, tracking_uri
+from benchmarks.server import free_port, server
+from study.record import files, run_dirs
+from study.record.journal import Finished, Metrics
+from study.tracking.child import STATUS
+from study.tracking.store import all_runs, connect, tracking_uri
 
 ROOT = Path(__file__).parents[1]
 STUDY = ["--study", "s"]
-GRID = [
-    "--grid",
-    *STUDY,
-    "--matrix",
-    "losses",
-    "--seeds",
-    "1",
-    "--workers",
-    "1",
-    *(
-        word
-        for setting in ("epochs=6", "width=4", "n_evaluations=6", "threads=1")
-        for word in ("--set", setting)
-    ),
-]
+GRID = ["--grid", *STUDY, *"--matrix losses --seeds 1 --workers 1".split()]
+GRID += "--set epochs=6 --set width=4 --set n_evaluations=6 --set threads=1".split()
 
 
 @contextmanager
@@ -145,26 +132,23 @@ def difference(out: Path) -> tuple[int, int, int, int]:
     states = {
         run.data.tags["run_id"]: (run.data.tags.get("state"), run.info.status) for run in children
     }
-    for path in (out / "s/runs").iterdir():
-        run_dir = RunDir(path)
-        wanted |= {
-            (path.name, key, row["epoch"])
-            for row in run_dir.epochs()
-            for key, value in row["metrics"].items()
-            if value is not None
-        }
-        last = run_dir.last_row()
-        if last["event"] == "finished":
-            wanted |= {
-                (path.name, key, last["best_epoch"])
-                for key, value in last["metrics"].items()
-                if key.startswith("test/") and value is not None
-            }
-        state = last["event"] if last["event"] in STATUS else "dead"
-        wrong += states.get(path.name) != (state, STATUS.get(state, "KILLED"))
+    for run_dir in run_dirs(out / "s" / files.RUNS):
+        journal, name = run_dir.journal(), run_dir.run_id
+        for event in journal.epochs:
+            wanted |= _values(name, event.metrics, event.epoch)
+        last = journal.last
+        if isinstance(last, Finished):
+            test = {k: v for k, v in last.metrics.items() if k.startswith("test/")}
+            wanted |= _values(name, test, last.best_epoch)
+        state = last.event if last is not None and last.event in STATUS else "dead"
+        wrong += states.get(name) != (state, STATUS.get(state, "KILLED"))
     names = Counter(run.data.tags["run_key"] for run in found)
     repeated = sum(n - 1 for n in there.values()) + sum(n - 1 for n in names.values())
     return len(wanted), len(wanted - set(there)), repeated, wrong
+
+
+def _values(run: str, metrics: Metrics, step: int) -> set[tuple[str, str, int]]:
+    return {(run, name, step) for name, value in metrics.items() if value is not None}
 
 
 def main(chosen: list[str]) -> None:

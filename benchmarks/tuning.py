@@ -14,7 +14,8 @@ import sys
 import numpy as np
 import optuna
 
-from study.tuning.search import make_sampler, search_space
+from study.tuning.database import make_sampler
+from study.tuning.space import search_space
 
 
 def regret(space: dict, kind: str, seed: int, n_trials: int, noise: float) -> float:

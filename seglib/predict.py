@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -28,19 +29,19 @@ def fast_precision(device: str | torch.device) -> str:
     """bf16 on a GPU that has it or a CPU with AVX512-BF16 or AMX, else fp32."""
     if torch.device(device).type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    has = getattr(torch.cpu, "get_capabilities", dict)()  # absent in older torch: fp32
+    has: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # absent in older torch
     return "bf16" if has.get("avx512_bf16") or has.get("amx_bf16") else "fp32"
 
 
 @torch.inference_mode()
 def predict(
     model: nn.Module,
-    images: np.ndarray,
+    images: npt.NDArray[np.uint8],
     *,
     multiple: int,
     precision: str = "fp32",
     n_classes: int | None = None,
-) -> np.ndarray:
+) -> npt.NDArray[np.uint8]:
     """Class maps of images of one size, at that size: pad to `multiple`, predict, crop, argmax.
 
     Args:
@@ -62,7 +63,8 @@ def predict(
     with autocast(device, precision):
         logits = model(batch.contiguous(memory_format=torch.channels_last))
     model.train(was_training)
-    return logits[:, :n_classes, :height, :width].argmax(1).to(torch.uint8).cpu().numpy()
+    maps = logits[:, :n_classes, :height, :width].argmax(1).to(torch.uint8)
+    return np.asarray(maps.cpu())
 
 
 def predict_split(
@@ -73,7 +75,7 @@ def predict_split(
     precision: str = "fp32",
     n_classes: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[int, np.ndarray]]:
+) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
     """(index, class map) of every image; images of equal size share a batch, so the order differs.
 
     Raises: Stopped as soon as `should_stop()` is true.
@@ -102,7 +104,7 @@ def evaluate(
     precision: str = "fp32",
     should_stop: Callable[[], bool] = lambda: False,
     score_void: bool = False,
-) -> np.ndarray:
+) -> npt.NDArray[np.int64]:
     """Confusion matrix of every image at label size, (n, C, C) int64, rows truth.
 
     `score_void`: void counts as one more class, which the model must have learnt (C is then larger

@@ -1,16 +1,20 @@
-"""Training as a generator: `fit` yields one result per epoch; no files, no logging.
+"""Training as a generator: `fit` yields one result per epoch; schedules and optimizers.
 
-State goes in and comes out, so that a caller can stop anywhere and continue at an epoch.
+State goes in and comes out, so that a caller can stop anywhere and continue at an epoch. No files,
+no logging.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -18,7 +22,13 @@ from seglib.data.augment import CropSampler
 from seglib.losses import Loss
 from seglib.predict import Stopped, autocast
 
+State = dict[str, Any]  # epoch, and the state dicts of model and optimizer
 SCHEDULES = ("onecycle", "cosine", "constant")
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    # decay is added to the gradient, scaled by the rate; the momentum is Nesterov's
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
 
 
 class NonFiniteLoss(RuntimeError):
@@ -35,6 +45,7 @@ class Recipe:
     n_epochs: int
     lr: float
     weight_decay: float
+    optimizer: str = "adamw"
     schedule: str = "onecycle"
     warmup_frac: float = 0.3
     precision: str = "fp32"
@@ -49,8 +60,17 @@ class EpochResult:
 
     epoch: int  # 1 = first
     train: Mapping[str, float]
-    confusions: np.ndarray | None
-    state: Callable[[], dict] = field(repr=False)
+    confusions: npt.NDArray[np.int64] | None
+    state: Callable[[], State] = field(repr=False)
+
+
+def make_optimizer(
+    name: str, parameters: Iterable[nn.Parameter], *, lr: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """The optimizer called `name`, one of OPTIMIZERS; one kernel for all parameters."""
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {name!r}")
+    return OPTIMIZERS[name](parameters, lr=lr, weight_decay=weight_decay, fused=True)
 
 
 def evaluation_epochs(n_epochs: int, n_evaluations: int = 10) -> frozenset[int]:
@@ -107,7 +127,7 @@ def gradients(
             bad = [name for name, value in terms.items() if not bool(torch.isfinite(value))]
             raise NonFiniteLoss(f"term {', '.join(bad)}")
         share = len(part) / len(images)
-        (total * share).backward()
+        torch.autograd.backward(total * share)
         for name, value in {"loss": total, **terms}.items():
             sums[name] = sums.get(name, 0) + value.detach() * share
     return sums
@@ -119,8 +139,8 @@ def fit(
     sampler: CropSampler,
     recipe: Recipe,
     *,
-    evaluate: Callable[[nn.Module], np.ndarray] | None = None,
-    state: dict | None = None,
+    evaluate: Callable[[nn.Module], npt.NDArray[np.int64]] | None = None,
+    state: State | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[EpochResult]:
     """Train `model` in place, one result per epoch, from `state` (after its epoch) or the start.
@@ -132,54 +152,64 @@ def fit(
         should_stop: polled at each step; a partial epoch is discarded (the generator ends).
     Raises: NonFiniteLoss.
     """
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+    optimizer = make_optimizer(
+        recipe.optimizer, model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay
     )
     first = 1
     if state is not None:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["epoch"] + 1
-    n_steps = recipe.n_epochs * len(sampler)
     for epoch in range(first, recipe.n_epochs + 1):
-        model.train()
-        began, n_images = time.perf_counter(), 0
-        sums: dict[str, torch.Tensor] = {}
-        for batch, (images, masks) in enumerate(sampler(epoch)):
-            if should_stop():
-                return
-            step = (epoch - 1) * len(sampler) + batch
-            lr = recipe.lr * lr_factor(recipe.schedule, step / n_steps, recipe.warmup_frac)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            optimizer.zero_grad(set_to_none=True)
-            try:
-                values = gradients(model, loss, images, masks, recipe, step / n_steps)
-            except NonFiniteLoss as error:
-                raise NonFiniteLoss(
-                    f"loss is not finite at epoch {epoch}, step {batch + 1} of "
-                    f"{len(sampler)}: {error}; try a lower lr"
-                ) from None
-            optimizer.step()
-            n_images += len(images)
-            for name, value in values.items():
-                sums[name] = sums.get(name, 0) + value * len(images)
-        train = {name: float(value) / n_images for name, value in sums.items()}
-        train["lr"] = lr
-        train["images_per_s"] = n_images / (time.perf_counter() - began)
-        confusions = None
-        if evaluate is not None and epoch in recipe.evaluate_at:
-            try:
-                confusions = evaluate(model)
-            except Stopped:
-                return
+        try:
+            train = _train_epoch(model, loss, sampler, recipe, optimizer, epoch, should_stop)
+            confusions = evaluate(model) if evaluate and epoch in recipe.evaluate_at else None
+        except Stopped:
+            return
         yield EpochResult(
             epoch=epoch,
             train=train,
             confusions=confusions,
-            state=lambda epoch=epoch: {
-                "epoch": epoch,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            },
+            state=partial(_state, epoch, model, optimizer),
         )
+
+
+def _train_epoch(
+    model: nn.Module,
+    loss: Loss,
+    sampler: CropSampler,
+    recipe: Recipe,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    should_stop: Callable[[], bool],
+) -> dict[str, float]:
+    """One pass over the batches; means of the loss and its terms, the last rate, the speed."""
+    model.train()
+    began, n_images = time.perf_counter(), 0
+    sums: dict[str, torch.Tensor] = {}
+    for batch, (images, masks) in enumerate(sampler(epoch)):
+        if should_stop():
+            raise Stopped
+        progress = ((epoch - 1) * len(sampler) + batch) / (recipe.n_epochs * len(sampler))
+        lr = recipe.lr * lr_factor(recipe.schedule, progress, recipe.warmup_frac)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.zero_grad(set_to_none=True)
+        try:
+            values = gradients(model, loss, images, masks, recipe, progress)
+        except NonFiniteLoss as error:
+            raise NonFiniteLoss(
+                f"loss is not finite at epoch {epoch}, step {batch + 1} of "
+                f"{len(sampler)}: {error}; try a lower lr"
+            ) from None
+        optimizer.step()
+        n_images += len(images)
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0) + value * len(images)
+    train = {name: float(value) / n_images for name, value in sums.items()}
+    speed = n_images / (time.perf_counter() - began)
+    return {**train, "lr": lr, "images_per_s": speed}
+
+
+def _state(epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    return {"epoch": epoch, "model": model.state_dict(), "optimizer": optimizer.state_dict()}

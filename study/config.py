@@ -7,17 +7,18 @@ the default they had when they were introduced, so a new field never renames an 
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import json
-import types
-import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, fields
+from typing import Any
 
 from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
-from seglib.models import ENCODERS, MODELS
-from seglib.train import SCHEDULES
+from seglib.models import ENCODERS, MODELS, OPTIONS, ModelSpec, is_own, model_spec, own_source
+from seglib.train import OPTIMIZERS, SCHEDULES
+from study.record import RunRecord
+from study.record.files import Scalar
+from study.values import ConfigError, check_value, digest, read_value, unknown_name
+from study.values import environment as _environment
+from study.values import identity as _identity
 
 INITS = ("scratch", "pretrained")
 TUNINGS = ("default", "tuned")
@@ -31,29 +32,12 @@ SEED_RANGES = {
 PRECISIONS = ("fp32", "bf16")
 
 
-class ConfigError(ValueError):
-    """A field has an unknown name or a value that is not allowed."""
-
-
-def _identity(help: str, default: object = MISSING, **rules: object) -> typing.Any:
-    rules.setdefault("introduced", default)  # keep the old value here when a default changes
-    factory = {"default_factory": dict} if default == {} else {"default": default}
-    return field(
-        metadata={"help": help, "identity": True, **rules},
-        **({} if default is MISSING else factory),
-    )
-
-
-def _environment(help: str, default: object, **rules: object) -> typing.Any:
-    return field(default=default, metadata={"help": help, "identity": False, **rules})
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """One run. Compared axes have no default; a preset or the command line fills the rest."""
 
     data: str = _identity("fingerprint of the data set")
-    model: str = _identity("network architecture", choices=MODELS)
+    model: str = _identity("network: one of MODELS, or module:factory")
     init: str = _identity("starting weights of the encoder", choices=INITS)
     loss: str = _identity("training loss", choices=tuple(LOSSES))
     seed: int = _identity("drives weights, order and augmentation", low=0)
@@ -63,6 +47,7 @@ class RunConfig:
     weights_source: str = _identity("where pretrained weights come from", "")
     weights: str = _identity("sha256 of the pretrained weights", "")
     loss_params: Mapping[str, float | str] = _identity("what the loss declares, resolved", {})
+    model_source: str = _identity("sha256 of the source file of a module:factory model", "")
     class_weight_exponent: float = _identity(
         "rho in w_c = f_c^-rho, on the cross-entropy part", 0.0, low=0.0, high=2.0
     )
@@ -72,9 +57,7 @@ class RunConfig:
     lr_multiplier: float = _identity("factor on lr, tuned per arm", 1.0, low=1e-3, high=1e3)
 
     width: int | None = _identity("channels of the first level of unet", 64, low=1, high=512)
-    encoder: str | None = _identity(
-        "torchvision encoder of resnetunet", "resnet18", choices=tuple(ENCODERS)
-    )
+    encoder: str | None = _identity("encoder of resnetunet", "resnet18", choices=tuple(ENCODERS))
     max_side: int | None = _identity("longer image side is reduced to this, pixels", None, low=16)
     train_void: str = _identity(
         "void in training: ignored, or learnt as one more class", "ignore", choices=TRAIN_VOID
@@ -90,8 +73,9 @@ class RunConfig:
         1,
         low=1,
     )
-    lr: float = _identity("peak learning rate of AdamW", 1e-3, low=0.0)
-    weight_decay: float = _identity("weight decay of AdamW", 0.01, low=0.0)
+    optimizer: str = _identity("AdamW, or SGD with momentum", "adamw", choices=tuple(OPTIMIZERS))
+    lr: float = _identity("peak learning rate", 1e-3, low=0.0)
+    weight_decay: float = _identity("weight decay of the optimizer", 0.01, low=0.0)
     schedule: str = _identity("learning-rate schedule", "onecycle", choices=SCHEDULES)
     warmup_frac: float = _identity("share of steps with a rising rate", 0.3, low=0.0, high=0.9)
     n_evaluations: int = _identity("dev evaluations spread over a run", 10, low=1)
@@ -115,32 +99,55 @@ class RunConfig:
     store: str = _environment("folder of the decoded data", "")
     weights_path: str = _environment("file of the pretrained weights", "")
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> RunConfig:
+        """The run of these values, e.g. of a stored record. Raises: ConfigError in one line."""
+        needed = {name for name, spec in FIELDS.items() if _needed(spec)}
+        if lacking := sorted(needed - values.keys()):
+            raise ConfigError(f"a run must have {', '.join(lacking)}, got none")
+        if more := [name for name in values if name not in FIELDS]:
+            raise unknown_name(more[0], FIELDS, "field of a run")
+        return cls(**values)
+
     def __post_init__(self) -> None:
-        for spec in fields(self):
-            check_value(spec, getattr(self, spec.name))
-        spec = loss_spec(self.loss)
-        set_ = object.__setattr__
-        set_(self, "loss_params", resolve_params(self.loss, self.loss_params))
-        # a field that does not apply to the model is None, so that it cannot tell runs apart
-        set_(self, "width", self.width if self.model == "unet" else None)
-        set_(self, "encoder", self.encoder if self.model == "resnetunet" else None)
-        if self.model == "unet" and self.init == "pretrained":
-            raise ConfigError("unet has no pretrained encoder; use init=scratch or resnetunet")
+        for name, spec in FIELDS.items():
+            if name != "loss_params":
+                self._set(name, check_value(spec, getattr(self, name)))
+        self._set("loss_params", resolve_params(self.loss, self.loss_params))
+        network = model_spec(self.model)
+        for name in set(OPTIONS) - set(network.options):
+            self._set(name, None)  # it does not apply, so that it cannot tell runs apart
+        if is_own(self.model):
+            self._set("model_source", own_source(self.model, expected=self.model_source))
+        elif self.model_source:
+            raise ConfigError(f"model_source must be empty for {self.model}, which is not yours")
+        self._check_start(network)
+        self._check_training(network)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_start(self, network: ModelSpec) -> None:
+        """What a run starts from: the weights of its encoder, its seed."""
+        if self.init == "pretrained" and not network.encoder:
+            able = ", ".join(name for name, other in MODELS.items() if other.encoder)
+            raise ConfigError(
+                f"{self.model} has no pretrained encoder; use init=scratch or one of {able}"
+            )
         if (self.init == "pretrained") != bool(self.weights):
             raise ConfigError(
-                f"weights must be set exactly for init=pretrained, got init="
-                f"{self.init} and weights {self.weights[:12]!r}"
+                "weights must be set exactly for init=pretrained, got "
+                f"init={self.init} and weights {self.weights[:12]!r}"
             )
-        if self.seed not in SEED_RANGES[self.role]:
-            allowed = SEED_RANGES[self.role]
-            raise ConfigError(
-                f"seed of a {self.role} run must be in [{allowed.start}, "
-                f"{allowed.stop}), got {self.seed}"
-            )
-        if not spec.cross_entropy and (self.class_weight_exponent, self.background_multiplier) != (
-            0.0,
-            1.0,
-        ):
+        allowed = SEED_RANGES[self.role]
+        if self.seed not in allowed:
+            where = f"[{allowed.start}, {allowed.stop})"
+            raise ConfigError(f"seed of a {self.role} run must be in {where}, got {self.seed}")
+
+    def _check_training(self, network: ModelSpec) -> None:
+        """Fields that must agree with each other."""
+        weighted = (self.class_weight_exponent, self.background_multiplier) != (0.0, 1.0)
+        if weighted and not loss_spec(self.loss).cross_entropy:
             raise ConfigError(
                 f"class weights do not apply to {self.loss}: it has no cross-entropy part"
             )
@@ -148,55 +155,53 @@ class RunConfig:
             raise ConfigError(
                 f"accumulate must divide batch_size, got {self.accumulate} and {self.batch_size}"
             )
+        if self.batch_size // self.accumulate < network.min_crops:
+            raise ConfigError(
+                f"batch_size / accumulate must be at least {network.min_crops} for {self.model}, "
+                f"got {self.batch_size} / {self.accumulate}"
+            )
         if self.scale_min > self.scale_max:
             raise ConfigError(
                 f"scale_min must not exceed scale_max, got {self.scale_min} and {self.scale_max}"
             )
-
-    def less_memory(self) -> str:
-        """What to set when memory was too small."""
-        if self.batch_size == 1:
-            return "try a smaller --set crop_px in a new --study"
-        half = next(n for n in range(2, self.batch_size + 1) if self.batch_size % n == 0)
-        text = f"try --set batch_size={self.batch_size // half}"
-        more = next(
-            (
-                n
-                for n in range(self.accumulate + 1, self.batch_size + 1)
-                if self.batch_size % n == 0
-            ),
-            None,
-        )
-        if more:
-            text += f", or --set accumulate={more} for batches of {self.batch_size} in {more} parts"
-        return f"{text}; either in a new --study, or fewer --workers in this one"
 
     def n_outputs(self, n_classes: int) -> int:
         """Logits of the network: the classes, and void where it is learnt as one more."""
         return n_classes + (self.train_void == "class")
 
     @property
+    def options(self) -> dict[str, object]:
+        """What the network is built with: the options that apply to it."""
+        return {name: getattr(self, name) for name in model_spec(self.model).options}
+
+    @property
+    def classifier(self) -> str:
+        """The torchvision classifier whose weights a pretrained start takes; "" for none."""
+        return model_spec(self.model).classifier_for(self.encoder)
+
+    @property
     def network(self) -> str:
-        """Model and init, e.g. `resnetunet-pretrained`; width and encoder where not the usual."""
-        extra = ""
-        if self.width not in (None, 64):
-            extra = f"-w{self.width}"
-        elif self.encoder not in (None, "resnet18"):
-            extra = f"-{self.encoder}"
-        return f"{self.model}{extra}-{self.init}"
+        """Model and init, e.g. `resnetunet-pretrained`; its options where not the usual."""
+        shown = model_spec(self.model).options
+        extra = [
+            shown[name].format(value)
+            for name, value in self.options.items()
+            if value != FIELDS[name].default
+        ]
+        return "-".join([self.model, *extra, self.init])
 
     def identity(self, *, without: Iterable[str] = ()) -> dict[str, object]:
         """The identity fields that are not at the default they had when introduced."""
         result: dict[str, object] = {}
-        for spec in fields(self):
-            value = getattr(self, spec.name)
-            if not spec.metadata["identity"] or spec.name in without:
+        for name, spec in FIELDS.items():
+            value = getattr(self, name)
+            if not spec.metadata["identity"] or name in without:
                 continue
-            if spec.name == "loss_params":
+            if name == "loss_params":
                 defaults = introduced_params(self.loss)
                 value = {k: v for k, v in sorted(value.items()) if v != defaults[k]}
             if spec.metadata["introduced"] is MISSING or value != spec.metadata["introduced"]:
-                result[spec.name] = value
+                result[name] = value
         return result
 
     @property
@@ -209,90 +214,33 @@ class RunConfig:
         """16 hex digits naming this run's arm and recipe: all but the seed."""
         return digest(self.identity(without=("seed",)))
 
-    def record(self, arm: str) -> dict[str, object]:
+    def record(self, arm: str) -> RunRecord:
         """What config.json of the run directory holds."""
-        return {
-            "run_id": self.run_id,
-            "cell_id": self.cell_id,
-            "arm": arm,
-            "network": self.network,
-            "config": asdict(self),
-        }
+        return RunRecord(
+            run_id=self.run_id,
+            cell_id=self.cell_id,
+            arm=arm,
+            network=self.network,
+            config=asdict(self),
+        )
 
 
-FIELDS: dict[str, Field] = {spec.name: spec for spec in fields(RunConfig)}
+def _needed(spec: Field[Any]) -> bool:
+    return spec.default is MISSING and spec.default_factory is MISSING
+
+
+FIELDS: dict[str, Field[Any]] = {spec.name: spec for spec in fields(RunConfig)}
 AXES = ("model", "init", "loss", "tuning", "seed")
+FOUND = ("weights", "weights_source", "model_source")  # what a run's files say of themselves
 # What a study's base recipe holds: everything that neither an axis, a role nor the data decides.
 RECIPE = tuple(
     name
     for name, spec in FIELDS.items()
-    if spec.metadata["identity"]
-    and name not in (*AXES, "data", "role", "weights", "weights_source", "loss_params")
+    if spec.metadata["identity"] and name not in (*AXES, "data", "role", *FOUND, "loss_params")
 )
 ENVIRONMENT = tuple(name for name, spec in FIELDS.items() if not spec.metadata["identity"])
 
 
-def digest(value: object) -> str:
-    """First 16 hex digits of the sha256 of canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _kind(spec: Field) -> tuple[type, bool]:
-    """The scalar type of a field and whether None is allowed."""
-    hint = typing.get_type_hints(RunConfig)[spec.name]
-    if isinstance(hint, types.UnionType):
-        return next(a for a in hint.__args__ if a is not types.NoneType), True
-    return hint, False
-
-
-_KINDS: dict[str, tuple[type, bool]] = {}
-
-
-def check_value(spec: Field, value: object) -> None:
-    """Raise ConfigError unless `value` has the type, range or choice that the field declares."""
-    if spec.name == "loss_params":
-        return
-    kind, optional = _KINDS.setdefault(spec.name, _kind(spec))
-    if value is None and optional:
-        return
-    accepted = (int, float) if kind is float else kind
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{spec.name} must be {kind.__name__}, got {value!r}")
-    rules = spec.metadata
-    if "choices" in rules and value not in rules["choices"]:
-        raise ConfigError(
-            f"{spec.name} must be one of {', '.join(rules['choices'])}, got {value!r}"
-        )
-    low, high = rules.get("low", float("-inf")), rules.get("high", float("inf"))
-    if kind in (int, float) and not (low <= value <= high and abs(value) != float("inf")):
-        raise ConfigError(f"{spec.name} must be in [{low}, {high}], got {value}")
-
-
-def parse_value(name: str, text: str) -> object:
-    """The value of a `--set name=text`; a wrong name lists near misses, a wrong value the rule."""
-    spec = FIELDS[name]
-    kind, optional = _kind(spec)
-    value: object = text
-    if optional and spec.default is None and text.lower() in ("none", "null"):
-        value = None
-    elif kind is bool:
-        table = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-        if text.lower() not in table:
-            raise ConfigError(f"{name} must be true or false, got {text!r}")
-        value = table[text.lower()]
-    elif kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            raise ConfigError(f"{name} must be {kind.__name__}, got {text!r}") from None
-    check_value(spec, value)
-    return value
-
-
-def unknown_name(name: str, known: Iterable[str], what: str) -> ConfigError:
-    """The error for an unknown name, with the nearest known ones."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-    return ConfigError(f"{what} {name!r} is unknown; {hint}")
+def parse_value(name: str, text: str) -> Scalar:
+    """The value of a `--set name=text`, checked."""
+    return read_value(FIELDS[name], text)

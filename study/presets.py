@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 
 from seglib.data.devkit import open_voc, open_voc2012
+from seglib.data.folder import Folder, open_folder
+from seglib.data.lists import DataError
 from seglib.data.shapes import VERSION, write_shapes
-from seglib.data.voc import DataError, Folder, open_folder
+from study.record.files import Scalar
 
 SHAPES_IMAGES = {"n_train": 256, "n_val": 64, "n_test": 120}
 
@@ -19,7 +21,7 @@ SHAPES_IMAGES = {"n_train": 256, "n_val": 64, "n_test": 120}
 class Preset:
     """What a study on this data starts from; `recipe` fills RunConfig fields."""
 
-    recipe: Mapping[str, object]
+    recipe: Mapping[str, Scalar]
     n_seeds: int
     pretrained: str
 

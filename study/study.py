@@ -1,21 +1,32 @@
-"""study.json: what a study compares, written when it is created and held to ever after."""
+"""Study: a declaration that can be asked for the configuration of its runs, and can grow.
+
+What is stored is `study.record.declaration`; here is what the settings of a cell mean.
+"""
 
 from __future__ import annotations
 
-import copy
-import uuid
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from seglib.data.integrity import changes, find_store
-from seglib.losses import LOSSES, loss_spec
-from seglib.metrics import CONTRACT
-from study.config import AXES, ENVIRONMENT, FIELDS, RECIPE, RunConfig, unknown_name
-from study.matrix import Matrix
-from study.record.rundir import RunDir, parse_json, write_json
+from seglib.losses import loss_spec
+from seglib.models import SourceError, model_spec
+from study.config import AXES, RECIPE, RunConfig
+from study.record import (
+    Cell,
+    Contrast,
+    Declaration,
+    RecordError,
+    RunDir,
+    Tuned,
+    WeightsFile,
+    files,
+    read_declaration,
+    write_json,
+)
+from study.record.declaration import NEEDED, WAY_OUT
+from study.record.files import Scalar, as_text
+from study.values import nearest
 
-FORMAT = 1
 CROSS_ENTROPY_FIELDS = {"class_weight_exponent": 0.0, "background_multiplier": 1.0}
 
 
@@ -24,358 +35,195 @@ class StudyError(ValueError):
 
 
 class Study:
-    """A declared study: `declaration` is the content of study.json under `path`."""
+    """A declared study in its folder."""
 
-    def __init__(self, path: Path, declaration: dict) -> None:
+    def __init__(self, path: Path, declaration: Declaration) -> None:
         self.path, self.declaration = path, declaration
 
     @property
     def name(self) -> str:
-        return self.declaration["name"]
+        return self.declaration.name
 
     @property
-    def cells(self) -> list[dict]:
-        return self.declaration["cells"]
+    def cells(self) -> tuple[Cell, ...]:
+        return self.declaration.cells
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.declaration.data.classes)
 
     def save(self) -> None:
+        """Write study.json."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.path / "study.json", self.declaration)
+        write_json(self.path / files.STUDY, self.declaration)
 
-    def config(self, cell: Mapping, seed: int, *, role: str = "final", **more: object) -> RunConfig:
+    def config(self, cell: Cell, seed: int, *, role: str = "final", **more: object) -> RunConfig:
         """The configuration of one run of a cell; pretrained cells need the weights resolved."""
-        values = dict(cell["values"])
-        recipe = dict(self.declaration["recipe"])
-        spec = loss_spec(values["loss"])
-        given = self.declaration["loss_params"] | values
+        declared, spec = self.declaration, loss_spec(cell.loss)
+        given = declared.loss_params | cell.values
         params = {name: given[f"loss.{name}"] for name in spec.params if f"loss.{name}" in given}
-        values = {
-            name: v
-            for name, v in values.items()
-            if name != "label" and not name.startswith("loss.")
-        }
+        values = {k: v for k, v in cell.values.items() if not k.startswith("loss.")}
+        recipe = dict(declared.recipe)
         if not spec.cross_entropy:
             recipe |= {k: v for k, v in CROSS_ENTROPY_FIELDS.items() if k not in values}
-        weights = self.declaration["weights"].get(self.encoder(cell))
+        weights = declared.weights.get(self.encoder(cell))
         if weights and values["init"] == "pretrained":
-            values |= {"weights": weights["sha256"], "weights_source": weights["source"]}
-        config = {
-            "data": self.declaration["data"]["fingerprint"],
-            "seed": seed,
-            "role": role,
-            "loss_params": params,
-            **recipe,
-            **values,
-            **more,
-        }
-        return RunConfig(**config)
+            values |= {"weights": weights.sha256, "weights_source": weights.source}
+        run = {"data": declared.data.fingerprint, "seed": seed, "role": role}
+        if source := declared.sources.get(str(values["model"])):
+            run["model_source"] = source
+        return RunConfig.of({**run, "loss_params": params, **recipe, **values, **more})
 
-    @staticmethod
-    def _check_cell(values: Mapping) -> None:
-        if missing := [name for name in ("model", "init", "loss", "tuning") if name not in values]:
-            raise StudyError(f"a cell must have {', '.join(missing)}, got {dict(values)}")
-        declared = {f"loss.{name}" for name in loss_spec(values["loss"]).params}
-        if unknown := [n for n in values if n not in {*RECIPE, *AXES, *declared, "label"}]:
-            raise StudyError(f"a cell with loss {values['loss']} cannot set {', '.join(unknown)}")
-
-    def resolvable(self, cell: Mapping) -> bool:
+    def resolvable(self, cell: Cell) -> bool:
         """Whether the cell's run ids are known (a pretrained one needs its weights' hash)."""
-        return cell["values"]["init"] != "pretrained" or (
-            self.encoder(cell) in self.declaration["weights"]
-        )
+        there = self.encoder(cell) in self.declaration.weights
+        return cell.values["init"] != "pretrained" or there
 
-    def encoder(self, cell: Mapping) -> str:
-        """The encoder whose pretrained weights a cell would use."""
-        return cell["values"].get("encoder", self.declaration["recipe"]["encoder"])
+    def encoder(self, cell: Cell) -> str:
+        """The classifier whose pretrained weights a cell would use; "" where it can use none."""
+        encoder = str(cell.values.get("encoder", self.declaration.recipe["encoder"]))
+        return model_spec(str(cell.values["model"])).classifier_for(encoder)
 
-    def stand_in(self, cell: Mapping) -> dict[str, str]:
+    def stand_in(self, cell: Cell) -> dict[str, str]:
         """Weights for a configuration that is looked at before the real ones are known."""
         return {} if self.resolvable(cell) else {"weights": "0" * 64, "weights_source": "?"}
 
     def run_dir(self, config: RunConfig) -> RunDir:
-        return RunDir(self.path / "runs" / config.run_id)
+        return RunDir(self.path / files.RUNS / config.run_id)
 
     def set_weights(self, encoder: str, source: str, sha256: str) -> None:
         """Record an encoder's pretrained weights; another file than before is another recipe."""
-        old, new = self.declaration["weights"].get(encoder), {"source": source, "sha256": sha256}
+        old = self.declaration.weights.get(encoder)
+        new = WeightsFile(source=source, sha256=sha256)
         if old and old != new:
             raise StudyError(
-                f"study {self.name} was run with weights {old['source']} {old['sha256'][:12]}, "
+                f"study {self.name} was run with weights {old.source} {old.sha256[:12]}, "
                 f"got {source} {sha256[:12]}; use --study NEWNAME for a new study"
             )
-        self.declaration["weights"][encoder] = new
-        self.fill_ids()
+        weights = self.declaration.weights | {encoder: new}
+        self.declaration = self.declaration.having(weights=weights)
+        self._set_cells(self.cells)
 
-    def fill_ids(self) -> None:
-        """Name and hash every cell as far as that is known."""
-        same: dict[str, dict] = {}
-        for cell in self.cells:
-            values = cell["values"]
-            self._check_cell(values)
-            known = self.resolvable(cell)
+    def named(self, cells: Iterable[Cell]) -> tuple[Cell, ...]:
+        """The cells with their names and hashes, as far as those are known.
+
+        Raises: StudyError for cells that are the same run, or share a name.
+        """
+        found: list[Cell] = []
+        same: dict[str, Cell] = {}
+        for cell in cells:
+            check_values(cell.values)
             config = self.config(cell, 0, **self.stand_in(cell))
-            cell["network"] = config.network
-            cell["cell_id"] = config.cell_id if known else None
             twin = same.setdefault(config.cell_id, cell)
             if twin is not cell:
+                first, second = ({**one.values, **one.factors} for one in (twin, cell))
                 raise StudyError(
-                    f"cells {twin['values']} and {values} are the same run: what "
-                    "differs does not apply to that model or loss"
+                    f"cells {first} and {second} are the same run: what differs does not apply to "
+                    "that model or loss, or is the default"
                 )
-            usual = f"{config.network}-{values.get('label') or values['loss']}"
-            if values["tuning"] == "tuned":
-                cell["arm"] = f"{cell.get('default', usual)}-tuned"
-                continue
-            extra = [f"{k}={v}" for k, v in values.items() if k not in (*AXES, "label")]
-            cell["arm"] = "-".join([usual, *([] if "label" in values else extra)])
-        arms = [cell["arm"] for cell in self.cells]
+            known = config.cell_id if self.resolvable(cell) else None
+            arm = self._arm(cell, config.network)
+            found.append(cell.having(arm=arm, network=config.network, cell_id=known))
+        arms = [cell.arm for cell in found]
         if len(set(arms)) != len(arms):
             raise StudyError(f"arms must have different names, got {', '.join(arms)}")
+        return tuple(found)
 
-    def add_cells(self, cells: Mapping[str, tuple[dict, dict]]) -> None:
+    def _arm(self, cell: Cell, network: str) -> str:
+        usual = f"{network}-{cell.label or cell.loss}"
+        if cell.tuned:
+            return f"{cell.default or usual}-tuned"
+        bundled = {
+            field
+            for factor, level in cell.factors.items()
+            for field in self.declaration.factors[factor][level]
+        }
+        own = [name for name in cell.values if name not in AXES and name not in bundled]
+        extra = {name: as_text(cell.values[name]) for name in own} | cell.factors
+        return "-".join([usual, *([] if cell.label else (f"{k}={v}" for k, v in extra.items()))])
+
+    def _set_cells(self, cells: Iterable[Cell]) -> None:
+        self.declaration = self.declaration.having(cells=self.named(cells))
+
+    def add_tuned(self, found: Mapping[str, tuple[dict[str, Scalar], Tuned]]) -> None:
         """Add the tuned sisters of default arms, with how they were chosen.
 
         Their contrasts: each with its default arm, and those planned between default arms once
         more between their tuned sisters. A cell that is there already must be the same.
 
         Args:
-            cells: default arm -> the tuned cell's values, and how they were found.
+            found: default arm -> the tuned cell's values, and how they were found.
         """
-        for default, (values, chosen) in cells.items():
-            cell = {"values": values, "default": default}
-            trial = Study(self.path, {**copy.deepcopy(self.declaration), "cells": [cell]})
-            trial.fill_ids()
-            tuned = trial.cells[0]["arm"]
-            same = [c for c in self.cells if c["arm"] == tuned]
-            if same and same[0]["values"] != values:
+        cells, tunings = list(self.cells), dict(self.declaration.tunings)
+        contrasts = list(self.declaration.contrasts)
+        there = {cell.arm: cell for cell in cells}
+        for default, (values, how) in found.items():
+            origin = self.declaration.cell(default)
+            tuned = origin.having(values=values, default=default, arm=f"{default}-tuned")
+            before = there.get(tuned.arm)
+            if before is not None and before.values != values:
                 raise StudyError(
-                    f"study {self.name} has {tuned} with other tuned values than "
+                    f"study {self.name} has {tuned.arm} with other tuned values than "
                     "the tuning now holds; use --study NEWNAME for a new study"
                 )
-            self.declaration.setdefault("tunings", {})[tuned] = chosen
-            if same:
-                continue
-            self.cells.append(trial.cells[0])
-            self._add_contrast("tuning", tuned, default)
-        arms = {cell["arm"] for cell in self.cells}
-        for contrast in list(self.declaration["contrasts"]):
-            pair = [f"{contrast[side]}-tuned" for side in "ab"]
-            if set(pair) <= arms:
-                self._add_contrast(f"{contrast['family']}, tuned", *pair)
-
-    def _add_contrast(self, family: str, a: str, b: str) -> None:
-        contrast = {"name": f"{a} minus {b}", "family": family, "a": a, "b": b}
-        if contrast not in self.declaration["contrasts"]:
-            self.declaration["contrasts"].append(contrast)
-
-
-def declare(
-    path: Path,
-    *,
-    matrix_name: str,
-    matrix: Matrix,
-    data: dict,
-    recipe: Mapping[str, object],
-    loss_params: Mapping[str, object],
-    pretrained: str,
-    given: Mapping[str, object],
-) -> Study:
-    """A fresh declaration, not saved yet. `given` is what the user typed: data and settings."""
-    cells = matrix.expand()
-    study = Study(
-        path,
-        {
-            "format": FORMAT,
-            "name": path.name,
-            "uuid": uuid.uuid4().hex,
-            "created": datetime.now(UTC).isoformat("T", "seconds"),
-            "matrix": matrix_name,
-            "data": data,
-            "recipe": dict(recipe),
-            "loss_params": dict(loss_params),
-            "pretrained": pretrained,
-            "weights": {},
-            "given": dict(given),
-            "cells": [{"values": cell} for cell in cells],
-            "excluded": [{"where": where, "reason": why} for where, why in matrix.excluded()],
-            "smallest_difference": matrix.smallest_difference,
-            "contract": CONTRACT,
-        },
-    )
-    study.fill_ids()
-    arms = [cell["arm"] for cell in study.cells]
-    baseline = [
-        c["arm"]
-        for c in study.cells
-        if all(c["values"].get(k) == v for k, v in matrix.baseline.items())
-    ]
-    if not baseline:
-        raise StudyError(
-            f"the baseline of matrix {matrix_name} must be one of its cells, got "
-            f"{dict(matrix.baseline)}"
+            tunings[tuned.arm] = how
+            if before is None:
+                cells.append(tuned.having(cell_id=None))
+                contrasts.append(contrast("tuning", tuned.arm, default))
+        named = self.named(cells)
+        arms = {cell.arm for cell in named}
+        for planned in list(contrasts):
+            a, b = f"{planned.a}-tuned", f"{planned.b}-tuned"
+            again = contrast(f"{planned.family}, tuned", a, b)
+            if {a, b} <= arms and again not in contrasts:
+                contrasts.append(again)
+        self.declaration = self.declaration.having(
+            cells=named, contrasts=tuple(contrasts), tunings=tunings
         )
-    study.declaration["baseline"] = baseline[0]
-    study.declaration["contrasts"] = [
-        {"name": f"{arms[i]} minus {arms[j]}", "family": family, "a": arms[i], "b": arms[j]}
-        for family, i, j in matrix.pairs(cells)
-    ]
-    return study
 
 
-def load(path: Path) -> Study:
-    """The study stored at `path`; StudyError when there is none."""
-    file = path / "study.json"
-    try:
-        declaration = parse_json(file.read_bytes())
-    except FileNotFoundError:
-        there = sorted(p.parent.name for p in path.parent.glob("*/study.json"))
+def check_values(values: Mapping[str, Scalar]) -> None:
+    """Raise StudyError unless a cell says what it trains, and sets what its loss and runs have."""
+    if missing := [name for name in NEEDED if name not in values]:
+        raise StudyError(f"a cell must have {', '.join(missing)}, got {dict(values)}")
+    declared = {f"loss.{name}" for name in loss_spec(str(values["loss"])).params}
+    known = {*RECIPE, *AXES, *declared} - {"seed"}  # every arm has all seeds
+    if unknown := [name for name in values if name not in known]:
+        hint = nearest(unknown[0], known)
         raise StudyError(
-            f"study {path.name} does not exist in {path.parent}; "
-            + (f"there are {', '.join(there)}" if there else "run `python runs.py --grid` first")
-        ) from None
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{file} must be readable JSON: {error}") from None
-    found = declaration.get("format") if isinstance(declaration, dict) else declaration
-    if found != FORMAT:
-        raise StudyError(f"{file} must have format {FORMAT}, got {str(found)[:40]}")
-    try:
-        return _whole(path, declaration)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        what = f"no {error}" if isinstance(error, KeyError) else error
-        raise StudyError(
-            f"{file} must be as it was written, got {what}; restore it, use the "
-            "version that wrote it, or --study NEWNAME"
-        ) from None
+            f"a cell with loss {values['loss']} cannot set {', '.join(unknown)}"
+            + (f"; {hint}" if hint else "")
+        )
 
 
-# what is read from a stored declaration beyond its cells and recipe
-SHAPE = {
-    "name": str,
-    "uuid": str,
-    "matrix": str,
-    "pretrained": str,
-    "loss_params": dict,
-    "contrasts": list,
-    "excluded": list,
-    "data": dict,
-}
-DATA_SHAPE = {
-    "name": str,
-    "fingerprint": str,
-    "classes": list,
-    "background": bool,
-    "n_images": dict,
-    "notes": list,
-    "constant_floor": dict,
-}
+def contrast(family: str, a: str, b: str) -> Contrast:
+    """The contrast of two arms under its usual name."""
+    return Contrast(name=f"{a} minus {b}", family=family, a=a, b=b)
 
 
-def _whole(path: Path, declaration: dict) -> Study:
-    """The study of a declaration whose cells hash to the ids that stand beside them."""
-    for record, shape in ((declaration, SHAPE), (declaration["data"], DATA_SHAPE)):
-        for name, kind in shape.items():
-            if not isinstance(record[name], kind):
-                raise TypeError(f"{name} {str(record[name])[:40]}")
-    for entry in declaration["excluded"]:
-        entry["where"].items(), entry["reason"]
-    floor = declaration["data"]["constant_floor"]
-    floor["class"], float(floor["test_miou"])
-    declaration["weights"] = weights = declaration["weights"] or {}
-    if "source" in weights:  # written before a study could have several encoders
-        declaration["weights"] = {declaration["recipe"]["encoder"]: weights}
-    study = Study(path, declaration)
-    stored = [(cell["arm"], cell["network"], cell["cell_id"]) for cell in study.cells]
-    study.fill_ids()
-    for cell, before in zip(study.cells, stored, strict=True):
-        if before != (now := (cell["arm"], cell["network"], cell["cell_id"])):
-            raise ValueError(f"a cell {before} whose settings are those of {now}")
-    return study
+def load(path: Path, *, to_run: bool = True) -> Study:
+    """The study stored at `path`; to be read alone where not `to_run`.
 
-
-def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tuple[Study, bool]:
-    """The stored study that `fresh` asks for, or `fresh` itself; second: whether it is new.
-
-    `given` names what the user set; precision left to `auto` follows the stored study.
-    Raises: StudyError with both values when the stored study has another recipe.
+    Raises: RecordError when there is none, or it is not as written: its cells must hash to the ids
+        that stand beside them; SourceError when a network of the user's, which runs need, is not
+        what it was.
     """
-    if not (fresh.path / "study.json").exists():
-        return fresh, True
-    stored = load(fresh.path)
-    old, new = stored.declaration, fresh.declaration
-    if "precision" not in given:
-        new["recipe"]["precision"] = old["recipe"].get("precision")
-    differences, flags = [], []
-    for name in (*RECIPE, *sorted(old["loss_params"] | new["loss_params"])):
-        table = "loss_params" if name.startswith("loss.") else "recipe"
-        # a field that is newer than the study had its first default there
-        first = None if table == "loss_params" else FIELDS[name].metadata["introduced"]
-        before, now = old[table].get(name, first), new[table].get(name, first)
+    study = Study(path, read_declaration(path))
+    file = path / files.STUDY
+    try:
+        again = study.named(study.cells)
+    except SourceError:
+        if to_run:
+            raise
+        return study
+    except (ValueError, KeyError, TypeError) as error:
+        raise _not_as_written(file, str(error)) from None
+    for before, now in zip(study.cells, again, strict=True):
         if before != now:
-            differences.append(f"{name}={_shown(before)} (now {_shown(now)})")
-            if before is not None or table == "recipe":
-                flags.append(f"--set {name}={_shown(before)}")
-    # another max_side changes the stored pixels, and with them the fingerprint
-    if old["recipe"].get("max_side") == new["recipe"].get("max_side") and (
-        found := _other_data(stored, fresh)
-    ):
-        differences.append(found)
-        flags.append("the same data")
-    for name in ("pretrained", "matrix"):
-        if old[name] != new[name]:
-            differences.append(f"{name} {old[name]} (now {new[name]})")
-            flags.append(f"--{name} {old[name]}")
-    if old.get("contract", CONTRACT) != CONTRACT:
-        differences.append(f"the metric contract {old['contract']} (now {CONTRACT})")
-    cells = [c["values"] for c in old["cells"] if c["values"]["tuning"] == "default"]
-    if not differences and cells != [c["values"] for c in new["cells"]]:
-        differences.append(f"the cells of matrix {old['matrix']} as they were")
-    if differences:
-        back = f"give {' '.join(flags)} to continue it, or " if flags else "use "
-        raise StudyError(
-            f"study {stored.name} was declared with {', '.join(differences)}; "
-            f"{back}--study NEWNAME for a new one"
-        )
-    return stored, False
+            stored, wanted = ((c.arm, c.network, c.cell_id) for c in (before, now))
+            raise _not_as_written(file, f"a cell {stored} whose settings are those of {wanted}")
+    return study
 
 
-def _other_data(stored: Study, fresh: Study) -> str:
-    """How the data differ, file by file where the stored study's decoded images are still there."""
-    (was, before), (now, after) = (
-        (data["fingerprint"], data.get("path"))
-        for data in (stored.declaration["data"], fresh.declaration["data"])
-    )
-    if was == now:
-        return ""
-    places = f" from {before}" * (before != after), f" from {after}" * (before != after)
-    stores = [find_store(fresh.path.parent / "store", fingerprint) for fingerprint in (was, now)]
-    what = changes(*stores) if all(stores) else "the images as first decoded are no longer there"
-    return f"data {was[:12]}{places[0]} (now {now[:12]}{places[1]}: {what})"
-
-
-def _shown(value: object) -> str:
-    return "none" if value is None else str(value)
-
-
-def split_settings(settings: Mapping[str, str]) -> tuple[dict, dict, dict]:
-    """Sort `--set` names into recipe and environment fields, as text, and checked loss parameters.
-
-    Raises: ConfigError listing near misses for an unknown name.
-    """
-    loss_names = {
-        f"loss.{name}": param for spec in LOSSES.values() for name, param in spec.params.items()
-    }
-    settable = set(ENVIRONMENT) - {"store", "weights_path", "device"}
-    recipe, loss_params, environment = {}, {}, {}
-    for name, text in settings.items():
-        if name in RECIPE:
-            recipe[name] = text
-        elif name in loss_names:
-            loss_params[name] = loss_names[name].check(name, text)
-        elif name in settable:
-            environment[name] = text
-        else:
-            known = {*RECIPE, *loss_names, *settable, "tuning", "tune.trials", "retries"}
-            raise unknown_name(name, known, "--set field")
-    return recipe, loss_params, environment
-
-
-assert set(CROSS_ENTROPY_FIELDS) <= set(FIELDS)
+def _not_as_written(file: Path, what: str) -> RecordError:
+    return RecordError(f"{file} must be as it was written, got {what}; {WAY_OUT}")

@@ -4,6 +4,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import runs
+from study.commands.parser import parser
+from study.matrix import Contrast, Matrix
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -22,11 +26,25 @@ def test_the_layout_is_the_disk():
 
 
 def test_every_flag_and_target_in_the_readme_exists():
-    import runs
-
-    parser_text = runs.parse_args.__code__.co_consts
+    known = parser(runs.MATRICES)._option_string_actions
     ours = "\n".join(line for line in README.splitlines() if "mlflow ui" not in line)
     for flag in set(re.findall(r"`?(--[a-z]+)", ours)):
-        assert any(flag == c for c in parser_text if isinstance(c, str)), flag
+        assert flag in known, flag
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M))
     assert set(re.findall(r"^    make ([a-z]+)", README, flags=re.M)) <= targets
+
+
+def test_the_notebook_of_the_readme_runs(finished_study, monkeypatch):
+    """The indented lines that compute a table of contrasts, as they stand."""
+    lines = README.split("for a notebook:")[1].split("In MLflow")[0].splitlines()
+    code = "\n".join(line.removeprefix("    ") for line in lines)
+    code = code.replace("outputs/default-shapes", str(finished_study))
+    assert "contrasts(answer(read_study(" in code
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_matrix_of_the_readme_is_one():
+    block = README.split("## Matrices")[1].split("Models:")[0]
+    code = "\n".join(line.removeprefix("    ") for line in block.splitlines() if line[:4] == "    ")
+    matrix = eval(f"{{{code}}}", {"Matrix": Matrix, "Contrast": Contrast})["augmented"]
+    assert len(matrix.expand()) == 8 and list(matrix.factors) == ["augmentation"]

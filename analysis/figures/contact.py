@@ -5,38 +5,19 @@ Must not know: what else is known of the data, pages.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from analysis.figures.figures import COLOURS, GREY, PALE
-from analysis.figures.panel import VOID, voc_palette
+from analysis.figures.style import COLOURS, GREY, PALE, cut, voc_palette, wrap
+from seglib.metrics import VOID
+from study.record import Sample
 
 TILE_PX, GAP_PX, FONT_PX, LINE_PX, N_COLUMNS = 300, 20, 18, 24, 5
 STRENGTH = 0.5  # of the class colour over the image
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image with its mask, for the contact sheet."""
-
-    split: str
-    name: str
-    image: np.ndarray  # (H, W, 3) uint8
-    mask: np.ndarray  # (H, W) uint8 class ids, 255 = void
-    note: str = ""  # why the mask is suspicious, "" if it is not
-
-    def __post_init__(self) -> None:
-        if self.image.shape != (*self.mask.shape, 3):
-            raise ValueError(
-                f"image of {self.split}/{self.name} must be (H, W, 3) with its mask's H and W, "
-                f"got {self.image.shape} and mask {self.mask.shape}"
-            )
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, background: bool) -> np.ndarray:
@@ -53,7 +34,8 @@ def overlay(image: np.ndarray, mask: np.ndarray, background: bool) -> np.ndarray
     if background:
         strength[mask == 0] = 0
     mixed = image + strength[..., None] * (voc_palette()[mask].astype(float) - image)
-    return np.rint(mixed).astype(np.uint8)
+    drawn: np.ndarray = np.rint(mixed).astype(np.uint8)
+    return drawn
 
 
 def contact_sheet(sheet: Sequence[Sample], classes: Sequence[str], background: bool) -> Image.Image:
@@ -73,18 +55,31 @@ def contact_sheet(sheet: Sequence[Sample], classes: Sequence[str], background: b
     for row, top in zip(rows, tops, strict=False):
         for column, cell in enumerate(row):
             canvas.paste(cell, (column * cell.width, top))
-    draw, x, y = ImageDraw.Draw(canvas), GAP_PX // 2, tops[-1]
+    bottom = _legend(canvas, tops[-1], labels, classes, background, font)
+    return canvas.crop((0, 0, width, bottom + LINE_PX + GAP_PX // 2))
+
+
+def _legend(
+    canvas: Image.Image,
+    y: int,
+    labels: Sequence[int],
+    classes: Sequence[str],
+    background: bool,
+    font: ImageFont.FreeTypeFont,
+) -> int:
+    """Draw the classes shown from `y` down; the top of the last line."""
+    draw, x = ImageDraw.Draw(canvas), GAP_PX // 2
     for label in labels:
         name = {**dict(enumerate(classes)), VOID: "void"}.get(label, "no class")
         empty = background and label == 0
-        text = f"{label} {_cut(name, 60)}{' (not coloured)' if empty else ''}"
+        text = f"{label} {cut(name, 60)}{' (not coloured)' if empty else ''}"
         step = int(font.getlength(text)) + 3 * FONT_PX
-        x, y = (x, y) if x + step <= width else (GAP_PX // 2, y + LINE_PX)
+        x, y = (x, y) if x + step <= canvas.width else (GAP_PX // 2, y + LINE_PX)
         colour = "white" if empty else tuple(voc_palette()[label].tolist())
         draw.rectangle((x, y, x + FONT_PX, y + FONT_PX), fill=colour, outline=GREY)
         draw.text((x + 1.5 * FONT_PX, y - 2), text, fill="black", font=font)
         x += step
-    return canvas.crop((0, 0, width, y + LINE_PX + GAP_PX // 2))
+    return y
 
 
 def _sheet_cell(sample: Sample, background: bool, font: ImageFont.FreeTypeFont) -> Image.Image:
@@ -110,14 +105,3 @@ def _sheet_cell(sample: Sample, background: bool, font: ImageFont.FreeTypeFont) 
     for number, (line, colour) in enumerate(lines):
         draw.text((edge, bottom + 6 + number * LINE_PX), line, fill=colour, font=font)
     return cell
-
-
-def wrap(text: str, n_letters: int, n_lines: int) -> list[str]:
-    """Lines of at most `n_letters`, at most `n_lines` of them."""
-    return textwrap.wrap(_cut(text, n_letters * n_lines), n_letters)
-
-
-def _cut(text: str, n_letters: int) -> str:
-    """The start and the end of what is too long: names often differ in the end only."""
-    half = n_letters // 2
-    return text if len(text) <= n_letters else f"{text[:half]}…{text[1 - half :]}"

@@ -1,4 +1,4 @@
-"""Owns the picture of predictions beside images and truth, and the class colours.
+"""Owns the picture of predictions beside images and truth.
 
 Must not know: studies, files, HTML.
 """
@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from analysis.figures.figures import GREY, legend, plain
-
-VOID = 255
+from analysis.figures.style import GREY, HATCHED, legend, plain, voc_palette
+from seglib.metrics import VOID
 
 
 def prediction_panel(
@@ -36,8 +36,10 @@ def prediction_panel(
     columns = {"image": images, "truth": masks, **predictions}
     ratios = [mask.shape[0] / mask.shape[1] for mask in masks]
     size = (1.25 * len(columns) + 1, 1.25 * sum(ratios) + 1.2 + 0.15 * len(masks) * bool(notes))
-    figure = Figure(figsize=(max(size[0], 5), size[1]), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure = Figure(
+        figsize=(max(size[0], 5), size[1]),
+        layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0),
+    )
     grid = figure.subplots(len(masks), len(columns), squeeze=False, height_ratios=ratios)
     for column, (title, maps) in enumerate(columns.items()):
         for axes, shown in zip(grid[:, column], maps, strict=True):
@@ -51,27 +53,20 @@ def prediction_panel(
         grid[0, column].set_title(plain(_wrapped(title, 18)), fontsize=7, va="bottom")
     for axes, label in zip(grid[:, 0], rows, strict=True):
         axes.set_ylabel(plain(_wrapped(label, 16)), rotation=0, ha="right", va="center", fontsize=7)
-    seen = sorted(
-        set().union(*(np.unique(m) for maps in columns.values() for m in maps if m.ndim == 2))
-        - {VOID}
-    )
-    patches = [Patch(facecolor=voc_palette()[index] / 255, edgecolor=GREY) for index in seen]
-    patches.append(Patch(facecolor="white", edgecolor="#aaaaaa", hatch="////"))
-    legend(figure, patches, [*(classes[index] for index in seen), "void (never scored)"])
+    _legend(figure, [m for maps in columns.values() for m in maps if m.ndim == 2], classes)
     return figure
+
+
+def _legend(figure: Figure, maps: Sequence[np.ndarray], classes: Sequence[str]) -> None:
+    """A legend of the classes in these maps."""
+    seen = sorted(set().union(*map(np.unique, maps)) - {VOID})
+    patches = [Patch(facecolor=voc_palette()[index] / 255, edgecolor=GREY) for index in seen]
+    patches.append(Patch(facecolor="white", edgecolor=HATCHED, hatch="////"))
+    legend(figure, patches, [*(classes[index] for index in seen), "void (never scored)"])
 
 
 def _wrapped(text: str, width: int) -> str:
     return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, width))
-
-
-def voc_palette() -> np.ndarray:
-    """(256, 3) uint8: the class colours of the VOC devkit (its function VOClabelcolormap)."""
-    ids, palette = np.arange(256), np.zeros((256, 3), np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            palette[:, channel] |= ((ids >> (3 * bit + channel) & 1) << (7 - bit)).astype(np.uint8)
-    return palette
 
 
 def colourize(mask: np.ndarray) -> np.ndarray:

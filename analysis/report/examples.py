@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.records import Panel, Record, Study
+from analysis.records import Panel, Study
+from analysis.run import Record
 from seglib.metrics import class_counts, confusion, iou
 
 MOST_ARMS = 9  # side by side on a page
@@ -36,9 +37,9 @@ def examples(study: Study, chosen: str | None) -> Examples | None:
     panel = study.panel()
     if panel is None:
         return None
-    firsts = {cell.arm: next(iter(study.finished(cell.arm)), None) for cell in study.cells}
-    stored = {arm: maps for arm, run in firsts.items() if run and (maps := run.panel())}
-    order = sorted(stored, key=lambda arm: arm not in (chosen, study.declaration.get("baseline")))
+    firsts = {cell.arm: done[0] for cell in study.cells if (done := study.finished(cell.arm))}
+    stored = {arm: maps for arm, run in firsts.items() if (maps := run.panel())}
+    order = sorted(stored, key=lambda arm: arm not in (chosen, study.declaration.baseline))
     shown = [arm for arm in stored if arm in order[:MOST_ARMS]]
     n = min([len(panel.names), *(len(stored[arm]) for arm in shown)])
     for arm in shown:
@@ -53,7 +54,7 @@ def examples(study: Study, chosen: str | None) -> Examples | None:
         len(panel.names),
         tuple(firsts[arm] for arm in shown),
         tuple(stored[arm][:n] for arm in shown),
-        tuple(arm for arm, run in firsts.items() if run and arm not in stored),
+        tuple(arm for arm in firsts if arm not in stored),
         tuple(order[MOST_ARMS:]),
     )
 
@@ -70,7 +71,7 @@ def disagreement(study: Study, shown: Examples | None) -> pd.DataFrame:
     """
     arms = [run.arm for run in shown.runs] if shown else []
     columns = ["class", "image", "spread", *arms]
-    if len(arms) < 2:
+    if shown is None or len(arms) < 2:
         return pd.DataFrame(columns=columns)
     n_classes = len(study.classes)
     counts = np.stack(
@@ -86,7 +87,7 @@ def disagreement(study: Study, shown: Examples | None) -> pd.DataFrame:
     wrong = counts[..., 1:].sum(-1) / np.maximum(truth.sum(1, keepdims=True), 1)
     spread = np.where(truth > 0, wrong.max(0) - wrong.min(0), -1.0)
     rows = []
-    for label in np.argsort(-np.array(study.data["pixel_share"]["fit"]), kind="stable"):
+    for label in np.argsort(-np.array(study.data.pixel_share["fit"]), kind="stable"):
         image = int(spread[:, label].argmax())
         if truth[image, label]:
             scores = [iou(of_arm[image][None])[label] for of_arm in counts]

@@ -1,4 +1,4 @@
-"""Owns what training again changes: the variance between seeds, and what it lets a study tell.
+"""Owns what training again changes: means over seeds, the variance between seeds.
 
 Scores are fractions, (S, K): one row per seed, K columns (mIoU, then each class).
 Must not know: images, counts, files.
@@ -6,16 +6,19 @@ Must not know: images, counts, files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 ALPHA = 0.05  # two-sided: 95 % intervals
 EQUAL_VARIANCE_P = 0.05  # Bartlett's p below which arms do not share a seed variance
-MAX_SEEDS = 1000  # beyond this many seeds a difference counts as out of reach
 Part = tuple[np.ndarray, float]  # a variance (K,) and its degrees of freedom
+Split = tuple[list[Part], list[Part], float]  # parts pooled, parts alone, what scales one arm's
 
 
 class SeedVariance(NamedTuple):
@@ -26,9 +29,22 @@ class SeedVariance(NamedTuple):
     p_equal: np.ndarray  # (K,) Bartlett's p of equal variances; not pooled where below 5 %
 
 
+def mean_sd(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation (ddof 1) of finite values; NaN for none, s.d. NaN for one."""
+    mean = float(np.mean(values)) if len(values) else math.nan
+    return mean, float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % t interval of a mean over two or more seeds, on these images."""
+    mean, sd = mean_sd(values)
+    half = float(special.stdtrit(len(values) - 1, 1 - ALPHA / 2)) * sd / math.sqrt(len(values))
+    return mean - half, mean + half
+
+
 def seed_variance(
     scores: Sequence[np.ndarray],
-    weights: Sequence[float],
+    weights: npt.ArrayLike,
     *,
     networks: Sequence[Hashable] | None = None,
     seeds: Sequence[Sequence[int]] | None = None,
@@ -68,7 +84,7 @@ def seed_variance(
         )
     members = [[a for a, n in enumerate(labels) if n == label] for label in dict.fromkeys(labels)]
     members = [arms for arms in members if weights[arms].any()]
-    lists = {tuple(seeds[a]) for arms in members for a in arms} if seeds is not None else ()
+    lists = {tuple(seeds[a]) for arms in members for a in arms} if seeds is not None else set()
     split = _blocks if len(lists) == 1 else _independent
     pooled, alone, scale = split(scores, weights, members)
     (variance, df), (variance_alone, df_alone) = _total(pooled), _total(alone)
@@ -78,11 +94,11 @@ def seed_variance(
     return SeedVariance(variance, np.where(refuted, df_alone, df), p_equal)
 
 
-def _blocks(scores, weights, members) -> tuple[list[Part], list[Part], float]:
+def _blocks(scores: Sequence[np.ndarray], weights: np.ndarray, members: list[list[int]]) -> Split:
     """Parts of a contrast's variance at one seed: pooled, and from its own values alone."""
     free = len(scores[members[0][0]]) - 1
-    own = sum(weights[a] * scores[a] for arms in members for a in arms)
-    means, pooled = 0.0, []
+    own = reduce(np.add, (weights[a] * scores[a] for arms in members for a in arms))
+    means, pooled = np.zeros(()), list[Part]()
     for arms in members:
         block, w = np.stack([scores[a] for a in arms]), weights[arms]  # (L, S, K)
         means = means + w.sum() * block.mean(0)
@@ -95,9 +111,11 @@ def _blocks(scores, weights, members) -> tuple[list[Part], list[Part], float]:
     return pooled, [(variance_over(own), free)], (weights**2).sum()
 
 
-def _independent(scores, weights, members) -> tuple[list[Part], list[Part], float]:
+def _independent(
+    scores: Sequence[np.ndarray], weights: np.ndarray, members: list[list[int]]
+) -> Split:
     """Parts of the variance of a contrast of means, each arm's seeds its own."""
-    pooled, alone, scale = [], [], 0.0
+    pooled, alone, scale = list[Part](), list[Part](), 0.0
     for arms in members:
         dfs = np.array([len(scores[a]) - 1 for a in arms])
         squares = sum(df * variance_over(scores[a]) for a, df in zip(arms, dfs, strict=True) if df)
@@ -127,8 +145,9 @@ def satterthwaite(variances: np.ndarray, dfs: np.ndarray) -> np.ndarray:
     """
     variances, dfs = np.broadcast_arrays(np.asarray(variances, float), np.asarray(dfs, float))
     spread = np.divide(variances**2, dfs, out=np.zeros(dfs.shape), where=dfs > 0).sum(0)
-    known, fewest = (dfs > 0).all(0), dfs.min(0)
-    return np.divide(variances.sum(0) ** 2, spread, out=fewest, where=known & (spread > 0))
+    known, fewest = (dfs > 0).all(0), np.array(dfs.min(0))
+    np.divide(variances.sum(0) ** 2, spread, out=fewest, where=known & (spread > 0))
+    return fewest
 
 
 def variance_over(values: np.ndarray) -> np.ndarray:
@@ -155,57 +174,3 @@ def _bartlett(arms: Sequence[np.ndarray]) -> np.ndarray:
     statistic = logs / (1 + ((1 / dfs).sum() - 1 / n) / (3 * (len(arms) - 1)))
     p = special.chdtrc(len(arms) - 1, np.maximum(statistic, 0))
     return np.where(pooled > 0, p, 1.0)
-
-
-def detectable_difference(
-    variance: float, n_seeds: int, *, n_arms: int, image_variance: float = 0.0, power: float = 0.8
-) -> float:
-    """Noise floor: the smallest difference of two arms told with `power` at two-sided 5 %.
-
-    Args:
-        variance: of one arm's score between seeds, as in `SeedVariance` (mIoU fractions squared).
-        n_seeds: per arm. n_arms: arms of the network that share the variance, seeds as blocks.
-        image_variance: of the difference over images, no smaller with more seeds.
-    Returns: in the unit of the scores, before any correction for several contrasts; NaN without
-        degrees of freedom.
-    Source: noncentral t, e.g. Cohen 1988; df by Satterthwaite, images taken as known.
-    """
-    seeds = 2 * variance / n_seeds
-    total, free = seeds + image_variance, (n_arms - 1) * (n_seeds - 1)
-    if free < 1 or not total >= 0:
-        return float("nan")
-    df = free * (total / seeds) ** 2 if seeds > 0 else np.inf
-    if df > 1e6:
-        shift = special.ndtri(1 - ALPHA / 2) + special.ndtri(power)
-    else:
-        shift = special.nctdtrinc(df, 1 - power, special.stdtrit(df, 1 - ALPHA / 2))
-    return float(shift * np.sqrt(total))
-
-
-def seeds_needed(
-    difference: float,
-    variance: float,
-    *,
-    n_arms: int,
-    image_variance: float = 0.0,
-    power: float = 0.8,
-) -> float:
-    """Fewest seeds per arm whose detectable difference is at most `difference`.
-
-    Returns: a whole number from 2; inf where the images alone exceed it (or over 1000 seeds would
-        be needed); NaN without a variance. Arguments as in `detectable_difference`.
-    """
-
-    def reached(n_seeds: int) -> bool:
-        found = detectable_difference(
-            variance, n_seeds, n_arms=n_arms, image_variance=image_variance, power=power
-        )
-        return found <= difference
-
-    if not difference > 0 or n_arms < 2:
-        raise ValueError(
-            f"difference must be above 0 and n_arms at least 2, got {difference} and {n_arms}"
-        )
-    if not variance >= 0 or not image_variance >= 0:
-        return float("nan")
-    return float(next((n for n in range(2, MAX_SEEDS + 1) if reached(n)), np.inf))

@@ -1,1 +1,38 @@
 """Images with masks: the folder layout, the embedded set, the decoded store, the augmentation."""
+
+from seglib.data.augment import AUGMENTATION_FIELDS, Augmentation, CropSampler
+from seglib.data.build import build_store
+from seglib.data.devkit import open_voc, open_voc2012
+from seglib.data.findings import copies, suspicious
+from seglib.data.folder import Folder, open_folder
+from seglib.data.integrity import changes, check_sources, damaged, find_store
+from seglib.data.lists import VOC_CLASSES, DataError
+from seglib.data.shapes import VERSION as SHAPES_VERSION
+from seglib.data.shapes import voc_palette, write_shapes
+from seglib.data.store import Split, Store, open_store, store_path
+
+__all__ = [
+    "AUGMENTATION_FIELDS",
+    "SHAPES_VERSION",
+    "VOC_CLASSES",
+    "Augmentation",
+    "CropSampler",
+    "DataError",
+    "Folder",
+    "Split",
+    "Store",
+    "build_store",
+    "changes",
+    "check_sources",
+    "copies",
+    "damaged",
+    "find_store",
+    "open_folder",
+    "open_store",
+    "open_voc",
+    "open_voc2012",
+    "store_path",
+    "suspicious",
+    "voc_palette",
+    "write_shapes",
+]

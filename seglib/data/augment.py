@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -21,7 +22,9 @@ from seglib.metrics import VOID
 MEAN = np.array([123.675, 116.28, 103.53], dtype=np.float32)  # ImageNet, 0-255
 STD = np.array([58.395, 57.12, 57.375], dtype=np.float32)
 GREY = np.array([0.299, 0.587, 0.114])
-ORDER, CROPS, WEIGHTS = 1, 2, 3  # streams of the generators
+Bytes = npt.NDArray[np.uint8]
+RawSample = tuple[Bytes, Bytes, npt.NDArray[np.float64]]  # image, mask, colour matrix
+ORDER, CROPS, WEIGHTS = 1, 2, 3  # streams of the generators; the last for a network's own
 
 
 def generator(seed: int, epoch: int, stream: int, position: int = 0) -> np.random.Generator:
@@ -60,8 +63,8 @@ def warp_matrix(
     angle = math.radians(rng.uniform(-augmentation.rotation_deg, augmentation.rotation_deg))
     mirror = -1.0 if augmentation.flip and rng.random() < 0.5 else 1.0
     half = augmentation.crop_px * step / 2
-    centre_x = rng.uniform(*sorted((half, width - half)))
-    centre_y = rng.uniform(*sorted((half, height - half)))
+    centre_x = rng.uniform(min(half, width - half), max(half, width - half))
+    centre_y = rng.uniform(min(half, height - half), max(half, height - half))
     cos, sin = step * math.cos(angle), step * math.sin(angle)
     a, b, d, e = mirror * cos, -sin, mirror * sin, cos
     middle = augmentation.crop_px / 2
@@ -70,7 +73,7 @@ def warp_matrix(
 
 def colour_matrix(
     mean_grey: float, augmentation: Augmentation, rng: np.random.Generator
-) -> np.ndarray:
+) -> npt.NDArray[np.float64]:
     """Brightness, contrast, saturation and hue as one affine map of RGB; (3, 4)."""
     spread = (augmentation.brightness, augmentation.contrast, augmentation.saturation)
     brightness, contrast, saturation = (rng.uniform(1 - s, 1 + s) for s in spread)
@@ -87,12 +90,12 @@ def colour_matrix(
 
 
 def crop(
-    image: np.ndarray,
-    mask: np.ndarray,
+    image: Bytes,
+    mask: Bytes,
     augmentation: Augmentation,
     rng: np.random.Generator,
     void_label: int = VOID,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> RawSample:
     """One training sample.
 
     Args: image (H, W, 3) uint8, mask (H, W) uint8; `void_label` is what the mask's void becomes
@@ -100,7 +103,8 @@ def crop(
     Returns: image (crop, crop, 3) uint8, mask (crop, crop) uint8, colour matrix (3, 4) float.
     """
     size = (augmentation.crop_px, augmentation.crop_px)
-    matrix = warp_matrix(*mask.shape, augmentation, rng)
+    height, width = mask.shape
+    matrix = warp_matrix(height, width, augmentation, rng)
     fill = tuple(int(round(float(v))) for v in MEAN)
     affine = Image.Transform.AFFINE
     if void_label != VOID:
@@ -149,7 +153,7 @@ class CropSampler:
     def __len__(self) -> int:
         return len(self.split) // self.batch_size
 
-    def samples(self, epoch: int, batch: int) -> list[tuple[np.ndarray, ...]]:
+    def samples(self, epoch: int, batch: int) -> list[RawSample]:
         """The raw samples of one batch: what `crop` returns, (seed, epoch, position) decides."""
         order = generator(self.seed, epoch, ORDER).permutation(len(self.split))
         start = batch * self.batch_size
@@ -180,7 +184,7 @@ class CropSampler:
                 for future in ahead:
                     future.cancel()
 
-    def _collate(self, samples: list[tuple[np.ndarray, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _collate(self, samples: list[RawSample]) -> tuple[torch.Tensor, torch.Tensor]:
         pixels, labels, colours = (np.stack(parts) for parts in zip(*samples, strict=True))
         images = torch.from_numpy(pixels).to(self.device).float()  # (B, H, W, 3)
         colour = torch.from_numpy(colours).to(self.device).float()  # (B, 3, 4)

@@ -20,7 +20,8 @@ from urllib.error import URLError
 from torchvision.datasets.utils import download_url
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
-from seglib.data.voc import DataError, Folder, open_folder
+from seglib.data.folder import Folder, open_folder
+from seglib.data.lists import DataError
 
 # year -> archive -> a list that shows that it has been unpacked
 YEARS = {"2007": {"2007": "val", "2007-test": "test"}, "2012": {"2012": "val"}}

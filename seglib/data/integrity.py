@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from seglib.data.decode import file_hashes
+from seglib.data.folder import Folder
+from seglib.data.lists import DataError
 from seglib.data.store import Store, open_store
-from seglib.data.voc import DataError, Folder, file_hashes
 
 BLOCK_BYTES = 2**24
 N_NAMED = 3
@@ -117,5 +119,5 @@ def _groups(store: Store) -> dict[str, str]:
     }
 
 
-def _lists(store: Store) -> list:
+def _lists(store: Store) -> list[list[str] | None]:
     return [store.index["dev"], *(entry["names"] for entry in store.index["pools"].values())]

@@ -8,26 +8,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import warnings
-import zlib
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
 
+from seglib.data.folder import DEVELOPMENT, TEST, Folder
+from seglib.data.lists import DataError
 from seglib.data.splits import draw_dev
-from seglib.data.voc import DEVELOPMENT, TEST, DataError, Folder, decode
-from seglib.metrics import VOID
 
 VERSION = 3  # of the files below
-CHUNK = 64  # images decoded side by side
-JUMP_SHARE = 0.2  # of a mask's edges: more is suspicious (NOTES.md)
+
+
+class Pool(TypedDict):
+    """What index.json says of one pool, a value an image but for `crc`, of the whole file."""
+
+    sizes: list[tuple[int, int]]  # height, width
+    pixels: list[list[int]]  # of each class, then of void
+    copies: list[str]  # hash of each image's pixels
+    hashes: list[tuple[str, str]]  # `decode.file_hashes`
+    names: list[str]
+    groups: list[str] | None
+    crc: int
+    suspicious: list[str]  # what looks wrong with each mask, "" for most
+
+
+class Index(TypedDict):
+    """What index.json says of a store."""
+
+    name: str
+    root: str
+    classes: list[str]
+    max_side: int | None
+    dev: list[str] | None  # where the lists say so
+    fingerprint: str
+    pools: dict[str, Pool]
 
 
 @dataclass(frozen=True)
@@ -35,26 +52,26 @@ class Split:
     """A fixed list of images of one pool: `split[i]` -> image (H, W, 3), mask (H, W) uint8."""
 
     names: tuple[str, ...]
-    sizes: np.ndarray  # (n, 2) height, width in pixels
-    class_pixels: np.ndarray  # (n, C) valid pixels of each class
-    void_pixels: np.ndarray  # (n,)
+    sizes: npt.NDArray[np.int64]  # (n, 2) height, width in pixels
+    class_pixels: npt.NDArray[np.int64]  # (n, C) valid pixels of each class
+    void_pixels: npt.NDArray[np.int64]  # (n,)
     suspicious: tuple[str, ...]  # what looks wrong with each mask, "" for most
     copies: tuple[str, ...]  # hash of each image's pixels
     groups: tuple[str, ...] | None
-    _data: np.ndarray
-    _offsets: np.ndarray
+    _data: npt.NDArray[np.uint8]
+    _offsets: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         (height, width), start = self.sizes[index], self._offsets[index]
         n_pixels = int(height) * int(width)
         record = self._data[start : start + 4 * n_pixels]
         image = record[: 3 * n_pixels].reshape(height, width, 3)
         return image, record[3 * n_pixels :].reshape(height, width)
 
-    def subset(self, indices: Sequence[int]) -> Split:
+    def subset(self, indices: npt.ArrayLike) -> Split:
         index = np.asarray(indices, dtype=int)
         return Split(
             tuple(self.names[i] for i in index),
@@ -69,14 +86,15 @@ class Split:
         )
 
     @property
-    def pixel_share(self) -> np.ndarray:
+    def pixel_share(self) -> npt.NDArray[np.float64]:
         """(C,) share of each class among the valid pixels."""
-        return self.class_pixels.sum(0) / max(1, self.class_pixels.sum())
+        totals = self.class_pixels.sum(0)
+        return np.asarray(totals / max(1, int(totals.sum())))
 
     @property
-    def image_share(self) -> np.ndarray:
+    def image_share(self) -> npt.NDArray[np.float64]:
         """(C,) share of the images in which each class occurs."""
-        return (self.class_pixels > 0).mean(0)
+        return np.asarray((self.class_pixels > 0).mean(0))
 
     @property
     def void_share(self) -> float:
@@ -90,7 +108,7 @@ class Store:
     """A decoded data set. `fingerprint` is the hash of what it was made from, file by file."""
 
     path: Path
-    index: dict
+    index: Index
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -107,7 +125,7 @@ class Store:
     def hashes(self) -> dict[str, tuple[str, str]]:
         """Image name -> hashes of the bytes of its file and of its mask's."""
         return {
-            name: tuple(both)
+            name: (both[0], both[1])
             for entry in self.index["pools"].values()
             for name, both in zip(entry["names"], entry["hashes"], strict=True)
         }
@@ -125,7 +143,7 @@ class Store:
             pixels[:, -1],
             tuple(entry["suspicious"]),
             tuple(entry["copies"]),
-            groups and tuple(groups),
+            None if groups is None else tuple(groups),
             np.memmap(self.path / f"{pool}.bin", dtype=np.uint8, mode="r"),
             np.concatenate([[0], lengths.cumsum()[:-1]]),
         )
@@ -143,7 +161,7 @@ class Store:
         else:
             dev = draw_dev(
                 pool.class_pixels,
-                pool.groups and list(pool.groups),
+                None if pool.groups is None else list(pool.groups),
                 share=dev_share,
                 seed=split_seed,
             )
@@ -155,8 +173,8 @@ def open_store(path: Path) -> Store:
     """Open a store that `build_store` made; DataError when its index is not what was written."""
     file = path / "index.json"
     try:
-        index = json.loads(file.read_bytes())
-        whole = index.pop("checksum") == _checksum(index)
+        index: Any = json.loads(file.read_bytes())
+        whole = index.pop("checksum") == checksum(index)
     except (ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
@@ -164,7 +182,8 @@ def open_store(path: Path) -> Store:
     return Store(path, index)
 
 
-def _checksum(index: dict) -> str:
+def checksum(index: dict[str, object]) -> str:
+    """Of an index without its checksum."""
     return hashlib.sha256(json.dumps(index).encode()).hexdigest()
 
 
@@ -172,128 +191,3 @@ def store_path(folder: Folder, root: Path, *, max_side: int | None) -> Path:
     """Where the store of these files, as they are now, lies or will lie."""
     key = hashlib.sha256(f"{folder.stat_key()} {max_side} {VERSION}".encode()).hexdigest()[:16]
     return root / f"{folder.name}-{key}"
-
-
-def build_store(
-    folder: Folder,
-    root: Path,
-    *,
-    max_side: int | None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Store:
-    """The decoded store of `folder` under `root`, made now unless it is there already.
-
-    Written beside its final place and renamed, so that a half-written store is never read.
-    Raises: DataError naming the first bad file.
-    """
-    path = store_path(folder, root, max_side=max_side)
-    if (path / "index.json").exists():
-        return open_store(path)
-    work = root / f".{path.name}.{os.getpid()}"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    try:
-        index = _write_pools(folder, work, max_side, progress)
-        index["checksum"] = _checksum(index)
-        (work / "index.json").write_text(json.dumps(index))
-        work.rename(path)
-    except OSError:
-        if not (path / "index.json").exists():  # else another process made it meanwhile
-            raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return open_store(path)
-
-
-def _write_pools(
-    folder: Folder, work: Path, max_side: int | None, progress: Callable[[int, int], None] | None
-) -> dict:
-    fingerprint = hashlib.sha256(repr((folder.classes, max_side, folder.dev)).encode())
-    pools, done = {}, 0
-    n_total = len(folder.development) + len(folder.test)
-    with ThreadPoolExecutor() as threads, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for pool, names in ((DEVELOPMENT, folder.development), (TEST, folder.test)):
-            entry: dict[str, list] = {
-                key: [] for key in ("sizes", "pixels", "palettes", "jumps", "copies", "hashes")
-            }
-            crc = 0
-            with (work / f"{pool}.bin").open("wb") as file:
-                for start in range(0, len(names), CHUNK):  # bounds what waits in memory
-                    chunk = names[start : start + CHUNK]
-                    samples = threads.map(lambda n: decode(folder, n, max_side=max_side), chunk)
-                    for name, sample in zip(chunk, samples, strict=True):
-                        record = sample.image.tobytes() + sample.mask.tobytes()
-                        file.write(record)
-                        crc = zlib.crc32(record, crc)
-                        counts = np.bincount(sample.mask.ravel(), minlength=VOID + 1)
-                        entry["sizes"].append(sample.mask.shape)
-                        entry["pixels"].append(
-                            [*counts[: len(folder.classes)].tolist(), int(counts[VOID])]
-                        )
-                        entry["palettes"].append(sample.palette)
-                        entry["jumps"].append(sample.jump_share)
-                        entry["copies"].append(sample.pixels)
-                        entry["hashes"].append(sample.hashes)
-                        group = folder.groups and folder.groups[name]
-                        fingerprint.update(f"{pool} {name} {group} {sample.files}\n".encode())
-                        done += 1
-                        if progress:
-                            progress(done, n_total)
-            groups = folder.groups and [folder.groups[name] for name in names]
-            pools[pool] = entry | {"names": names, "groups": groups, "crc": crc}
-    palettes = [palette for entry in pools.values() for palette in entry.pop("palettes")]
-    usual = _usual_colours(palettes)
-    for entry in pools.values():
-        own, palettes = palettes[: len(entry["names"])], palettes[len(entry["names"]) :]
-        entry["suspicious"] = [
-            _suspicion(folder.classes, *facts, usual)
-            for facts in zip(entry["pixels"], own, entry.pop("jumps"), strict=True)
-        ]
-    return {
-        "name": folder.name,
-        "root": str(folder.root),
-        "classes": folder.classes,
-        "max_side": max_side,
-        "dev": folder.dev,
-        "fingerprint": fingerprint.hexdigest(),
-        "pools": pools,
-    }
-
-
-def _usual_colours(palettes: list[dict[int, str]]) -> dict[int, str]:
-    """The colour that most palette masks give each label."""
-    votes: dict[int, Counter] = {}
-    for palette in palettes:
-        for label, colour in palette.items():
-            votes.setdefault(label, Counter())[colour] += 1
-    return {label: counter.most_common(1)[0][0] for label, counter in votes.items()}
-
-
-def _suspicion(
-    classes: Sequence[str],
-    pixels: list[int],
-    palette: dict[int, str],
-    jumps: float,
-    usual: dict[int, str],
-) -> str:
-    """What looks wrong with a mask, or ""."""
-    found = []
-    present = [label for label, n in enumerate(pixels[:-1]) if n]
-    if not present:
-        found.append("all void")
-    elif len(present) == 1:
-        found.append(f"only {classes[present[0]]}")
-    for label, colour in palette.items():
-        if colour != usual[label]:
-            name = "void" if label == VOID else classes[label]
-            found.append(
-                f"label {label} ({name}) has colour #{colour}, in most masks #{usual[label]}"
-            )
-            break
-    if jumps > JUMP_SHARE:
-        found.append(
-            f"{jumps:.0%} of the edges pass through a value between, as after "
-            "resizing with interpolation"
-        )
-    return "; ".join(found)

@@ -1,6 +1,6 @@
 """Segmentation losses: terms, their declared parameters, weighted sums of terms, class weights."""
 
-from seglib.losses.base import Param, Target
+from seglib.losses.base import Param, Params, Target, Term
 from seglib.losses.catalog import (
     LOSSES,
     Loss,
@@ -18,7 +18,9 @@ __all__ = [
     "Loss",
     "LossSpec",
     "Param",
+    "Params",
     "Target",
+    "Term",
     "build_loss",
     "class_weights",
     "compound",

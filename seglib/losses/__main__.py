@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from seglib.losses.base import Param, Term
 from seglib.losses.catalog import LOSSES, LossSpec
-from seglib.losses.region import SMOOTH, SWITCHES
+from seglib.losses.region import SMOOTH
+from seglib.losses.sums import SWITCHES
 
 USUAL = {**SWITCHES, **SMOOTH}
 
@@ -24,11 +25,11 @@ def _part(share: str, term: Term) -> str:
 
 
 def _row(name: str, spec: LossSpec) -> str:
-    terms = [term for term in (spec.region, spec.pixel) if term]
-    formula, source = terms[0].formula, terms[0].source
+    formula, source = spec.terms[0].formula, spec.terms[0].source
     if spec.share:
-        formula = f"{_part('share', spec.region)} + {_part('(1 - share)', spec.pixel)}"
-        own = dict.fromkeys(term.source for term in terms if term.name not in LOSSES)
+        pixel, region = spec.terms
+        formula = f"{_part('share', region)} + {_part('(1 - share)', pixel)}"
+        own = dict.fromkeys(term.source for term in spec.terms if term.name not in LOSSES)
         source = "; ".join(own) or "a sum of losses above"
     params = [
         _param(k, p)

@@ -10,7 +10,19 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 
-Params = Mapping[str, float | str]
+
+class Params(dict[str, float | str]):
+    """The resolved parameters of a loss, as its terms read them."""
+
+    def number(self, name: str) -> float:
+        value = self[name]
+        assert isinstance(value, float), f"{name} is not a number"
+        return value
+
+    def choice(self, name: str) -> str:
+        value = self[name]
+        assert isinstance(value, str), f"{name} is not a choice"
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +48,8 @@ class Param:
                 raise ValueError(f"{name} must be one of {', '.join(self.choices)}, got {value!r}")
             return str(value)
         try:
-            number = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+            number = float(value) + 0.0  # type: ignore[arg-type]  # -0.0 is 0.0
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(f"{name} must be a number, got {value!r}") from None
         if not self.low <= number <= self.high or math.isinf(number):
             raise ValueError(f"{name} must be in [{self.low:g}, {self.high:g}], got {number:g}")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from seglib.losses import pixel, region
-from seglib.losses.base import Param, Target, Term
+from seglib.losses import lovasz, pixel, region, sized
+from seglib.losses.base import Param, Params, Target, Term
 from seglib.metrics import VOID
 
 
@@ -36,17 +36,22 @@ class LossSpec:
         return declared
 
     @property
+    def terms(self) -> tuple[Term, ...]:
+        """The pixel term, the region term, or both."""
+        return tuple(term for term in (self.pixel, self.region) if term)
+
+    @property
     def cross_entropy(self) -> bool:
         """Whether class weights apply."""
         return self.pixel is not None
 
-    def parts(self, params: Mapping, progress: float) -> list[tuple[Term, float]]:
+    def parts(self, params: Params, progress: float) -> list[tuple[Term, float]]:
         """The terms with their weights at `progress` in [0, 1] of the training."""
         if not self.share:
-            return [(self.region or self.pixel, 1.0)]
-        risen = min(1.0, progress / params["ramp"]) if params["ramp"] else 1.0
-        share = params["share"] * risen
-        return [(self.pixel, 1 - share), (self.region, share)]
+            return [(term, 1.0) for term in self.terms]
+        ramp = params.number("ramp")
+        share = params.number("share") * (min(1.0, progress / ramp) if ramp else 1.0)
+        return list(zip(self.terms, (1 - share, share), strict=True))
 
 
 _SHARE_HELP = "share of the region term; the pixel term gets the rest"
@@ -75,10 +80,10 @@ LOSSES: dict[str, LossSpec] = {
             region.TVERSKY,
             region.ASYMMETRIC,
             region.FOCAL_TVERSKY,
-            region.GENERALISED_DICE,
-            region.PENALTY_GD,
-            region.SENSITIVITY_SPECIFICITY,
-            region.LOVASZ,
+            sized.GENERALISED_DICE,
+            sized.PENALTY_GD,
+            sized.SENSITIVITY_SPECIFICITY,
+            lovasz.LOVASZ,
         )
     },
     "dice_bce": compound(region.DICE.having(activation="sigmoid"), pixel.BCE),
@@ -89,7 +94,7 @@ LOSSES: dict[str, LossSpec] = {
     "tversky_ce": compound(region.TVERSKY, pixel.CE),
     "focal_tversky_bce": compound(region.FOCAL_TVERSKY, pixel.BCE, low=0.3),
     "focal_tversky_ce": compound(region.FOCAL_TVERSKY, pixel.CE, low=0.3),
-    "lovasz_ce": compound(region.LOVASZ, pixel.CE),
+    "lovasz_ce": compound(lovasz.LOVASZ, pixel.CE),
     "exp_log": compound(region.LOG_DICE, pixel.POWER_CE, share=0.8),
 }
 
@@ -101,7 +106,7 @@ def loss_spec(name: str) -> LossSpec:
     return LOSSES[name]
 
 
-def resolve_params(name: str, given: Mapping[str, object]) -> dict[str, float | str]:
+def resolve_params(name: str, given: Mapping[str, object]) -> Params:
     """All declared parameters of loss `name` with `given` filled in, checked, dependents set."""
     spec = loss_spec(name)
     unknown = sorted(set(given) - set(spec.params))
@@ -113,42 +118,24 @@ def resolve_params(name: str, given: Mapping[str, object]) -> dict[str, float | 
     values = {key: given.get(key, param.default) for key, param in spec.params.items()}
     if values.get("fp_weight", 0) is None:
         fn_weight = spec.params["fn_weight"].check("fn_weight", values["fn_weight"])
-        values["fp_weight"] = round(1 - fn_weight, 12)
-    resolved = {key: spec.params[key].check(key, value) for key, value in values.items()}
-    return {key: resolved[key] for key in spec.params}
+        values["fp_weight"] = round(1 - float(fn_weight), 12)
+    return Params({key: param.check(key, values[key]) for key, param in spec.params.items()})
 
 
-def introduced_params(name: str) -> dict[str, float | str]:
+def introduced_params(name: str) -> Params:
     """The parameters of loss `name` at the defaults they had when they were introduced."""
     first = {k: p.introduced for k, p in loss_spec(name).params.items() if p.introduced is not None}
     return resolve_params(name, first)
 
 
+@dataclass(frozen=True, eq=False)
 class Loss:
-    """A weighted sum of terms; see `LOSSES` for what exists and which parameters each declares."""
+    """A weighted sum of terms; see `LOSSES` for what exists, `build_loss` for how one is made."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        n_classes: int,
-        class_weights: Sequence[float] | torch.Tensor | None = None,
-        **params: object,
-    ) -> None:
-        self.name = name
-        self.n_classes = n_classes
-        self.params = resolve_params(name, params)
-        self._spec = loss_spec(name)
-        self._weights = None
-        if class_weights is not None:
-            weights = torch.as_tensor(class_weights, dtype=torch.float32)
-            fine = torch.isfinite(weights) & (weights >= 0)
-            if weights.shape != (n_classes,) or not bool(fine.all()):
-                raise ValueError(
-                    f"class_weights must be {n_classes} finite, non-negative numbers, got "
-                    f"{tuple(weights.shape)} {weights.flatten().tolist()[:5]}"
-                )
-            self._weights = weights
+    name: str
+    n_classes: int
+    params: Params
+    class_weights: torch.Tensor | None  # (C,), of the pixel term
 
     def __call__(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Scalar loss.
@@ -165,7 +152,7 @@ class Loss:
     ) -> dict[str, torch.Tensor]:
         """The named terms, already weighted: their sum is the loss. `progress` in [0, 1]."""
         target = self._target(logits, masks)
-        parts = self._spec.parts(self.params, progress)
+        parts = loss_spec(self.name).parts(self.params, progress)
         return {term.name: share * term.function(target, self.params) for term, share in parts}
 
     def _target(self, logits: torch.Tensor, masks: torch.Tensor) -> Target:
@@ -186,7 +173,7 @@ class Loss:
                 f"{int(labels.min())} to {int(labels.max())}"
             )
         logits = logits if logits.dtype == torch.float64 else logits.float()
-        weights = None if self._weights is None else self._weights.to(logits)
+        weights = None if self.class_weights is None else self.class_weights.to(logits)
         return Target(logits, labels, valid.to(logits), weights)
 
 
@@ -204,4 +191,13 @@ def build_loss(
         params: declared parameters of that loss, e.g. `fn_weight=0.6`.
     Raises: ValueError for an unknown loss or parameter or a value out of range.
     """
-    return Loss(name, n_classes=n_classes, class_weights=class_weights, **params)
+    resolved, weights = resolve_params(name, params), None
+    if class_weights is not None:
+        weights = torch.as_tensor(class_weights, dtype=torch.float32)
+        fine = torch.isfinite(weights) & (weights >= 0)
+        if weights.shape != (n_classes,) or not bool(fine.all()):
+            raise ValueError(
+                f"class_weights must be {n_classes} finite, non-negative numbers, got "
+                f"{tuple(weights.shape)} {weights.flatten().tolist()[:5]}"
+            )
+    return Loss(name, n_classes, resolved, weights)

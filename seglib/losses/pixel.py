@@ -40,7 +40,7 @@ def _bce(target: Target, params: Params) -> torch.Tensor:
 
 def _balanced_bce(target: Target, params: Params) -> torch.Tensor:
     """bce with its positive part times 2 beta and its negative part times 2 (1 - beta)."""
-    beta = params["positive_share"]
+    beta = params.number("positive_share")
     positive = F.softplus(-target.true_logits)
     negative = F.softplus(target.logits).sum(1) - F.softplus(target.true_logits)
     values = 2 * beta * positive + 2 * (1 - beta) * negative
@@ -50,17 +50,17 @@ def _balanced_bce(target: Target, params: Params) -> torch.Tensor:
 def _focal(target: Target, params: Params) -> torch.Tensor:
     log_p = target.true_log_probs
     distance = (-torch.expm1(log_p)).clamp(min=MIN_BASE)
-    return -_mean(target, distance ** params["gamma"] * log_p)
+    return -_mean(target, distance ** params.number("gamma") * log_p)
 
 
 def _topk(target: Target, params: Params) -> torch.Tensor:
     values = _weighted(target, -target.true_log_probs).flatten()
-    n_top = math.ceil(round(int(target.n_valid) * params["top_percent"] / 100, 6))
+    n_top = math.ceil(round(int(target.n_valid) * params.number("top_percent") / 100, 6))
     return values.topk(n_top).values.mean()
 
 
 def _power_ce(target: Target, params: Params) -> torch.Tensor:
-    values = (-target.true_log_probs).clamp(min=MIN_BASE) ** params["exponent"]
+    values = (-target.true_log_probs).clamp(min=MIN_BASE) ** params.number("exponent")
     return _mean(target, values)
 
 

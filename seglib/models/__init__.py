@@ -1,31 +1,71 @@
-"""The compared networks and where their pretrained weights come from."""
+"""The compared networks, as data, and where their pretrained weights come from."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from seglib.models.resnetunet import ENCODERS, ResNetUNet
-from seglib.models.unet import UNet
+from seglib.models.resnetunet import ENCODERS, RESNETUNET, ResNetUNet
+from seglib.models.spec import ModelSpec, SourceError, check_logits, is_own, own_model, own_source
+from seglib.models.torchvision_models import DEEPLAB, LRASPP
+from seglib.models.unet import UNET, UNet
+from seglib.models.weights import Weights, WeightsError, load_encoder, resolve_weights
 
-MODELS = ("unet", "resnetunet")
-MULTIPLE = {"unet": UNet.multiple, "resnetunet": ResNetUNet.multiple}
+# Adding a network is one line here.
+MODELS: dict[str, ModelSpec] = {
+    "unet": UNET,
+    "resnetunet": RESNETUNET,
+    "lraspp_mobilenet_v3_large": LRASPP,
+    "deeplabv3_resnet50": DEEPLAB,
+}
+# The fields of a run that apply to some networks and not to others.
+OPTIONS = tuple(dict.fromkeys(name for spec in MODELS.values() for name in spec.options))
 
-__all__ = ["ENCODERS", "MODELS", "MULTIPLE", "ResNetUNet", "UNet", "build_model"]
+__all__ = [
+    "ENCODERS",
+    "MODELS",
+    "OPTIONS",
+    "ModelSpec",
+    "ResNetUNet",
+    "SourceError",
+    "UNet",
+    "Weights",
+    "WeightsError",
+    "build_model",
+    "check_logits",
+    "is_own",
+    "load_encoder",
+    "model_spec",
+    "own_source",
+    "resolve_weights",
+]
 
 
-def build_model(
-    name: str, *, n_classes: int, width: int = 64, encoder: str = "resnet18"
-) -> nn.Module:
+def model_spec(name: str) -> ModelSpec:
+    """What is known of the network `name`: one of MODELS, or `module:factory`.
+
+    Raises: ValueError listing the choices, or saying what is wrong with the user's module.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    if is_own(name):
+        return own_model(name)
+    raise ValueError(
+        f"model must be one of {', '.join(MODELS)}, got {name!r}; a network of your own is "
+        "module:factory"
+    )
+
+
+def build_model(name: str, *, n_classes: int, **options: object) -> nn.Module:
     """A freshly initialised network, logits (B, n_classes, H, W) for images (B, 3, H, W).
 
     Args:
-        name: "unet" or "resnetunet".
-        width: channels of the first level of `unet`; not used by `resnetunet`.
-        encoder: "resnet18", "resnet34" or "resnet50" for `resnetunet`; not used by `unet`.
+        options: those of its spec, e.g. `width` of unet or `encoder` of resnetunet.
     Weights come from torch's global generator: seed it first.
     """
-    if name == "unet":
-        return UNet(n_classes=n_classes, width=width)
-    if name == "resnetunet":
-        return ResNetUNet(n_classes=n_classes, encoder=encoder)
-    raise ValueError(f"model must be one of {', '.join(MODELS)}, got {name!r}")
+    spec = model_spec(name)
+    if wrong := sorted(set(options) - set(spec.options)):
+        raise ValueError(
+            f"options of {name} must be among {', '.join(spec.options) or 'none'}, got "
+            f"{', '.join(wrong)}"
+        )
+    return spec.build(n_classes=n_classes, **options)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.models import resnet18, resnet34, resnet50
 
+from seglib.models.spec import ModelSpec
 from seglib.models.unet import double_conv
 
 ENCODERS = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
@@ -21,8 +22,6 @@ class ResNetUNet(nn.Module):
     torchvision's, so that a classifier's state dict loads.
     Source: the `ResNetUNet` of usuyama/pytorch-unet that the original study used, decoder lighter.
     """
-
-    multiple = 32
 
     def __init__(self, *, n_classes: int, encoder: str = "resnet18") -> None:
         super().__init__()
@@ -50,4 +49,8 @@ class ResNetUNet(nn.Module):
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = block(torch.cat([x, stages.pop()], dim=1))
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        return self.head(self.full(x))
+        logits: torch.Tensor = self.head(self.full(x))
+        return logits
+
+
+RESNETUNET = ModelSpec(build=ResNetUNet, multiple=32, options={"encoder": "{}"}, encoder="encoder")

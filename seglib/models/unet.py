@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from seglib.models.spec import ModelSpec
+
 
 def double_conv(n_in: int, n_out: int) -> nn.Sequential:
     """Two 3x3 convolutions with BatchNorm and ReLU; (B, n_in, H, W) -> (B, n_out, H, W)."""
@@ -25,8 +27,6 @@ class UNet(nn.Module):
     Channels are width x (1, 2, 4, 8): 64-128-256-512 at the original width.
     Source: Ronneberger et al. 2015, with padded convolutions and BatchNorm.
     """
-
-    multiple = 8
 
     def __init__(self, *, n_classes: int, width: int = 64) -> None:
         super().__init__()
@@ -51,4 +51,13 @@ class UNet(nn.Module):
         for block in self.up:
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = block(torch.cat([x, skips.pop()], dim=1))
-        return self.head(x)
+        logits: torch.Tensor = self.head(x)
+        return logits
+
+
+UNET = ModelSpec(
+    build=UNet,
+    multiple=8,
+    options={"width": "w{}"},
+    no_encoder="a plain U-Net has no pretrained encoder",
+)

@@ -18,6 +18,9 @@ import torch
 from torch import nn
 from torchvision.models import get_model_weights
 
+# What stands before the names of an encoder's weights in files, and the classifier behind it.
+PREFIXES = re.compile(r"^(module\.|encoder\.|backbone\.|features\.)+")
+HEADS = ("fc.", "classifier.")
 PRETEXT = Path(__file__).with_name("pretext-resnet18.pt")  # shipped; seglib/models/pretext.py
 
 
@@ -75,7 +78,7 @@ def resolve_weights(
 def _imagenet(encoder: str, cache: Path, download: Callable[[str, str], None]) -> Weights:
     enum = get_model_weights(encoder).IMAGENET1K_V1
     name = enum.url.rsplit("/", 1)[-1]
-    digits = re.search(r"-([0-9a-f]{8})\.pth$", name).group(1)
+    digits = name.removesuffix(".pth").rpartition("-")[2]  # torchvision's: of the sha256
     path = cache / name
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -98,24 +101,17 @@ def _imagenet(encoder: str, cache: Path, download: Callable[[str, str], None]) -
     return Weights(f"imagenet ({enum.name})", path, found)
 
 
-def load_encoder(model: nn.Module, path: Path, *, sha256: str) -> None:
-    """Load a ResNet state dict into `model.encoder`, in place.
+def load_encoder(encoder: nn.Module, path: Path, *, sha256: str) -> None:
+    """Load a torchvision classifier's state dict into `encoder`, in place.
 
-    Full classifier dicts, bare encoders and `module.` / `encoder.` prefixes are accepted.
+    Whole classifiers, bare encoders and the prefixes of PREFIXES are accepted.
     Raises: WeightsError when the file changed, is not a state dict, or does not fit exactly.
     """
     if (found := file_sha256(path)) != sha256:
         raise WeightsError(f"{path} must have sha256 {sha256[:12]}, got {found[:12]}; it changed")
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types for a bad file; all mean the same here
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"{path} must be a state dict of tensors: {reason}") from None
-    if not isinstance(loaded, dict) or not all(torch.is_tensor(v) for v in loaded.values()):
-        raise WeightsError(f"{path} must be a state dict of tensors, got {type(loaded).__name__}")
-    given = {re.sub(r"^(module\.|encoder\.)+", "", key): v for key, v in loaded.items()}
-    given = {key: value for key, value in given.items() if not key.startswith("fc.")}
-    wanted = model.encoder.state_dict()
+    given = {PREFIXES.sub("", key): value for key, value in _read_tensors(path).items()}
+    given = {key: value for key, value in given.items() if not key.startswith(HEADS)}
+    wanted = encoder.state_dict()
     # older torchvision files lack BatchNorm's counters, which play no part in the result
     counters = {k: v for k, v in wanted.items() if k.endswith("num_batches_tracked")}
     given = counters | given
@@ -128,4 +124,15 @@ def load_encoder(model: nn.Module, path: Path, *, sha256: str) -> None:
             f"{len(keys)} {word} ({', '.join(keys[:3])})" for word, keys in parts if keys
         )
         raise WeightsError(f"{path} does not fit the encoder: {what}")
-    model.encoder.load_state_dict(given)
+    encoder.load_state_dict(given)
+
+
+def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for a bad file; all mean the same here
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{path} must be a state dict of tensors: {reason}") from None
+    if not isinstance(loaded, dict) or not all(torch.is_tensor(v) for v in loaded.values()):
+        raise WeightsError(f"{path} must be a state dict of tensors, got {type(loaded).__name__}")
+    return loaded

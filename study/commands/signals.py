@@ -1,12 +1,15 @@
 """Ctrl-C and SIGTERM, at any moment: the first stops in order, the second at once.
 
 Ending at once is safe: what is on disk is whole at any moment, and workers die with their driver.
+Imports the standard library alone, so that `during_imports` can come before all other imports.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +20,18 @@ LAST_S = 9.0  # an orderly stop may take so long
 SAME_S = 0.3  # SIGINT and SIGTERM from one scheduler are one wish
 
 _actions: list[Callable[[], None]] = []  # what stops the work under way
+
+
+def during_imports() -> None:
+    """Until `interruptible`: either signal ends the process at once, with the way to go on."""
+
+    def end(*_: object) -> None:
+        words = shlex.join(["python", *sys.argv])
+        os.write(1, f"interrupted; continue with: {words}\n".encode())
+        os._exit(EXIT_CODE)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
 
 
 @contextmanager
@@ -57,9 +72,9 @@ def interruptible(last_words: str) -> Iterator[None]:
 
 
 @contextmanager
-def stop_on_signal(executor) -> Iterator[None]:
-    """While inside, the first signal stops the executor's runs in order."""
-    _actions.append(executor.interrupt)
+def stop_on_signal(stop: Callable[[], None]) -> Iterator[None]:
+    """While inside, the first signal calls `stop`."""
+    _actions.append(stop)
     try:
         yield
     finally:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import typing
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import BinaryIO
 
 import torch
 
-from study.record.rundir import atomic_write
+from study.record.files import atomic_write
 
 DIGEST_BYTES = 32
+State = dict[str, typing.Any]  # tensors and plain values
 
 
 class CheckpointError(ValueError):
@@ -26,7 +28,7 @@ class CheckpointError(ValueError):
 class _Hashing:
     """A file to write to that hashes what passes."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: typing.BinaryIO) -> None:
         self.file, self.sha256 = file, hashlib.sha256()
 
     def write(self, data: bytes) -> int:
@@ -37,19 +39,29 @@ class _Hashing:
         self.file.flush()
 
 
-def save(state: dict, path: Path, previous: Path | None) -> None:
+def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    """Write a state dict atomically."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:  # given a path, torch.save hides the error of a full disk
+            torch.save(weights, file)
+
+    atomic_write(path, write)
+
+
+def save(state: State, path: Path, previous: Path | None) -> None:
     """Write `state` to `path`; what was there becomes `previous`, if given. Raises: OSError."""
 
     def write(part: Path) -> None:
         with part.open("wb") as file:
             hashing = _Hashing(file)
-            torch.save(state, hashing)
+            torch.save(state, typing.cast(typing.BinaryIO, hashing))
             file.write(hashing.sha256.digest())
 
     atomic_write(path, write, keep=previous)
 
 
-def load(path: Path) -> dict:
+def load(path: Path) -> State:
     """The state stored at `path`, on the CPU; nothing but tensors and plain values is unpickled.
 
     Raises: CheckpointError when the checksum is wrong or something else is in it; OSError.

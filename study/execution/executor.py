@@ -1,50 +1,34 @@
 """Many runs at once: local worker processes, one fresh process a run.
 
-`run(jobs)` pulls a job whenever a worker is free and yields what happens. Workers are forked from
-a server process that has imported torch already; each ignores Ctrl-C (the driver tells it to stop)
-and dies with its driver.
+`run(jobs)` pulls a job whenever a worker is free and yields what happens. `study.execution.worker`
+has what happens inside a worker. Knows nothing of studies, tunings or trackers.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.forkserver
-import multiprocessing.resource_tracker
-import os
+import multiprocessing.process
 import signal
-import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 
-from filelock import Timeout
+from study.execution.memory import less_memory
+from study.execution.worker import Job, work, worker_context
+from study.record import TERMINAL, RecordError, RunDir
+from study.record.files import disk_full
+from study.record.journal import Died, Event, Failed, Stopped
 
-from study.config import RunConfig
-from study.record.rundir import TERMINAL, JournalError, RunDir, disk_full
-
+__all__ = ["Job", "LocalExecutor", "Message"]
 STOP_S = 5.0  # how long a worker may take to stop before it is killed
 
 
 @dataclass(frozen=True)
-class Job:
-    """A run to do: its configuration, the arm's name, its directory."""
-
-    config: RunConfig
-    arm: str
-    path: Path
-    commit: str = ""
-
-
-@dataclass(frozen=True)
-class Event:
-    """What a run reported. kind: start, epoch, finished, failed, stopped or died."""
+class Message:
+    """What happened to a job's run: an event as its journal has it, or would have it."""
 
     job: Job
-    kind: str
-    row: dict
+    event: Event
 
 
 @dataclass
@@ -52,58 +36,10 @@ class _Worker:
     job: Job
     process: multiprocessing.process.BaseProcess
     pipe: Connection
-    n_rows: int  # journal lines of earlier attempts
+    n_events: int  # in the journal, of earlier attempts
     last: str = ""
     kill_at: float | None = None
     reason: str = ""
-
-
-def _failure(error: str, full: bool = False) -> dict:
-    """What is said of a run that could not begin; its journal says nothing of it."""
-    return {"event": "failed", "error": error, "time": time.time(), "disk_full": full}
-
-
-def _work(job: Job, pipe: Connection) -> None:
-    """Body of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
-    from study.execution.run import DriftError, run
-
-    stop = threading.Event()
-
-    def listen() -> None:
-        try:
-            while True:
-                pipe.recv()
-                stop.set()
-        except (EOFError, OSError):
-            os._exit(1)  # the driver is gone
-
-    threading.Thread(target=listen, daemon=True).start()
-
-    def emit(row: dict) -> None:
-        try:
-            pipe.send(row)
-        except OSError:
-            os._exit(1)
-
-    try:
-        run(
-            job.config,
-            RunDir(job.path),
-            arm=job.arm,
-            commit=job.commit,
-            emit=emit,
-            should_stop=stop.is_set,
-        )
-    except Timeout:
-        emit(_failure(f"another process works on {job.path}"))
-    except (DriftError, JournalError, OSError) as error:
-        emit(_failure(str(error), disk_full(error)))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # skip interpreter teardown: everything is on disk
 
 
 class LocalExecutor:
@@ -113,16 +49,7 @@ class LocalExecutor:
         if n_workers < 1:
             raise ValueError(f"workers must be at least 1, got {n_workers}")
         self.n_workers = n_workers
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
-        self._context = multiprocessing.get_context(method or "spawn")
-        if method:
-            self._context.set_forkserver_preload(["study.execution.run"])
-            # Ctrl-C reaches the whole process group, and some schedulers send SIGTERM to it: the
-            # server and what it forks have both blocked from their first instruction on
-            multiprocessing.resource_tracker.ensure_running()  # it would unblock them on its way
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-            multiprocessing.forkserver.ensure_running()
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._context = worker_context()
         self._workers: dict[str, _Worker] = {}
         self._again: list[Job] = []
         self.interrupted = self.disk_full = False
@@ -132,7 +59,7 @@ class LocalExecutor:
         self.interrupted = True
 
     def stop(self, run_id: str, reason: str) -> None:
-        """Ask one run to stop; it ends with a `stopped` event whose row holds `reason`."""
+        """Ask one run to stop; it ends with a `stopped` event that holds `reason`."""
         worker = self._workers.get(run_id)
         if worker and worker.kill_at is None:
             worker.reason, worker.kill_at = reason, time.monotonic() + STOP_S
@@ -150,7 +77,7 @@ class LocalExecutor:
         """Do a job that has ended once more, after all others."""
         self._again.append(job)
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Event]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Message]:
         """Do all jobs; pulls the next one only when a worker is free, none once the disk is full.
 
         A job ends with one event: finished, failed, stopped or died.
@@ -164,9 +91,9 @@ class LocalExecutor:
                         break
                     try:
                         self._start(job)
-                    except (JournalError, OSError) as error:
+                    except (RecordError, OSError) as error:
                         self.disk_full = disk_full(error)
-                        yield Event(job, "failed", _failure(str(error), self.disk_full))
+                        yield Message(job, Failed(error=str(error), disk_full=self.disk_full))
                 if not self._workers:
                     return
                 if self.interrupted:
@@ -187,32 +114,31 @@ class LocalExecutor:
     def _start(self, job: Job) -> None:
         run_dir = RunDir(job.path)
         run_dir.create(job.config.record(job.arm))
-        n_rows = len(run_dir.rows())
+        n_events = len(run_dir.journal().events)
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(job, theirs), daemon=True)
+        process = self._context.Process(target=work, args=(job, theirs), daemon=True)
         process.start()
         theirs.close()
-        self._workers[job.config.run_id] = _Worker(job, process, ours, n_rows)
+        self._workers[job.config.run_id] = _Worker(job, process, ours, n_events)
 
-    def _poll(self) -> Iterator[Event]:
-        by_pipe = {worker.pipe: worker for worker in self._workers.values()}
-        for pipe in wait(list(by_pipe), timeout=0.2):
-            worker = by_pipe[pipe]
+    def _poll(self) -> Iterator[Message]:
+        ready = wait([worker.pipe for worker in self._workers.values()], timeout=0.2)
+        for worker in [worker for worker in self._workers.values() if worker.pipe in ready]:
             try:
-                row = pipe.recv()
+                event: Event = worker.pipe.recv()
             except (EOFError, OSError):
                 yield from self._reap(worker)
                 continue
-            if worker.reason and row["event"] == "stopped":
-                row = {**row, "reason": worker.reason}
-            worker.last = row["event"]
-            self.disk_full |= row.get("disk_full", False)
-            yield Event(worker.job, row["event"], row)
+            if worker.reason and isinstance(event, Stopped):
+                event = event.having(reason=worker.reason)
+            worker.last = event.event
+            self.disk_full |= isinstance(event, Failed) and event.disk_full
+            yield Message(worker.job, event)
         for worker in list(self._workers.values()):
             if worker.kill_at is not None and time.monotonic() > worker.kill_at:
                 worker.process.kill()
 
-    def _reap(self, worker: _Worker) -> Iterator[Event]:
+    def _reap(self, worker: _Worker) -> Iterator[Message]:
         worker.process.join()
         worker.pipe.close()
         del self._workers[worker.job.config.run_id]
@@ -220,22 +146,20 @@ class LocalExecutor:
         if worker.last in ("finished", "failed", "stopped"):
             return
         try:
-            new = run_dir.rows()[worker.n_rows :]
-        except JournalError as error:
-            yield Event(worker.job, "failed", _failure(str(error)))
+            new = run_dir.journal().events[worker.n_events :]
+        except RecordError as error:
+            yield Message(worker.job, Failed(error=str(error)))
             return
-        if new and new[-1]["event"] in TERMINAL:  # ended, not heard
-            yield Event(worker.job, new[-1]["event"], new[-1])
+        if new and new[-1].event in TERMINAL:  # ended, not heard
+            yield Message(worker.job, new[-1])
             return
-        event, values = "stopped", {"reason": worker.reason or "interrupted"}
-        if not worker.reason and not self.interrupted:
-            event, values = "died", {"error": _cause(worker)}
+        told = worker.reason or ("interrupted" if self.interrupted else "")
+        event: Event = Stopped(reason=told) if told else Died(error=_cause(worker))
         try:
-            row = run_dir.append(event, **values)
+            event = run_dir.append(event)
         except OSError as error:
             self.disk_full |= disk_full(error)
-            row = {"event": event, "time": time.time(), **values}
-        yield Event(worker.job, event, row)
+        yield Message(worker.job, event)
 
 
 def _cause(worker: _Worker) -> str:
@@ -245,5 +169,5 @@ def _cause(worker: _Worker) -> str:
         return f"worker ended with exit code {code}"
     text = f"worker was killed by signal {-code} ({signal.Signals(-code).name})"
     if code == -signal.SIGKILL:  # what the kernel sends when memory runs out
-        text += f", possibly out of memory: if so, {worker.job.config.less_memory()}"
+        text += f", possibly out of memory: if so, {less_memory(worker.job.config)}"
     return text

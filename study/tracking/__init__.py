@@ -1,1 +1,14 @@
-"""The study in MLflow: the only folder that imports mlflow."""
+"""The study in MLflow: the only folder that imports mlflow.
+
+store        the address, whether it answers, its database, the files it hands out
+experiment   one MLflow experiment: its runs by key, and what is written to them
+names        what metrics are called there
+child        one run directory as one MLflow run
+projection   what of a study stands there, under which names
+outbox       calls made from a thread until they succeed
+sender       keeps it up to date while a study is under way
+sync         sends by hand what is missing
+fetch        reads a study back
+
+Nothing is imported here, and mlflow only inside functions: it takes seconds.
+"""

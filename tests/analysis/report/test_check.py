@@ -1,48 +1,17 @@
-"""The page of a data check on small known facts; `pytest tests/test_check_page.py`."""
-
-from __future__ import annotations
+"""The page of a data check on small known facts."""
 
 import io
-import math
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.figures.contact import Sample, contact_sheet, overlay
-from analysis.report.check import check_lines, frequency_bars, write_check
+from analysis.figures.classes import frequency_bars
+from analysis.report.check import write_check
+from analysis.report.check_words import check_lines
+from analysis.tables.classes import class_frequencies
+from tests.analysis.report.inspections import facts, sample
 
-CLASSES = ("background", "disc", "<script>alert(1)</script>")
-ORANGE, PALE, WHITE = (213, 94, 0), (238, 238, 238), (255, 255, 255)
-
-
-def facts(**changes) -> dict:
-    """Three classes, the last neither in dev nor in test."""
-    return {
-        "name": "shapes & <b>",
-        "path": "data/shapes",
-        "fingerprint": "f00d",
-        "classes": list(CLASSES),
-        "background": True,
-        "max_side": 512,
-        "n_images": {"fit": 8, "dev": 1, "test": 4},
-        "pixel_share": {"fit": [0.5, 0.25, 0.25], "dev": [0.75, 0.25, 0], "test": [0.5, 0.5, 0.0]},
-        "image_share": {"fit": [1, 0.5, 0.125], "dev": [1, 1, 0], "test": [1, 0.25, 0]},
-        "void_share": {"fit": 0.03, "dev": 0.02, "test": 0.0},
-        "size_px": {"fit": [30, 40, 50, 40], "dev": [20, 40, 20, 40], "test": [36, 40, 40, 40]},
-        "constant_floor": {"class": "background", "test_miou": 0.25},
-        "notes": ["dev is cut from train.txt"],
-        "groups": None,
-        "suspicious": [],
-        "duplicates": [],
-    } | changes
-
-
-def sample(mask: list, shape=(40, 40), **changes) -> Sample:
-    """A grey image; `mask` is stretched over it from left to right."""
-    labels = np.repeat(np.array(mask, np.uint8), shape[1] // len(mask))
-    arrays = {"image": np.full((*shape, 3), 100, np.uint8), "mask": np.tile(labels, (shape[0], 1))}
-    return Sample(**{"split": "fit", "name": "a", **arrays, **changes})
+pytestmark = pytest.mark.slow
 
 
 def page(tmp_path, sheet=(), **changes) -> str:
@@ -126,7 +95,7 @@ def test_groups_in_several_splits_come_first(tmp_path):
     text = page(tmp_path, groups=groups)
     assert "2 groups, 1 of them in more than one split." in text
     assert text.index(">both<") < text.index(">big<")
-    assert "1 group, none of them in more" in page(tmp_path, groups={"fit": {"a": 8}, "dev": None})
+    assert "1 group, none of them in more" in page(tmp_path, groups={"fit": {"a": 8}, "dev": {}})
 
 
 def test_lines_for_a_terminal():
@@ -149,13 +118,13 @@ def test_lines_for_a_terminal():
 
 
 def test_splits_without_images_or_classes(tmp_path):
-    nothing = {"fit": [1, 1, 1], "dev": [math.nan] * 3, "test": [0, 0, 0]}
+    nothing = {"fit": [1, 1, 1], "dev": [0, 0, 0], "test": [0, 0, 0]}
     changes = {
         "n_images": {"fit": 8, "dev": 0, "test": 4},
         "pixel_share": nothing,
         "image_share": nothing,
-        "void_share": {"fit": 0.0, "dev": math.nan, "test": 1.0},
-        "size_px": {"fit": [9, 9, 9, 9], "dev": None, "test": [9, 9, 9, 9]},
+        "void_share": {"fit": 0.0, "dev": 0.0, "test": 1.0},
+        "size_px": {"fit": [9, 9, 9, 9], "test": [9, 9, 9, 9]},
     }
     text = page(tmp_path, **changes)
     assert "are 0 % of fit, – of dev, 100 % of test. Images are 9 px high and 9 px wide;" in text
@@ -170,7 +139,8 @@ def test_bars_name_what_is_missing_and_count_images(n_classes):
     names = [f"{'a very long name ' * 9}$_{i}" for i in range(n_classes)]
     shares = [*(0.5**i for i in range(n_classes - 1)), 0]
     split = {"fit": shares, "dev": shares, "test": [1] * n_classes}
-    figure = frequency_bars(facts(classes=names, pixel_share=split, image_share=split))
+    found = facts(classes=names, pixel_share=split, image_share=split)
+    figure = frequency_bars(class_frequencies(found), found.n_images)
     figure.savefig(io.BytesIO(), dpi=40)
     left, right = ([text.get_text() for text in axes.texts] for axes in figure.axes)
     assert left.count("none in fit") == left.count("none in dev") == 1
@@ -179,46 +149,6 @@ def test_bars_name_what_is_missing_and_count_images(n_classes):
     heights = [bar.get_width() for bar in figure.axes[0].containers[0]]
     assert heights == shares
     assert figure.axes[0].get_xscale() == "log"
-
-
-def test_overlay_mixes_half_and_draws_outlines():
-    image = np.full((3, 6, 3), 100, np.uint8)
-    mask = np.tile(np.array([1, 1, 1, 255, 255, 0], np.uint8), (3, 1))
-    disc, void = (128, 0, 0), (224, 224, 192)
-    half_disc, none = (114, 50, 50), (100, 100, 100)
-    drawn = overlay(image, mask, background=True)[1].tolist()
-    assert list(map(tuple, drawn)) == [half_disc, half_disc, disc, void, void, none]
-    assert tuple(overlay(image, mask * 0, background=False)[1, 1]) == (50, 50, 50)
-
-
-def test_contact_sheet_has_the_mixed_colour_at_its_place():
-    sheet = [
-        sample([1, 255]),
-        sample([0], (300, 600), name="large"),
-        sample([2], (100, 10), name="high", note="odd"),
-        sample([1], (40, 44), split="test"),
-    ]
-    drawn = contact_sheet(sheet, CLASSES, True)
-    at = drawn.getpixel
-    assert at((10 + 75, 10 + 150)) == (114, 50, 50)  # class 1 over grey
-    assert at((10 + 225, 10 + 299)) == (162, 162, 146)  # void is cream
-    assert at((10 + 149, 100)) == (128, 0, 0) and at((10 + 150, 100)) == (224, 224, 192)
-    assert at((330 + 150, 10 + 149)) == (100, 100, 100)  # background stays as it is
-    assert at((330 + 150, 10 + 150)) == WHITE  # half as high as wide
-    assert at((650 + 10, 100)) == PALE and at((650 + 150, 10 + 449)) == (50, 114, 50)
-    assert at((645, 100)) == ORANGE and at((5, 100)) == WHITE  # only the third is framed
-    assert drawn.width == 4 * 320
-    one = contact_sheet([sample([1])], CLASSES, True)
-    assert one.getpixel((15, 10 + 300 + 20 + 2 * 24 + 8)) == (128, 0, 0)  # the legend, below all
-
-
-def test_a_mask_of_no_known_class_is_still_drawn():
-    contact_sheet([sample([0, 77])] * 7, CLASSES, False)
-
-
-def test_sample_refuses_a_mask_of_another_size():
-    with pytest.raises(ValueError, match=r"image of fit/a must be .* got \(40, 40, 3\) and mask"):
-        Sample("fit", "a", np.zeros((40, 40, 3), np.uint8), np.zeros((4, 4), np.uint8))
 
 
 def test_a_second_check_replaces_the_first(tmp_path):

@@ -6,11 +6,12 @@ import numpy as np
 from PIL import Image
 
 from seglib.data.augment import Augmentation, CropSampler, colour_matrix, crop, warp_matrix
+from seglib.data.build import build_store
+from seglib.data.decode import jump_share
 from seglib.data.findings import copies, suspicious
+from seglib.data.folder import open_folder
 from seglib.data.shapes import voc_palette
 from seglib.data.splits import draw_dev
-from seglib.data.store import build_store
-from seglib.data.voc import jump_share, open_folder
 from tests.conftest import write_folder
 
 PLAIN = Augmentation(
@@ -193,23 +194,18 @@ def test_copies_and_suspicious_masks_are_found(folder, tmp_path):
     fit, dev = store.development(split_seed=0, dev_share=0.2)
     splits = {"fit": fit, "dev": dev, "test": store.test()}
     assert copies(splits) == [
-        {"images": ["fit/train_00", "test/test_01"], "across": True},
-        {"images": ["fit/train_01", "fit/train_02"], "across": False},
+        (("fit/train_00", "test/test_01"), True),
+        (("fit/train_01", "fit/train_02"), False),
     ]
     assert suspicious(splits) == [
-        {
-            "split": "fit",
-            "name": "train_03",
-            "what": "label 1 (square) has colour #010203, in most masks #800000",
-        },
-        {"split": "fit", "name": "train_05", "what": "only background"},
-        {"split": "dev", "name": "val_00", "what": "all void"},
-        {
-            "split": "test",
-            "name": "test_00",
-            "what": "100% of the edges pass through a value "
-            "between, as after resizing with interpolation",
-        },
+        ("fit", "train_03", "label 1 (square) has colour #010203, in most masks #800000"),
+        ("fit", "train_05", "only background"),
+        ("dev", "val_00", "all void"),
+        (
+            "test",
+            "test_00",
+            "100% of the edges pass through a value between, as after resizing with interpolation",
+        ),
     ]
 
 

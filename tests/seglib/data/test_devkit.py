@@ -11,11 +11,11 @@ from urllib.error import URLError
 import pytest
 
 from seglib.data import devkit
+from seglib.data.build import build_store
 from seglib.data.devkit import is_dev, open_voc
-from seglib.data.store import build_store
-from seglib.data.voc import VOC_CLASSES, DataError
+from seglib.data.lists import VOC_CLASSES, DataError
 from study.presets import VOC2007, VOC2012, data_name, open_data
-from tests.conftest import write_folder
+from tests.helpers import write_folder
 
 CONTENT = {
     "2007": {"train": 6, "val": 4},

@@ -7,37 +7,22 @@ import pytest
 from PIL import Image
 
 import runs
+from seglib.data.build import build_store
+from seglib.data.folder import open_folder
 from seglib.data.integrity import changes
-from seglib.data.store import build_store
-from seglib.data.voc import open_folder
 from study.commands.console import make_console
+from study.commands.parser import parse
 from study.commands.session import open_session
 from study.execution.preflight import prepare_store
-from tests.conftest import write_folder
+from tests.helpers import flags, write_folder
 
-SETTINGS = [
-    word
-    for setting in ("epochs=1", "width=4", "crop_px=32", "precision=fp32")
-    for word in ("--set", setting)
-]
+SETTINGS = flags(epochs=1, batch_size=None, n_evaluations=None)
 
 
 def words(verb, place, *more):
-    return [
-        verb,
-        "--data",
-        str(place / "tiny"),
-        "--matrix",
-        "losses",
-        "--seeds",
-        "1",
-        "--workers",
-        "1",
-        "--out",
-        str(place / "out"),
-        *SETTINGS,
-        *more,
-    ]
+    usual = "--matrix losses --seeds 1 --workers 1".split()
+    where = ["--data", str(place / "tiny"), "--out", str(place / "out")]
+    return [verb, *where, *usual, *SETTINGS, *more]
 
 
 def command(*args):
@@ -50,7 +35,7 @@ def declared(tmp_path_factory):
     place = tmp_path_factory.mktemp("declared")
     write_folder(place / "tiny", {"train": 8, "val": 4, "test": 4})
     session = open_session(
-        runs.parse_args(words("--grid", place)), runs.MATRICES["losses"], make_console()
+        parse(words("--grid", place), runs.MATRICES), runs.MATRICES["losses"], make_console()
     )
     session.study.save()
     return place
@@ -75,6 +60,7 @@ def move(root, old, new):
         path.write_text(path.read_text().replace(old, new))
 
 
+@pytest.mark.slow
 def test_what_changed_is_named(place, declared, capfd):
     root = place / "tiny"
     assert command("--plan", place) == 0  # the same data in another place
@@ -136,6 +122,7 @@ def move_line(root, name):
     (lists / "val.txt").write_text((lists / "val.txt").read_text() + f"{name}\n")
 
 
+@pytest.mark.slow
 def test_a_change_that_leaves_size_and_time_alone(place, capfd):
     assert command("--plan", place) == 0
     path = place / "tiny/JPEGImages/val_02.jpg"
@@ -153,6 +140,7 @@ def test_a_change_that_leaves_size_and_time_alone(place, capfd):
     assert "images changed: val_02);" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["development.bin", "test.bin", "index.json"])
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
 def test_a_damaged_store_is_named_and_made_again(folder, tmp_path, name, harm):
@@ -175,6 +163,7 @@ def test_a_damaged_store_is_named_and_made_again(folder, tmp_path, name, harm):
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_was_damaged(place, capfd):
     assert command("--plan", place) == 0
     for path in (place / "out/store").glob("*/test.bin"):

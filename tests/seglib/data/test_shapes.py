@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seglib.data.shapes import CLASSES, SPLITS, VOID, draw_scene, voc_palette, write_shapes
+from seglib.data.scenes import CLASSES, VOID, draw_scene
+from seglib.data.shapes import SPLITS, voc_palette, write_shapes
 
 N_CLASSES = len(CLASSES)
 COUNTS = {"n_train": 160, "n_val": 60, "n_test": 60}
@@ -40,6 +41,7 @@ def splits(root: Path) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
     return {split: read_split(root, split) for split in SPLITS}
 
 
+@pytest.mark.slow
 def test_layout(root, splits):
     assert (root / "classes.txt").read_text().split() == list(CLASSES)
     assert {split: len(pairs) for split, pairs in splits.items()} == {
@@ -70,6 +72,7 @@ def test_same_seed_same_bytes_and_splits_do_not_touch_each_other(tmp_path):
     assert a["JPEGImages/train_00000.jpg"] != a["JPEGImages/val_00000.jpg"]
 
 
+@pytest.mark.slow
 def test_scene_types_labels_and_sizes(splits):
     image, mask = draw_scene(np.random.default_rng(0))
     assert image.dtype == mask.dtype == np.uint8

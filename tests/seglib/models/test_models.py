@@ -9,23 +9,33 @@ import pytest
 import torch
 import torchvision
 
-from seglib.data import shapes
-from seglib.models import MULTIPLE, build_model, pretext, weights
-from seglib.models.weights import WeightsError, load_encoder, resolve_weights
+from seglib.data import scenes
+from seglib.models import (
+    MODELS,
+    WeightsError,
+    build_model,
+    load_encoder,
+    pretext,
+    resolve_weights,
+    weights,
+)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "name, width, encoder",
+    "name, options",
     [
-        ("unet", 8, "resnet18"),
-        ("resnetunet", 64, "resnet18"),
-        ("resnetunet", 64, "resnet50"),
+        ("unet", {"width": 8}),
+        ("resnetunet", {}),
+        ("resnetunet", {"encoder": "resnet50"}),
+        ("lraspp_mobilenet_v3_large", {}),
+        ("deeplabv3_resnet50", {}),
     ],
 )
-def test_fully_convolutional(name, width, encoder):
-    model = build_model(name, n_classes=5, width=width, encoder=encoder).eval()
+def test_fully_convolutional(name, options):
+    model = build_model(name, n_classes=5, **options).eval()
     for factor in ((1, 1), (2, 3)):
-        height, width_px = (MULTIPLE[name] * f for f in factor)
+        height, width_px = (MODELS[name].multiple * f for f in factor)
         with torch.inference_mode():
             assert model(torch.zeros(1, 3, height, width_px)).shape == (1, 5, height, width_px)
 
@@ -40,10 +50,12 @@ def test_unet_is_the_original_size():
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match="model must be one of unet, resnetunet, got 'unett'"):
+    with pytest.raises(ValueError, match="model must be one of unet, resnetunet, .*, got 'unett'"):
         build_model("unett", n_classes=2)
     with pytest.raises(ValueError, match="encoder must be one of resnet18"):
         build_model("resnetunet", n_classes=2, encoder="vgg")
+    with pytest.raises(ValueError, match="options of unet must be among width, got encoder"):
+        build_model("unet", n_classes=2, encoder="resnet18")
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +64,17 @@ def encoder_state():
     return build_model("resnetunet", n_classes=2).encoder.state_dict()
 
 
+@pytest.mark.slow
 def test_older_files_without_counters_load(tmp_path, encoder_state):
     old = {k: v for k, v in encoder_state.items() if not k.endswith("num_batches_tracked")}
     path = tmp_path / "old.pt"
     torch.save(old | {"fc.weight": torch.zeros(3, 512), "fc.bias": torch.zeros(3)}, path)
     model = build_model("resnetunet", n_classes=2)
-    load_encoder(model, path, sha256=resolve_weights(str(path)).sha256)
+    load_encoder(model.encoder, path, sha256=resolve_weights(str(path)).sha256)
     assert torch.equal(model.encoder.bn1.running_mean, encoder_state["bn1.running_mean"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prefix, extra", [("", {}), ("module.encoder.", {}), ("", {"fc.weight": torch.zeros(3, 512)})]
 )
@@ -70,7 +84,7 @@ def test_encoder_loads(tmp_path, encoder_state, prefix, extra):
     found = resolve_weights(str(path))
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     model = build_model("resnetunet", n_classes=2)
-    load_encoder(model, path, sha256=found.sha256)
+    load_encoder(model.encoder, path, sha256=found.sha256)
     assert torch.equal(model.encoder.conv1.weight, encoder_state["conv1.weight"])
 
 
@@ -84,12 +98,12 @@ def test_other_weights_are_refused(tmp_path, encoder_state):
     torch.save(state, path)
     found = resolve_weights(str(path))
     with pytest.raises(WeightsError, match="1 missing .conv1.weight.*1 unexpected .layer9.*shape"):
-        load_encoder(model, path, sha256=found.sha256)
+        load_encoder(model.encoder, path, sha256=found.sha256)
     with pytest.raises(WeightsError, match="it changed"):
-        load_encoder(model, path, sha256="0" * 64)
+        load_encoder(model.encoder, path, sha256="0" * 64)
     torch.save(build_model, path)  # code, not tensors
     with pytest.raises(WeightsError, match="must be a state dict of tensors"):
-        load_encoder(model, path, sha256=resolve_weights(str(path)).sha256)
+        load_encoder(model.encoder, path, sha256=resolve_weights(str(path)).sha256)
     with pytest.raises(WeightsError, match="no such file"):
         resolve_weights(str(tmp_path / "none.pt"))
 
@@ -99,7 +113,7 @@ def test_the_shipped_pretext_encoder_loads():
     assert found.source == "pretext (drawn scenes)" and found.path.stat().st_size < 25e6
     model = build_model("resnetunet", n_classes=2)
     before = model.encoder.layer4[1].conv2.weight.clone()
-    load_encoder(model, found.path, sha256=found.sha256)
+    load_encoder(model.encoder, found.path, sha256=found.sha256)
     assert not torch.equal(model.encoder.layer4[1].conv2.weight, before)
     assert all(torch.isfinite(v).all() for v in model.encoder.state_dict().values())
     with pytest.raises(WeightsError, match="for resnet18 only, got encoder resnet50"):
@@ -107,18 +121,19 @@ def test_the_shipped_pretext_encoder_loads():
 
 
 def test_pretext_scenes_share_nothing_with_the_embedded_data():
-    textures = {kind.texture for kind in shapes._KINDS}
-    outlines = {kind.outline for kind in shapes._KINDS} | {"bar", "blob"}
+    textures = {kind.texture for kind in scenes._KINDS}
+    outlines = {kind.outline for kind in scenes._KINDS} | {"bar", "blob"}
     assert not textures & set(pretext.TEXTURES) and not outlines & set(pretext.OUTLINES)
-    assert not set(shapes.CLASSES[1:]) & {*pretext.TEXTURES, *pretext.OUTLINES}
-    scenes = [pretext.draw_pretext_scene(np.random.default_rng([0, i])) for i in range(60)]
+    assert not set(scenes.CLASSES[1:]) & {*pretext.TEXTURES, *pretext.OUTLINES}
+    drawn = [pretext.draw_pretext_scene(np.random.default_rng([0, i])) for i in range(60)]
     again = pretext.draw_pretext_scene(np.random.default_rng([0, 7]))
-    assert np.array_equal(scenes[7][0], again[0]) and np.array_equal(scenes[7][1], again[1])
-    labels = np.stack([label for _, label in scenes])
+    assert np.array_equal(drawn[7][0], again[0]) and np.array_equal(drawn[7][1], again[1])
+    labels = np.stack([label for _, label in drawn])
     assert set(np.unique(labels[:, 0])) == set(range(len(pretext.OUTLINES)))
     assert set(np.unique(labels[:, 1])) == set(range(len(pretext.TEXTURES)))
 
 
+@pytest.mark.slow
 def test_pretext_training_changes_the_encoder_and_fits(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pretext, "N_SCENES", 8)
     monkeypatch.setattr(pretext, "BATCH", 4)
@@ -127,12 +142,13 @@ def test_pretext_training_changes_the_encoder_and_fits(tmp_path, monkeypatch, ca
     assert "step 6 of 6" in (text := capsys.readouterr().out)
     found = resolve_weights(str(path))
     assert f"sha256 {found.sha256}: 24 crops of 64 px" in text
-    load_encoder(build_model("resnetunet", n_classes=2), path, sha256=found.sha256)
+    load_encoder(build_model("resnetunet", n_classes=2).encoder, path, sha256=found.sha256)
     state = torch.load(path, weights_only=True)
     assert state["conv1.weight"].dtype == torch.float16 and "fc.weight" not in state
     assert pretext.main([]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "encoder, name",
     [
@@ -157,7 +173,7 @@ def test_imagenet_weights_of_each_encoder(tmp_path, monkeypatch, encoder, name):
     assert resolve_weights("imagenet", encoder=encoder, cache=tmp_path, download=download) == found
     assert len(urls) == 1 and urls[0].endswith(f"/{name}") and found.path.name == name
     model = build_model("resnetunet", n_classes=2, encoder=encoder)
-    load_encoder(model, found.path, sha256=found.sha256)
+    load_encoder(model.encoder, found.path, sha256=found.sha256)
     assert torch.equal(model.encoder.conv1.weight, whole["conv1.weight"])
     with torch.no_grad():
         assert model.eval()(torch.zeros(1, 3, 32, 64)).shape == (1, 2, 32, 64)

@@ -19,7 +19,7 @@ with interrupt.interruptible("last words"):
     {body}
 """
 ORDERLY = """
-    with interrupt.stop_on_signal(executor):
+    with interrupt.stop_on_signal(executor.interrupt):
         os.kill(os.getpid(), signal.{signal})
         assert executor.stopped
     print("stopped in order")
@@ -31,7 +31,7 @@ OUTSIDE = """
         print("raised")
 """
 TWICE = """
-    with interrupt.stop_on_signal(executor):
+    with interrupt.stop_on_signal(executor.interrupt):
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.{signal})  # at once: the same wish
         time.sleep(0.5)
@@ -39,13 +39,14 @@ TWICE = """
         print("still here")
 """
 LATE = """
-    with interrupt.stop_on_signal(executor):
+    with interrupt.stop_on_signal(executor.interrupt):
         os.kill(os.getpid(), signal.{signal})
         time.sleep(20)
         print("still here")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize(
     "body, last_s, text, code",

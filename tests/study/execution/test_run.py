@@ -7,48 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from seglib.metrics import CONTRACT
-from study.config import RunConfig
-from study.execution.run import initial_model, panel_indices, run, training_parts
-from study.record.rundir import RunDir
-
-TINY = {
-    "model": "unet",
-    "init": "scratch",
-    "loss": "dice_bce",
-    "width": 4,
-    "epochs": 2,
-    "batch_size": 4,
-    "crop_px": 16,
-    "n_evaluations": 2,
-}
+from seglib.metrics import CONTRACT, class_counts, mean_iou
+from seglib.models import build_model
+from seglib.models.weights import file_sha256
+from seglib.predict import evaluate
+from study.execution.panel import panel_indices
+from study.execution.parts import initial_model, training_parts
+from study.record import RunDir
+from tests.study.execution.tiny import config, cut, do, numbers
 
 
-def config(store, **values):
-    return RunConfig(
-        **{"data": store.fingerprint, "seed": 0, **TINY, "store": str(store.path), **values}
-    )
-
-
-def do(store, path, **values):
-    rows = []
-    state = run(config(store, **values), RunDir(path), arm="a", emit=rows.append)
-    return state, rows
-
-
-def numbers(rows):
-    """Everything a run measured but time and memory."""
-    return [
-        {
-            k: v
-            for k, v in row["metrics"].items()
-            if not k.startswith("system/") and k != "train/images_per_s"
-        }
-        for row in rows
-        if "metrics" in row
-    ]
-
-
+@pytest.mark.slow
 def test_same_seed_same_numbers(store, tmp_path):
     (state, one), (_, two) = do(store, tmp_path / "1"), do(store, tmp_path / "2")
     assert state == "finished" and numbers(one) == numbers(two) and len(numbers(one)) == 3
@@ -60,11 +29,11 @@ def test_same_seed_same_numbers(store, tmp_path):
 
 
 def test_results_are_whole(store, tmp_path):
-    _, rows = do(store, tmp_path / "1")
-    last = rows[-1]
-    assert last["event"] == "finished" and 0 <= last["metrics"]["test/miou"] <= 1
-    assert last["contract"] == CONTRACT
-    assert {"test/iou/square", "dev/miou", "test/miou_foreground"} <= set(last["metrics"])
+    _, events = do(store, tmp_path / "1")
+    last = events[-1]
+    assert last.event == "finished" and 0 <= last.metrics["test/miou"] <= 1
+    assert last.contract == CONTRACT
+    assert {"test/iou/square", "dev/miou", "test/miou_foreground"} <= set(last.metrics)
     there = {p.name for p in (tmp_path / "1").iterdir()} - {"lock"}
     assert there == {
         "config.json",
@@ -88,6 +57,7 @@ def test_a_run_needs_the_store_alone(folder, store, tmp_path):
     assert do(store, tmp_path / "1")[0] == "finished"
 
 
+@pytest.mark.slow
 def test_arms_are_paired(store):
     """At one seed all arms see the same crops; arms of a network start from the same weights."""
     fit_split, _ = store.development(split_seed=0, dev_share=0.2)
@@ -104,10 +74,8 @@ def test_arms_are_paired(store):
     assert not torch.equal(other["head.weight"], base["head.weight"])
 
 
+@pytest.mark.slow
 def test_scratch_and_pretrained_differ_in_the_encoder_only(store, tmp_path):
-    from seglib.models import build_model
-    from seglib.models.weights import file_sha256
-
     torch.manual_seed(9)
     path = tmp_path / "w.pt"
     torch.save(build_model("resnetunet", n_classes=2).encoder.state_dict(), path)
@@ -131,95 +99,82 @@ def test_a_trial_never_opens_test(store, tmp_path):
     for name in ("development.bin", "test.bin"):
         assert (store.path / name).exists()
     (store.path / "test.bin").unlink()
-    state, rows = do(store, tmp_path / "trial", role="trial", seed=1000)
-    assert state == "finished" and "test/miou" not in rows[-1]["metrics"]
+    state, events = do(store, tmp_path / "trial", role="trial", seed=1000)
+    assert state == "finished" and "test/miou" not in events[-1].metrics
     with np.load(tmp_path / "trial/confusion.npz") as file:
         assert sorted(file.files) == ["dev", "dev_names"]
-    state, rows = do(store, tmp_path / "final")  # the check can fail: a final run needs the file
-    assert state == "failed" and "test.bin" in rows[-1]["error"]
+    state, events = do(store, tmp_path / "final")  # the check can fail: a final run needs the file
+    assert state == "failed" and "test.bin" in events[-1].error
 
 
+@pytest.mark.slow
 def test_void_learnt_as_a_class_is_never_predicted_nor_scored(store, tmp_path):
     values = {"train_void": "class", "epochs": 6, "lr": 1e-2}
     fit_split, _ = store.development(split_seed=0, dev_share=0.2)
     sampler = training_parts(config(store, **values), fit_split)[1]
     labels = {int(v) for epoch in range(9) for _, masks in sampler(epoch) for v in masks.unique()}
     assert labels == {0, 1, 2, 3, 255}  # the border as one more class; outside stays void
-    state, rows = do(store, tmp_path / "1", **values)
+    state, events = do(store, tmp_path / "1", **values)
     assert state == "finished"
     assert torch.load(tmp_path / "1/best.pt", weights_only=True)["head.weight"].shape[0] == 4
     with np.load(tmp_path / "1/confusion.npz") as file:
         assert file["test"].shape == (4, 3, 3)
         assert np.array_equal(file["test"].sum(2), store.test().class_pixels)
-    metrics = rows[-1]["metrics"]
+    metrics = events[-1].metrics
     assert metrics["test/miou_void_scored"] != metrics["test/miou"]
-    assert "test/miou_void_scored" not in do(store, tmp_path / "2")[1][-1]["metrics"]
+    assert "test/miou_void_scored" not in do(store, tmp_path / "2")[1][-1].metrics
 
 
 def test_a_failed_run_says_why(store, tmp_path):
-    state, rows = do(store, tmp_path / "1", weight_decay=1e38)
+    state, events = do(store, tmp_path / "1", weight_decay=1e38)
     run_id = config(store, weight_decay=1e38).run_id
     assert state == "failed" == RunDir(tmp_path / "1").state()
-    assert rows[-1]["error"].startswith(f"run {run_id}: loss is not finite at epoch 2, step 1 of 2")
+    assert events[-1].error.startswith(f"run {run_id}: loss is not finite at epoch 2, step 1 of 2")
 
 
-def test_a_run_continues_from_its_checkpoint(store, tmp_path):
-    values = {"epochs": 4, "checkpoint_s": 0.0}
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_run_continues_from_its_checkpoint(store, tmp_path, optimizer):
+    values = {"epochs": 4, "checkpoint_s": 0.0, "optimizer": optimizer}
     _, whole = do(store, tmp_path / "whole", **values)
-    seen = []
-    state = run(
-        config(store, **values),
-        RunDir(tmp_path / "cut"),
-        arm="a",
-        emit=seen.append,
-        should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 2,
-    )
+    state, seen = cut(store, tmp_path / "cut", 2, **values)
     assert state == "dead" == RunDir(tmp_path / "cut").state()
     _, rest = do(store, tmp_path / "cut", **values)
-    assert rest[0]["attempt"] == 2 and numbers(seen) + numbers(rest) == numbers(whole)
-    assert [row["epoch"] for row in RunDir(tmp_path / "cut").epochs()] == [1, 2, 3, 4]
+    assert rest[0].attempt == 2 and numbers(seen) + numbers(rest) == numbers(whole)
+    assert [event.epoch for event in RunDir(tmp_path / "cut").journal().epochs] == [1, 2, 3, 4]
 
 
 def test_epochs_trained_again_are_shown_and_not_journaled_twice(store, tmp_path):
     values = {"epochs": 3}  # too short for a checkpoint before the end
-    seen = []
-    run(
-        config(store, **values),
-        RunDir(tmp_path / "cut"),
-        arm="a",
-        emit=seen.append,
-        should_stop=lambda: sum(row["event"] == "epoch" for row in seen) >= 2,
-    )
+    cut(store, tmp_path / "cut", 2, **values)
     _, rest = do(store, tmp_path / "cut", **values)
-    assert [row["epoch"] for row in rest if row["event"] == "epoch"] == [1, 2, 3]
-    rows = RunDir(tmp_path / "cut").rows()
-    assert [row["epoch"] for row in rows if row["event"] == "epoch"] == [1, 2, 3]
+    assert [event.epoch for event in rest if event.event == "epoch"] == [1, 2, 3]
+    events = RunDir(tmp_path / "cut").journal().events
+    assert [event.epoch for event in events if event.event == "epoch"] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_best_weights_belong_to_the_best_epoch(store, tmp_path):
     values = {"epochs": 8, "lr": 0.1, "schedule": "constant", "n_evaluations": 8}
     _, whole = do(store, tmp_path / "whole", **values)
     curve = [
-        row["metrics"]["dev/miou"]
-        for row in whole
-        if row["event"] == "epoch" and "dev/miou" in row["metrics"]
+        event.metrics["dev/miou"]
+        for event in whole
+        if event.event == "epoch" and "dev/miou" in event.metrics
     ]
     assert max(curve) > curve[-1]  # the last epoch is not the best, so the two differ
     weights = torch.load(tmp_path / "whole/best.pt", weights_only=True)
-    assert max(curve) == whole[-1]["metrics"]["dev/miou"]
+    assert max(curve) == whole[-1].metrics["dev/miou"]
     model = initial_model(config(store), 3)
     model.load_state_dict(weights)
-    from seglib.metrics import class_counts, mean_iou
-    from seglib.predict import evaluate
-
     dev = store.development(split_seed=0, dev_share=0.2)[1]
     counts = class_counts(evaluate(model, dev, multiple=8))
     assert mean_iou(counts) == pytest.approx(max(curve))
 
 
 def test_changed_data_is_found(store, tmp_path):
-    state, rows = do(store, tmp_path / "1", data="0" * 64)
-    assert state == "failed" and "the data changed" in rows[-1]["error"]
+    state, events = do(store, tmp_path / "1", data="0" * 64)
+    assert state == "failed" and "the data changed" in events[-1].error
 
 
 def test_the_panel_shows_every_class(store):

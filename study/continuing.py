@@ -1,0 +1,82 @@
+"""Whether a stored study is the one that is asked for; if not, what differs and what to do."""
+
+from __future__ import annotations
+
+from seglib.data.integrity import changes, find_store
+from seglib.metrics import CONTRACT
+from study.config import FIELDS, RECIPE
+from study.record import Declaration, files
+from study.record.files import as_text
+from study.study import Study, StudyError, load
+
+
+def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tuple[Study, bool]:
+    """The stored study that `fresh` asks for, or `fresh` itself; second: whether it is new.
+
+    `given` names what the user set; precision left to `auto` follows the stored study.
+    Raises: StudyError with both values when the stored study has another recipe.
+    """
+    if not (fresh.path / files.STUDY).exists():
+        return fresh, True
+    stored = load(fresh.path)
+    old, new = stored.declaration, fresh.declaration
+    if "precision" not in given:
+        precision = {"precision": old.recipe.get("precision")}
+        new = new.having(recipe=new.recipe | precision)
+    differences, flags = _other_settings(old, new)
+    # another max_side changes the stored pixels, and with them the fingerprint
+    if old.recipe.get("max_side") == new.recipe.get("max_side") and (
+        found := _other_data(stored, fresh)
+    ):
+        differences.append(found)
+        flags.append("the same data")
+    for name in ("pretrained", "matrix"):
+        before, now = getattr(old, name), getattr(new, name)
+        if before != now:
+            differences.append(f"{name} {before} (now {now})")
+            flags.append(f"--{name} {before}")
+    if old.contract != CONTRACT:
+        differences.append(f"the metric contract {old.contract} (now {CONTRACT})")
+    if not differences and _default_cells(old) != _default_cells(new):
+        differences.append(f"the cells of matrix {old.matrix} as they were")
+    if differences:
+        back = f"give {' '.join(flags)} to continue it, or " if flags else "use "
+        raise StudyError(
+            f"study {stored.name} was declared with {', '.join(differences)}; "
+            f"{back}--study NEWNAME for a new one"
+        )
+    return stored, False
+
+
+def _default_cells(declaration: Declaration) -> list[tuple]:
+    return [(c.values, c.factors, c.label) for c in declaration.cells if not c.tuned]
+
+
+def _other_settings(old: Declaration, new: Declaration) -> tuple[list[str], list[str]]:
+    """The settings that differ, in words, and the flags that would give them back."""
+    differences, flags = [], []
+    # a field that is newer than the study had its first default there
+    first = {name: FIELDS[name].metadata["introduced"] for name in RECIPE}
+    before, now = first | old.recipe | old.loss_params, first | new.recipe | new.loss_params
+    for name in (*RECIPE, *sorted(old.loss_params | new.loss_params)):
+        if before.get(name) != now.get(name):
+            was = as_text(before.get(name))
+            differences.append(f"{name}={was} (now {as_text(now.get(name))})")
+            if before.get(name) is not None or name in RECIPE:
+                flags.append(f"--set {name}={was}")
+    return differences, flags
+
+
+def _other_data(stored: Study, fresh: Study) -> str:
+    """How the data differ, file by file where the stored study's decoded images are still there."""
+    old, new = stored.declaration.data, fresh.declaration.data
+    if old.fingerprint == new.fingerprint:
+        return ""
+    elsewhere = old.path != new.path
+    places = f" from {old.path}" * elsewhere, f" from {new.path}" * elsewhere
+    root = fresh.path.parent / "store"
+    before, after = (find_store(root, data.fingerprint) for data in (old, new))
+    what = "the images as first decoded are no longer there"
+    if before and after:
+        what = changes(before, after)
+    return f"data {old.fingerprint[:12]}{places[0]} (now {new.fingerprint[:12]}{places[1]}: {what})"

@@ -1,0 +1,80 @@
+"""The example images of a study, and what a run predicts for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from seglib.data.shapes import voc_palette
+from seglib.data.store import Split, Store
+from study.record import RunDir, files, write_npz
+from study.record.files import atomic_write
+
+N_PANEL, N_SHEET = 24, 8  # example images of a study; those of them drawn in panel.png
+GAP_PX = 4
+
+
+def panel_indices(split: Split, n: int = N_PANEL) -> list[int]:
+    """Images that together show all classes: rarest class first, the image with most of it.
+
+    Round after round until there are `n`; the first images do not depend on `n`.
+    """
+    chosen: list[int] = []
+    order = np.argsort(split.class_pixels.sum(0), kind="stable")
+    rankings = np.argsort(-split.class_pixels, axis=0, kind="stable")
+    for label in [*order] * n:
+        best = next((int(i) for i in rankings[:, label] if int(i) not in chosen), None)
+        if best is not None and split.class_pixels[best, label] and len(chosen) < n:
+            chosen.append(best)
+    return chosen
+
+
+def write_panel(store: Store, path: Path) -> None:
+    """Images and masks of the prediction panel, once per study."""
+    if path.exists():
+        return
+    test = store.test()
+    indices = panel_indices(test)
+    arrays = {"names": np.array([test.names[i] for i in indices])}
+    for number, index in enumerate(indices):
+        arrays[f"image_{number}"], arrays[f"mask_{number}"] = map(np.array, test[index])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_npz(path, arrays)
+
+
+def write_predictions(
+    run_dir: RunDir, test: Split, predict: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """Store a run's class maps of the panel, and draw the first of them.
+
+    Args: predict: image (H, W, 3) uint8 -> class map (H, W) uint8.
+    """
+    maps, rows = {}, []
+    for number, index in enumerate(panel_indices(test)):
+        image, mask = test[index]
+        maps[f"prediction_{number}"] = prediction = predict(image)
+        if number < N_SHEET:
+            rows.append([image, colours(mask), colours(prediction)])
+    write_npz(run_dir.path / files.PANEL, maps)
+    sheet = _sheet(rows)
+    atomic_write(run_dir.path / files.PANEL_SHEET, lambda part: sheet.save(part, format="PNG"))
+
+
+def _sheet(rows: list[list[np.ndarray]]) -> Image.Image:
+    """Pictures (H, W, 3) in rows and columns of the size of the largest."""
+    height = max(row[0].shape[0] for row in rows) + GAP_PX
+    width = max(row[0].shape[1] for row in rows) + GAP_PX
+    sheet = Image.new("RGB", (width * len(rows[0]), height * len(rows)), "white")
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            sheet.paste(Image.fromarray(picture), (x * width, y * height))
+    return sheet
+
+
+def colours(labels: np.ndarray) -> np.ndarray:
+    """Class ids (H, W) uint8 in VOC's colours, (H, W, 3) uint8."""
+    palette = np.array(voc_palette(), np.uint8).reshape(256, 3)
+    return np.asarray(palette[labels])

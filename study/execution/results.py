@@ -1,0 +1,120 @@
+"""What a run measures, and the files it leaves when it is finished."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import psutil
+import torch
+from torch import nn
+
+from seglib.data.store import Split
+from seglib.metrics import class_counts, iou, mean_iou, pixel_accuracy
+from seglib.predict import evaluate, predict
+from study.config import RunConfig
+from study.execution import checkpoint
+from study.execution.panel import write_predictions
+from study.execution.parts import RunData, multiple_of
+from study.execution.progress import Best
+from study.record import RunDir, files, write_json, write_npz
+from study.record.journal import Metrics
+
+
+def scores(confusions: np.ndarray, classes: tuple[str, ...], prefix: str) -> Metrics:
+    """Dataset metrics of (n, C, C) confusions, `<prefix>/miou` and kin; None where undefined."""
+    counts = class_counts(confusions)
+    values = {
+        f"{prefix}/miou": mean_iou(counts),
+        f"{prefix}/pixel_accuracy": pixel_accuracy(counts),
+    }
+    if classes[0] == "background":
+        values[f"{prefix}/miou_foreground"] = mean_iou(counts[:, 1:])
+    per_class = iou(counts)
+    values |= {f"{prefix}/iou/{c}": float(v) for c, v in zip(classes, per_class, strict=True)}
+    return {name: None if np.isnan(value) else value for name, value in values.items()}
+
+
+def system_metrics(device: str) -> Metrics:
+    """Load and memory as they are now."""
+    values: Metrics = {
+        "system/cpu_utilization_percentage": psutil.cpu_percent(),
+        "system/system_memory_usage_percentage": psutil.virtual_memory().percent,
+        "system/process_memory_megabytes": psutil.Process().memory_info().rss / 1e6,
+    }
+    if torch.device(device).type == "cuda":
+        values["system/gpu_memory_megabytes"] = torch.cuda.memory_allocated(device) / 1e6
+    return values
+
+
+def peak_memory_mb(device: str) -> float:
+    """The most memory this process has used, on the device where it works."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def confusions_of(
+    config: RunConfig,
+    model: nn.Module,
+    split: Split,
+    should_stop: Callable[[], bool],
+    score_void: bool = False,
+) -> np.ndarray:
+    """(n, C, C) pixel counts of a split under a run's network; see `seglib.predict.evaluate`."""
+    return evaluate(
+        model,
+        split,
+        multiple=multiple_of(config),
+        precision=config.precision,
+        should_stop=should_stop,
+        score_void=score_void,
+    )
+
+
+def store_results(
+    config: RunConfig,
+    run_dir: RunDir,
+    data: RunData,
+    best: Best,
+    model: nn.Module,
+    should_stop: Callable[[], bool],
+) -> Metrics:
+    """Evaluate the best weights (a final run on test, once), store all results, return metrics.
+
+    Raises: seglib.predict.Stopped.
+    """
+    classes = data.store.classes
+    dev = np.asarray(best["confusions"])
+    arrays = {"dev": dev.astype(np.int32), "dev_names": np.array(data.dev.names)}
+    metrics = scores(dev, classes, "dev")
+    if config.role == "final":  # of a trial only the numbers are wanted
+        assert best["weights"] is not None
+        checkpoint.save_weights(run_dir.best, best["weights"])
+        model.load_state_dict(best["weights"])
+        test = data.store.test()
+        evaluated = partial(confusions_of, config, model, test, should_stop)
+        confusions = evaluated()
+        metrics |= scores(confusions, classes, "test")
+        if config.train_void == "class":
+            counts = class_counts(evaluated(score_void=True))
+            metrics["test/miou_void_scored"] = mean_iou(counts)
+        arrays |= {"test": confusions.astype(np.int32), "test_names": np.array(test.names)}
+        _predict_panel(config, run_dir, model, test)
+    write_npz(run_dir.path / files.CONFUSION, arrays)
+    epochs = [event.model_dump() for event in run_dir.journal().epochs]
+    write_json(run_dir.path / files.HISTORY, epochs)
+    return metrics
+
+
+def _predict_panel(config: RunConfig, run_dir: RunDir, model: nn.Module, test: Split) -> None:
+    settings = {
+        "n_classes": test.class_pixels.shape[1],
+        "multiple": multiple_of(config),
+        "precision": config.precision,
+    }
+    write_predictions(run_dir, test, lambda image: predict(model, image[None], **settings)[0])

@@ -1,0 +1,189 @@
+"""How anything is written and read here: strict JSON, atomic files, the names of files.
+
+Knows the standard library, NumPy and pydantic; nothing of runs or studies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+STUDY, RUNS, REPORT = "study.json", "runs", "report"  # of a study
+CONFIG, JOURNAL, HISTORY = "config.json", "journal.jsonl", "history.json"  # of a run
+BEST, LAST, PREVIOUS = "best.pt", "last.pt", "previous.pt"  # weights; checkpoints
+CONFUSION, PANEL, PANEL_SHEET = "confusion.npz", "panel.npz", "panel.png"
+TUNING = "tuning"  # folder of all tunings, beside the studies
+DRIVER_LOCK, DRIVER_PID, RUN_LOCK = "driver.lock", "driver.pid", "lock"
+
+Scalar = bool | int | float | str | None
+Arrays = dict[str, npt.NDArray[typing.Any]]
+
+
+def as_text(value: Scalar) -> str:
+    """A value as a user would write it: 30 for 30.0, none for None."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    return "none" if value is None else str(value)
+
+
+# How pydantic calls the kinds of a Scalar, and how we do.
+KIND_WORDS: dict[int | str, str] = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a finite number",
+    "str": "text",
+}
+
+
+class RecordError(ValueError):
+    """A file on disk is not what was written; the message names file, rule, value and way out."""
+
+
+class OnDisk(BaseModel):
+    """What all records have in common: nothing unknown in them, no NaN, not changed in place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def having(self, **changes: object) -> typing.Self:
+        """The same record with some fields changed, checked again."""
+        return type(self).model_validate({**dict(self), **changes})
+
+
+Model = typing.TypeVar("Model", bound=OnDisk)
+
+
+def read_model(path: Path, model: type[Model], way_out: str) -> Model:
+    """The record stored in a JSON file.
+
+    Args: way_out: what to do about a file that is not such a record.
+    Raises: FileNotFoundError; RecordError in one line.
+    """
+    try:
+        return model.model_validate_json(path.read_bytes(), strict=True)
+    except ValidationError as error:
+        raise RecordError(f"{path} {complaint(error)}; {way_out}") from None
+
+
+def complaint(error: ValidationError) -> str:
+    """The first thing that is wrong with a record: where, the rule, the value."""
+    errors = error.errors(include_url=False)
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "json_invalid":
+        return f"must be a JSON object, got an unreadable file ({first['msg']})"
+    if first["type"] == "missing":
+        return f"must have {where}, got none"
+    if first["type"] == "extra_forbidden":
+        return f"must have no {where}, which this version does not know"
+    if first["type"] == "value_error":  # a rule of ours says it all
+        return str(first["ctx"]["error"])
+    rule = first["msg"][0].lower() + first["msg"][1:]
+    if first["loc"] and first["loc"][-1] in KIND_WORDS:  # of several kinds it is none
+        kinds = [e["loc"][-1] for e in errors if e["loc"][:-1] == first["loc"][:-1]]
+        where = ".".join(str(part) for part in first["loc"][:-1])
+        rule = f"should be {' or '.join(KIND_WORDS[kind] for kind in kinds if kind in KIND_WORDS)}"
+    got = " ".join(repr(first["input"]).split())[:60]
+    return f"must fit its format: {where and f'{where}: '}{rule}, got {got}"
+
+
+def parse_json(text: str | bytes) -> typing.Any:
+    """JSON of finite numbers; ValueError for anything else."""
+    try:
+        return json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not np.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an error means that the disk, or the user's quota, is used up.
+
+    torch.save may raise a RuntimeError over the OSError of the file it writes to.
+    """
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or (error.__context__ is not None and disk_full(error.__context__))
+
+
+def atomic_write(path: Path, write: Callable[[Path], object], keep: Path | None = None) -> None:
+    """Call `write` on a temporary neighbour, flush it to disk and rename it to `path`.
+
+    What was there before is renamed to `keep` where that is given.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
+        part.replace(path)
+        sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder to disk: what was made or renamed in it survives a loss of power."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def clean(path: Path) -> None:
+    """Remove from a folder what a killed process left half-written."""
+    for part in path.glob(".*.part"):
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON, or a record as JSON, atomically."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+    atomic_write(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[typing.Any]]) -> None:
+    """Write compressed arrays atomically."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:  # a path would get the suffix .npz
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # of its allow_pickle
+
+    atomic_write(path, write)
+
+
+def read_npz(path: Path, way_out: str, *needed: str) -> Arrays:
+    """All arrays of an .npz file; RecordError when it is damaged or lacks one that is needed."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except Exception as error:  # NumPy and zipfile raise many types for damaged files
+        raise RecordError(f"{path} must be a whole .npz file, got {error}; {way_out}") from None
+    if missing := [name for name in needed if name not in found]:
+        raise RecordError(
+            f"{path} must hold {' and '.join(needed)}, got no {', '.join(missing)}; {way_out}"
+        )
+    return found

@@ -1,0 +1,170 @@
+"""One MLflow experiment: its runs, each found again by a key of ours, and what is written to them.
+
+Nothing is written twice. What the runs stand for is `projection`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.tracking.store import all_runs, connect, database, local_folder, plain
+
+if TYPE_CHECKING:  # slow to import
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+Values = Mapping[str, object]
+
+
+class Experiment:
+    """The runs of one study. Every method may raise what MLflow raises; then call `reconnect`.
+
+    Args:
+        name: the experiment's.
+        study_uuid: in every key, so that two studies of one name that share a server never write
+            into each other's runs.
+        artifacts: where they lie beside a local database.
+        description: shown with the experiment; "" leaves what is there.
+    """
+
+    def __init__(
+        self, uri: str, name: str, study_uuid: str, artifacts: Path, description: str = ""
+    ) -> None:
+        self.uri, self.name, self._uuid = uri, name, study_uuid
+        self._artifacts, self._description = artifacts, description
+        self._client: MlflowClient | None = None
+        self._id = ""
+        self._runs: dict[str, Run] = {}  # tag run_key -> what MLflow knows of the run
+        self.arrived: dict[str, set[int]] = {}  # MLflow's run id -> epochs, since `reconnect`
+
+    @property
+    def client(self) -> MlflowClient:
+        return self._client or self.reconnect()
+
+    def reconnect(self) -> MlflowClient:
+        """Connect, and read which runs are there: nothing of what was known before is trusted."""
+        self._client = None
+        if path := database(self.uri):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        client = connect(self.uri)
+        self._id = self._open(client)
+        self._runs = {
+            run.data.tags["run_key"]: run
+            for run in all_runs(client, self._id)
+            if "run_key" in run.data.tags
+        }
+        self.arrived = {}
+        self._client = client
+        return client
+
+    def _open(self, client: MlflowClient) -> str:
+        """The experiment's id; it is made, or restored, where it is missing."""
+        found = client.get_experiment_by_name(self.name)
+        if found is None:
+            local = self.uri.startswith(("sqlite", "postgresql", "mysql", "mssql"))
+            place = self._artifacts.resolve().as_uri() if local else None
+            there, number = {}, client.create_experiment(self.name, place)
+        else:
+            there, number = found.tags, found.experiment_id
+            if found.lifecycle_stage == "deleted":
+                client.restore_experiment(number)
+        for name, value in (
+            ("mlflow.note.content", plain(self._description, 20_000)),
+            ("mlflow.experimentKind", "custom_model_development"),
+        ):
+            if value and there.get(name) != value:
+                client.set_experiment_tag(number, name, value)
+        return number
+
+    def _key(self, key: str) -> str:
+        return plain(f"{self._uuid}:{key}", 8000)
+
+    def run(self, key: str, name: str, tags: Values, start: float) -> Run:
+        """The run of `key`, made when missing."""
+        client, key = self.client, self._key(key)
+        if key not in self._runs:
+            tags = {"study_uuid": self._uuid, **tags, "run_key": key}
+            self._runs[key] = client.create_run(
+                self._id,
+                start_time=int(start * 1000),
+                run_name=plain(name, 250),
+                tags={k: plain(v, 8000) for k, v in tags.items()},
+            )
+        return self._runs[key]
+
+    def parent(self, name: str, tags: Values) -> Run:
+        """The run above an arm's seeds or a tuning's trials."""
+        kept = {k: v for k, v in tags.items() if k in ("study", "arm", "network", "loss")}
+        return self._closed(f"parent:{name}", name, {**kept, "kind": "parent"})
+
+    def has_parent(self, name: str) -> bool:
+        """Whether there is a run above those of `name`."""
+        return self._client is not None and self._key(f"parent:{name}") in self._runs
+
+    def _closed(self, key: str, name: str, tags: Values) -> Run:
+        """A run that holds others' values, not a training: finished from the start."""
+        run = self.run(key, name, tags, time.time())
+        if run.info.status != "FINISHED":
+            self.client.set_terminated(run.info.run_id, "FINISHED")
+            run = self.refresh(run)
+        return run
+
+    def refresh(self, run: Run) -> Run:
+        """Ask again what MLflow knows of a run."""
+        again = self.client.get_run(run.info.run_id)
+        self._runs[run.data.tags["run_key"]] = again
+        return again
+
+    def log(
+        self,
+        run: Run,
+        metrics: Sequence[Metric] = (),
+        params: Values | None = None,
+        tags: Values | None = None,
+    ) -> bool:
+        """Write metrics, and the params and tags that are not there yet; whether any were."""
+        from mlflow.entities import Param, RunTag  # slow to import
+
+        known = run.data.params
+        new = [Param(k, plain(v, 6000)) for k, v in (params or {}).items() if k not in known]
+        labels = {k: plain(v, 8000) for k, v in (tags or {}).items()}
+        other = [RunTag(k, v) for k, v in labels.items() if run.data.tags.get(k) != v]
+        if not (metrics or new or other):
+            return False
+        self.client.log_batch(run.info.run_id, metrics=metrics, params=new, tags=other)
+        return True
+
+    def put(self, run: Run, paths: Iterable[Path]) -> None:
+        """Store files, those that exist, as artifacts."""
+        folder = local_folder(run.info.artifact_uri)
+        for path in paths:
+            if path.exists() and not (folder is not None and _link(path, folder / path.name)):
+                self.client.log_artifact(run.info.run_id, str(path))
+
+    def put_with_study(self, paths: Iterable[Path]) -> None:
+        """Store files and folders, those that exist, as artifacts of the study's own run."""
+        tags = {"kind": "study", "study": self.name}
+        run_id = self._closed("study", f"study {self.name}", tags).info.run_id
+        for path in paths:
+            if path.is_dir():
+                self.client.log_artifacts(run_id, str(path), path.name)
+            elif path.exists():
+                self.client.log_artifact(run_id, str(path))
+
+
+def _link(path: Path, target: Path) -> bool:
+    """Have a file stand at `target` too, as a hard link; False where it must be copied there."""
+    if target.exists():
+        if target.samefile(path) or target.stat().st_size == path.stat().st_size:
+            return True
+        target.unlink()  # an earlier state, from a copy
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, target)
+    except OSError:  # another file system
+        return False
+    return True

@@ -1,0 +1,188 @@
+"""The MLflow store: its address, whether it answers, its database, the files it hands out.
+
+What stands in it for a study is not known here. mlflow is imported inside functions: that takes
+seconds, and most commands fail or end before they need it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import sqlite3
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+from study.errors import one_line, shown
+
+if TYPE_CHECKING:  # slow to import
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# A request is sent once: MLflow would repeat one whose answer was lost, and make a run twice. What
+# fails is done again from the journals, after a look at what has arrived.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # what fails raises, and is told
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+PROBE_S = 15
+SQLITE = "sqlite:///"
+
+
+class TrackingError(ValueError):
+    """The tracking server does not answer, or its address is wrong."""
+
+
+def tracking_uri(out: Path) -> str:
+    """MLFLOW_TRACKING_URI where set, else SQLite in the output folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{(out / 'mlflow.db').resolve()}"
+
+
+def database(uri: str) -> Path | None:
+    """The SQLite file that an address names, None where it names another kind of store."""
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def connect(uri: str) -> MlflowClient:
+    """An MlflowClient whose database has its schema.
+
+    MLflow's own lines and tracebacks are kept off the terminal: what fails raises here.
+    """
+    warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy|pydantic)(\.|$)")
+    for name in ("alembic", "mlflow", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    from mlflow import MlflowClient  # slow to import
+
+    make_database(uri)
+    client = MlflowClient(uri)
+    client.search_experiments(max_results=1)
+    for name in ("alembic", "alembic.runtime.migration", "mlflow"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if path := database(uri):
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    return client
+
+
+def make_database(uri: str) -> None:
+    """Make a missing SQLite file beside its place: half a schema, after a kill, is of no use."""
+    path = database(uri)
+    if path is None or path.exists():
+        return
+    from mlflow import MlflowClient  # slow to import
+
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        MlflowClient(f"{SQLITE}{part}").search_experiments(max_results=1)
+        with contextlib.suppress(FileExistsError):  # another process was first
+            os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def probe(uri: str) -> None:
+    """Raise TrackingError, within about 15 s, when the store does not answer.
+
+    A SQLite file that is there must be writable; a missing one is made when it is connected to.
+    """
+    if path := database(uri):
+        _probe_database(path)
+        return
+    failure: list[str] = []
+
+    def ask() -> None:
+        try:
+            connect(uri)
+        except Exception as error:  # any failure to answer means the same here
+            failure.append(reason(error))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_S)
+    if thread.is_alive():
+        failure.append(f"no answer within {PROBE_S} s")
+    if failure:
+        raise TrackingError(
+            f"tracking server {shown(uri)} must answer, got: {shown(failure[0])}; start it or "
+            "unset MLFLOW_TRACKING_URI"
+        )
+
+
+def _probe_database(path: Path) -> None:
+    try:
+        if path.exists():
+            with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"tracking database {path} must be a writable SQLite file, got: {error}"
+        ) from None
+
+
+def all_runs(client: MlflowClient, experiment_id: str, view: int = 1) -> Iterator[Run]:
+    """Every run of an experiment, in pages small enough for a slow server's time limit.
+
+    Args: view: of mlflow.entities.ViewType; 1 is what was not deleted.
+    """
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id], run_view_type=view, max_results=200, page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def reason(error: BaseException) -> str:
+    """Why a store failed, for a line: "no answer" where nobody listens."""
+    silent = "Max retries" in str(error) or "onnection refused" in str(error)
+    return "no answer" if silent else f"{type(error).__name__}: {one_line(error)}"
+
+
+def plain(value: object, most: int) -> str:
+    """A value as every store takes it: no NUL, and not longer than its column."""
+    return str(value).replace("\0", "\\0")[:most]
+
+
+def local_folder(artifact_uri: str) -> Path | None:
+    """Where artifacts lie beside a local database; None where a server has them."""
+    url = urlparse(artifact_uri)
+    return Path(unquote(url.path)) if url.scheme in ("", "file") else None
+
+
+def download(uri: str, artifact_uri: str, names: Sequence[str], folder: Path) -> None:
+    """Write those of a run's artifacts that are there into `folder`.
+
+    Raises: TrackingError when they lie in a local folder that is not on this machine.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = local_folder(artifact_uri)
+    if place is not None:  # much faster than through the client
+        if not place.is_dir():
+            raise TrackingError(
+                f"artifacts must be at {place}, got no such folder on this "
+                "machine; copy the artifacts too, or use a tracking server that "
+                "serves them"
+            )
+        for name in names:
+            if (place / name).is_file():
+                shutil.copyfile(place / name, folder / name)
+        return
+    from mlflow.store.artifact import artifact_repository_registry  # slow to import
+
+    store = artifact_repository_registry.get_artifact_repository(artifact_uri, tracking_uri=uri)
+    there = {item.path for item in store.list_artifacts()}
+    for name in names:
+        if name in there:
+            store.download_artifacts(name, str(folder))

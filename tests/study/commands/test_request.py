@@ -1,0 +1,67 @@
+"""The command line as a Request, and requests as command lines."""
+
+import shlex
+
+import pytest
+
+import runs
+from study.commands.parser import parse
+from study.config import ConfigError
+
+
+def parsed(line):
+    return parse(shlex.split(line), runs.MATRICES)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--grid",
+        "--grid --data 'my data' --study s --matrix losses --seeds 3 --workers 2 --device cpu "
+        "--out 'a b' --pretrained pretext --only loss=bce,dice_bce --only seed=1 --set epochs=5 "
+        "--set loss.share=0.5",
+        "--tune --set tune.trials=3",
+    ],
+)
+def test_a_command_that_is_printed_asks_for_the_same(line):
+    request = parsed(line)
+    assert request.command() == f"python runs.py {line}"
+    assert parsed(request.command().removeprefix("python runs.py ")) == request
+
+
+def test_the_next_step_leaves_out_what_is_not_its_own():
+    request = parsed("--tune --set tune.trials=3 --set tune.name=a --set epochs=5 --out o")
+    assert request.command("grid", "tuning=tuned") == (
+        "python runs.py --grid --out o --set tune.name=a --set epochs=5 --set tuning=tuned"
+    )
+    assert request.about("sync", "s t") == "python runs.py --sync --study 's t' --out o"
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("--grid --seeds 0", "--seeds must be at least 1 and at most 1000, got 0"),
+        ("--grid --workers 2000", "--workers must be at least 1 and at most 1024, got 2000"),
+        ("--report --only loss=bce", "--report takes no --only or --set: it shows the whole study"),
+        ("--sync --set epochs=3", "--sync takes no --only or --set: it sends the whole study"),
+        ("--check d --seeds 2", "--check takes no --only, --study or --seeds: it looks at the"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(line, message):
+    with pytest.raises(ConfigError, match=message):
+        parsed(line)
+
+
+def test_check_takes_its_data_as_its_value():
+    assert parsed("--check 'my data'").data == "my data"
+
+
+@pytest.mark.parametrize(
+    "line", ["", "--grid --plan", "--grid --seeds x", "--grid more", "--grid -x"]
+)
+def test_words_that_cannot_be_read_are_one_line(line, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parsed(line)
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and error.startswith("runs.py: ") and error.count("\n") == 1
+    assert "`python runs.py --help` lists the flags" in error
