@@ -104,11 +104,12 @@ class Matrix:
 
     def expand(self) -> list[Point]:
         """The cells that exist, in order, without those that only a tuning can fill in."""
+        exclusions = self._exclusions()
         return [
             point
             for point in self._all()
             if point.values["tuning"] == "default"
-            and not any(matches(point.levels, e.where) for e in self._exclusions())
+            and not any(matches(point.levels, e.where) for e in exclusions)
         ]
 
     def excluded(self) -> list[Exclusion]:
