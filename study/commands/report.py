@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +12,7 @@ from study.commands.hooks import Analysis
 from study.commands.request import Request
 from study.commands.session import study_name
 from study.errors import one_line, shown
-from study.record import Declaration, files, read_declaration, run_dirs
+from study.record import Declaration, files, run_dirs
 from study.study import load
 from study.tracking.fetch import deleted, fetch, publish
 from study.tracking.store import TrackingError, database, tracking_uri
@@ -22,17 +21,14 @@ from study.tracking.store import TrackingError, database, tracking_uri
 def report(request: Request, console: Console, analysis: Analysis) -> int:
     """Write `<out>/<name>/report/` and log it to MLflow."""
     name = study_name(request)
-    with step(console, f"fetching study {name}") as progress:
-        page, notes = write(request.out, name, analysis, progress)
+    page, notes = write(request.out, name, analysis, console)
     for note in notes:
         console.print(f"note: {note}")
     console.print(f"report: {page}")
     return 0
 
 
-def write(
-    out: Path, name: str, analysis: Analysis, progress: Callable[[int, int], None]
-) -> tuple[Path, list[str]]:
+def write(out: Path, name: str, analysis: Analysis, console: Console) -> tuple[Path, list[str]]:
     """The page's path, and lines on what was not as usual.
 
     The run directories are read where they are; else (another machine) what MLflow has of them.
@@ -41,17 +37,19 @@ def write(
     folder, uri = out / name, tracking_uri(out)
     there = (file := database(uri)) is None or file.exists()
     if (folder / files.STUDY).exists() or not there:
-        declaration = read_declaration(folder)  # or says which studies there are
+        declaration = load(folder, to_run=False).declaration  # or says which studies there are
         notes, there = _deleted(folder, declaration, uri) if there else ([], False)
-        return _write(folder, folder, uri if there else "", notes, analysis)
+        return _write(declaration, folder, folder, uri if there else "", notes, analysis)
     with tempfile.TemporaryDirectory() as scratch:
         fetched = Path(scratch) / name
         try:
-            notes = fetch(uri, name, fetched, progress)
+            with step(console, f"fetching study {name}") as progress:
+                notes = fetch(uri, name, fetched, progress)
         except TrackingError as error:
             raise TrackingError(f"study {name} is not in {out}, and {error}") from None
         notes.insert(0, f"read from MLflow at {shown(uri)}: the run directories are not here")
-        return _write(fetched, folder, uri, notes, analysis)
+        declaration = load(fetched, to_run=False).declaration
+        return _write(declaration, fetched, folder, uri, notes, analysis)
 
 
 def _deleted(folder: Path, declaration: Declaration, uri: str) -> tuple[list[str], bool]:
@@ -67,9 +65,13 @@ def _deleted(folder: Path, declaration: Declaration, uri: str) -> tuple[list[str
 
 
 def _write(
-    source: Path, folder: Path, uri: str, notes: list[str], analysis: Analysis
+    declaration: Declaration,
+    source: Path,
+    folder: Path,
+    uri: str,
+    notes: list[str],
+    analysis: Analysis,
 ) -> tuple[Path, list[str]]:
-    declaration = load(source, to_run=False).declaration
     if declaration.name != folder.name:
         notes.append(
             f"the folder is called {folder.name}, the study was declared as {declaration.name}"
