@@ -66,7 +66,7 @@ class Study:
         recipe = dict(declared.recipe)
         if not spec.cross_entropy:
             recipe |= {k: v for k, v in CROSS_ENTROPY_FIELDS.items() if k not in values}
-        weights = declared.weights.get(self.encoder(cell))
+        weights = declared.weights.get(self.classifier(cell))
         if weights and values["init"] == "pretrained":
             values |= {"weights": weights.sha256, "weights_source": weights.source}
         run = {"data": declared.data.fingerprint, "seed": seed, "role": role}
@@ -76,10 +76,10 @@ class Study:
 
     def resolvable(self, cell: Cell) -> bool:
         """Whether the cell's run ids are known (a pretrained one needs its weights' hash)."""
-        there = self.encoder(cell) in self.declaration.weights
+        there = self.classifier(cell) in self.declaration.weights
         return cell.values["init"] != "pretrained" or there
 
-    def encoder(self, cell: Cell) -> str:
+    def classifier(self, cell: Cell) -> str:
         """The classifier whose pretrained weights a cell would use; "" where it can use none."""
         encoder = str(cell.values.get("encoder", self.declaration.recipe["encoder"]))
         return model_spec(str(cell.values["model"])).classifier_for(encoder)
@@ -91,16 +91,16 @@ class Study:
     def run_dir(self, config: RunConfig) -> RunDir:
         return RunDir(self.path / files.RUNS / config.run_id)
 
-    def set_weights(self, encoder: str, source: str, sha256: str) -> None:
-        """Record an encoder's pretrained weights; another file than before is another recipe."""
-        old = self.declaration.weights.get(encoder)
+    def set_weights(self, classifier: str, source: str, sha256: str) -> None:
+        """Record a classifier's pretrained weights; another file than before is another recipe."""
+        old = self.declaration.weights.get(classifier)
         new = WeightsFile(source=source, sha256=sha256)
         if old and old != new:
             raise StudyError(
                 f"study {self.name} was run with weights {old.source} {old.sha256[:12]}, "
                 f"got {source} {sha256[:12]}; use --study NEWNAME for a new study"
             )
-        weights = self.declaration.weights | {encoder: new}
+        weights = self.declaration.weights | {classifier: new}
         self.declaration = self.declaration.having(weights=weights)
         self._set_cells(self.cells)
 

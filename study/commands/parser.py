@@ -6,7 +6,7 @@ import argparse
 import typing
 from collections.abc import Iterable, Sequence
 
-from study.commands.request import Request
+from study.commands.request import Request, Verb
 
 
 def parse(argv: Sequence[str] | None, matrices: Iterable[str]) -> Request:
@@ -15,8 +15,7 @@ def parse(argv: Sequence[str] | None, matrices: Iterable[str]) -> Request:
     Raises: ConfigError for what can be read but makes no sense.
     """
     given = vars(parser(matrices).parse_args(argv))
-    verbs = ("check", "grid", "plan", "tune", "report", "sync")
-    verb = next(name for name in verbs if given[name] not in (None, False))
+    verb = next(name for name in typing.get_args(Verb) if given[name] not in (None, False))
     values = {name: value for name, value in given.items() if name in Request.model_fields}
     if verb == "check":
         values["data"] = given["check"]

@@ -75,13 +75,13 @@ class Session:
 
     def place(self, config: RunConfig) -> RunConfig:
         """The same run, told where it works."""
-        where: dict[str, Scalar] = {
+        where: dict[str, typing.Any] = {
             "device": self.device,
             "threads": max(1, n_cores() // self.n_workers),
             "store": str(self.store_path),
             "weights_path": self.weights_paths.get(config.classifier, ""),  # "" while planning
         }
-        return replace(config, **(where | dict(self.settings.environment)))  # type: ignore[arg-type]
+        return replace(config, **(where | dict(self.settings.environment)))
 
     def resolve_weights(self) -> None:
         """Find or download the pretrained weights that the chosen runs need, one an encoder."""
