@@ -36,7 +36,7 @@ NEVER = {
     "study.tuning": ("study.tracking", "study.describe", "study.execution.run"),
     "runs": ("seglib",),
 }
-ONLY = {"analysis": ("analysis", "study.record", "seglib.metrics")}
+ONLY = {"analysis": ("analysis", "study.record", "seglib.metrics", "seglib.drawing")}
 # Foreign package -> the only folder that imports it.
 FOREIGN = {
     "mlflow": "study.tracking",
