@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from seglib.data.classes import implausible_classes
 from seglib.data.findings import copies, suspicious
 from seglib.data.folder import Folder
 from seglib.data.store import Split, Store
@@ -36,7 +37,11 @@ def describe_data(store: Store, folder: Folder, recipe: Recipe) -> DataFacts:
     """
     splits = open_splits(store, recipe)
     _check_masks(store, folder, splits)
-    notes = _split_notes(store, folder, recipe, splits) + _findings(splits) + _file_notes(folder)
+    notes = (
+        _split_notes(store, folder, recipe, splits)
+        + _findings(splits)
+        + _file_notes(folder, splits)
+    )
     return _facts(store, folder, splits, notes)
 
 
@@ -48,7 +53,7 @@ def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspecti
     """
     splits = open_splits(store, recipe)
     _check_masks(store, folder, splits)
-    notes = _split_notes(store, folder, recipe, splits) + _file_notes(folder)
+    notes = _split_notes(store, folder, recipe, splits) + _file_notes(folder, splits)
     odd = [Suspicious(**row._asdict()) for row in suspicious(splits)]
     inspection = Inspection(
         **dict(_facts(store, folder, splits, notes)),
@@ -111,13 +116,11 @@ def _split_notes(
     return tuple(notes)
 
 
-def _file_notes(folder: Folder) -> tuple[str, ...]:
-    """What is missing in a folder of the user's own."""
-    notes = []
-    own = folder.name not in ("voc2007", "voc2012")
-    if own and not (folder.root / "classes.txt").exists():
-        notes.append("no classes.txt: VOC's 21 class names are used")
-    if own and folder.groups is None and folder.dev is None:
+def _file_notes(folder: Folder, splits: Mapping[str, Split]) -> tuple[str, ...]:
+    """How lists and classes were read, what is odd or missing in a folder of the user's own."""
+    totals = sum(split.class_pixels.sum(0) for split in splits.values())
+    notes = [*folder.notes, *implausible_classes(folder.classes, totals)]
+    if folder.year is None and folder.groups is None and folder.dev is None:
         notes.append(
             "no groups.txt: if the images are frames of videos, neighbours may be in fit and dev"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from seglib.data.devkit import open_voc, open_voc2012
+from seglib.data.devkit import divided, open_voc
 from seglib.data.folder import Folder, open_folder
 from seglib.data.lists import DataError
 from seglib.data.shapes import VERSION, write_shapes
@@ -70,7 +70,9 @@ VOC2012 = Preset(
 
 
 def data_name(data: str, device: str) -> str:
-    """What the data is called: `voc` is 2007 on a CPU and 2012 on a GPU, a folder has its name."""
+    """What the data is called: `voc` is 2007 on a CPU and 2012 on a GPU, a folder has its name.
+
+    Nothing is looked at, so that a study is found without its data."""
     if data == "voc":
         return "voc2007" if torch.device(device).type == "cpu" else "voc2012"
     name = Path(data).resolve().name
@@ -97,7 +99,7 @@ def open_data(
     if data in ("voc", "voc2007", "voc2012"):
         name = data_name(data, device)
         folder = open_voc(name.removeprefix("voc"), out / "data" / "voc")
-        return folder, VOC2007 if name == "voc2007" else VOC2012
+        return folder, {"voc2007": VOC2007, "voc2012": VOC2012}[name]
     root = Path(data)
     devkits = sorted(p for p in (*root.glob("VOC20??"), *root.glob("VOCdevkit/VOC20??")))
     if devkits and not (root / "ImageSets").exists():
@@ -105,8 +107,5 @@ def open_data(
             f"data must be one year of a VOC devkit, got {root}; use one of "
             f"{', '.join(map(str, devkits))}"
         )
-    if root.name in ("VOC2007", "VOC2012") and not (root / "classes.txt").exists():
-        if root.name == "VOC2012":
-            return open_voc2012(root), VOC2012
-        return open_folder(root, name="voc2007"), VOC2007
-    return open_folder(root), FOLDER
+    folder = divided(open_folder(root, cache=out / "store"))
+    return folder, {None: FOLDER, "2007": VOC2007, "2012": VOC2012}[folder.year]

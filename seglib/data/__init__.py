@@ -2,11 +2,13 @@
 
 from seglib.data.augment import AUGMENTATION_FIELDS, Augmentation, CropSampler
 from seglib.data.build import build_store
-from seglib.data.devkit import open_voc, open_voc2012
+from seglib.data.classes import implausible_classes
+from seglib.data.devkit import open_voc
 from seglib.data.findings import copies, suspicious
 from seglib.data.folder import Folder, open_folder
 from seglib.data.integrity import changes, check_sources, damaged, find_store
-from seglib.data.lists import VOC_CLASSES, DataError
+from seglib.data.lists import VOC_CLASSES
+from seglib.data.plain import DataError
 from seglib.data.shapes import VERSION as SHAPES_VERSION
 from seglib.data.shapes import voc_palette, write_shapes
 from seglib.data.store import Split, Store, open_store, store_path
@@ -27,10 +29,10 @@ __all__ = [
     "copies",
     "damaged",
     "find_store",
+    "implausible_classes",
     "open_folder",
     "open_store",
     "open_voc",
-    "open_voc2012",
     "store_path",
     "suspicious",
     "voc_palette",

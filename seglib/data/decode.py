@@ -6,19 +6,24 @@ Knows nothing of tensors.
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from seglib.data.folder import Folder
-from seglib.data.lists import DataError
+from seglib.data.pictures import (
+    MAX_BYTES,
+    as_labels,
+    as_rgb,
+    colours_of,
+    labels_in,
+    open_picture,
+)
+from seglib.data.plain import DataError, read_plain
 from seglib.metrics import VOID
-
-EXIF_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -40,58 +45,18 @@ def _hash(content: bytes) -> str:
 
 def file_hashes(folder: Folder, name: str) -> tuple[str, str]:
     """Hashes of the bytes of an image's file and of its mask's, as they are now."""
-    return (_hash(folder.image_path(name).read_bytes()), _hash(folder.mask_path(name).read_bytes()))
+    image = _hash(read_plain(folder.image_path(name), limit=MAX_BYTES))
+    return image, _hash(read_plain(folder.mask_path(name), limit=MAX_BYTES))
 
 
-def _open(path: Path) -> tuple[Image.Image, str, bytes]:
-    """A loaded picture, how its pixels lie in the file ("RGB", "L;4", ...), the file's bytes."""
-    try:
-        content = path.read_bytes()
-        picture = Image.open(io.BytesIO(content), formats=("JPEG", "PNG"))
-        args = picture.tile[0].args if picture.tile else ""
-        picture.load()
-        orientation = picture.getexif().get(EXIF_ORIENTATION, 1)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(
-            f"{path} must have at most {Image.MAX_IMAGE_PIXELS} pixels, got more; reduce it"
-        ) from None
-    except UnidentifiedImageError:
-        raise DataError(f"{path} must be a readable JPEG or PNG file, got something else") from None
-    except Exception as error:  # Pillow raises many types for damaged files
-        raise DataError(f"{path} must be a readable image: {error}; save it again") from None
-    if orientation not in (0, 1):
-        raise DataError(
-            f"{path} must be stored upright, got EXIF orientation {orientation} (image "
-            "and mask could disagree); turn the pixels and remove the tag"
-        )
-    return picture, str(args[0] if isinstance(args, tuple) else args or ""), content
-
-
-def _rgb(picture: Image.Image, path: Path) -> Image.Image:
-    """The image as 8-bit RGB where that says the same; refused where it would not."""
-    if picture.mode not in ("RGB", "L", "P", "1", "LA", "PA", "RGBA"):
-        raise DataError(
-            f"{path} must be an 8-bit RGB or grey image, got mode {picture.mode}; "
-            "convert it to 8-bit RGB"
-        )
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        if picture.getchannel("A").getextrema() != (255, 255):
-            raise DataError(
-                f"{path} must be opaque, got transparent pixels; save it without an alpha channel"
-            )
-    return picture.convert("RGB")
-
-
-def _labels(mask: npt.NDArray[np.uint8], path: Path, n_classes: int) -> list[int]:
-    """The labels that occur in a mask; refused where one is no class's."""
-    found = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
+def _check_labels(found: list[int], path: Path, n_classes: int) -> None:
+    """Every label that occurs in a mask must be a class's, or void."""
     if bad := [label for label in found if label >= n_classes and label != VOID]:
         raise DataError(
             f"{path} must hold labels below {n_classes} (the number of classes) or "
-            f"{VOID} for void, got {', '.join(map(str, bad[:5]))}"
+            f"{VOID} for void, got {', '.join(map(str, bad[:5]))}; name every label in "
+            "classes.txt, or mend the mask"
         )
-    return found
 
 
 def decode(folder: Folder, name: str, *, max_side: int | None) -> Sample:
@@ -100,38 +65,30 @@ def decode(folder: Folder, name: str, *, max_side: int | None) -> Sample:
     Raises: DataError naming the file.
     """
     image_path, mask_path = folder.image_path(name), folder.mask_path(name)
-    picture, _, image_bytes = _open(image_path)
-    label, raw_mode, mask_bytes = _open(mask_path)
-    # a grey PNG of 1, 2 or 4 bits would be stretched to 0-255
-    if label.format != "PNG" or raw_mode not in ("L", "P", "P;1", "P;2", "P;4"):
+    opened, label = open_picture(image_path), open_picture(mask_path)
+    mask = as_labels(label, mask_path)
+    if label.image.size != opened.image.size:
         raise DataError(
-            f"{mask_path} must hold class ids (a palette or 8-bit grey PNG), got "
-            f"{label.format} of mode {raw_mode or label.mode}"
+            f"{mask_path} must have the size of its image, got {label.image.width}x"
+            f"{label.image.height} against {opened.image.width}x{opened.image.height}"
         )
-    if label.size != picture.size:
-        raise DataError(
-            f"{mask_path} must have the size of its image, got "
-            f"{label.size[0]}x{label.size[1]} against {picture.size[0]}x{picture.size[1]}"
-        )
-    picture = _rgb(picture, image_path)
-    mask = np.asarray(label)
-    found = _labels(mask, mask_path, len(folder.classes))
-    colours = label.getpalette("RGB") if label.mode == "P" else None
-    palette = {i: bytes(colours[3 * i : 3 * i + 3]).hex() for i in found} if colours else {}
+    picture = as_rgb(opened, image_path)
+    found = labels_in(label)
+    _check_labels(found, mask_path, len(folder.classes))
     share = jump_share(mask)
     if max_side and max(picture.size) > max_side:
         ratio = max_side / max(picture.size)
         width, height = (max(1, round(side * ratio)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        mask = np.asarray(label.resize((width, height), Image.Resampling.NEAREST))
+        mask = np.asarray(label.image.resize((width, height), Image.Resampling.NEAREST))
     image = np.asarray(picture)
     return Sample(
         image,
         mask,
-        hashlib.sha256(image_bytes + mask_bytes).hexdigest(),
-        (_hash(image_bytes), _hash(mask_bytes)),
+        hashlib.sha256(opened.content + label.content).hexdigest(),
+        (_hash(opened.content), _hash(label.content)),
         hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:32],
-        palette,
+        colours_of(label, found),
         share,
     )
 

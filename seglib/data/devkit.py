@@ -41,7 +41,7 @@ Download = Callable[..., None]
 def open_voc(year: str, folder: Path, *, download: Download = download_url) -> Folder:
     """VOC `year` under `folder`: its VOCdevkit, else its archives there, else a download.
 
-    2007: train / val / test are fit / dev / test. 2012: see `open_voc2012`.
+    2007: train / val / test are fit / dev / test. 2012: see `divided`.
     Args:
         download: called as download(url, folder, filename, md5=md5); injected in tests.
     Raises: DataError naming the file, where to put it and its md5.
@@ -50,13 +50,15 @@ def open_voc(year: str, folder: Path, *, download: Download = download_url) -> F
     for key, listing in YEARS[year].items():
         if not (root / "ImageSets/Segmentation" / f"{listing}.txt").exists():
             _unpack(_archive(key, folder, download), folder)
-    return open_voc2012(root) if year == "2012" else open_folder(root, name=f"voc{year}")
+    return divided(open_folder(root, name=f"voc{year}", year=year))
 
 
-def open_voc2012(root: Path) -> Folder:
-    """VOC2012's folder: val is the test; one in five train images, by the sha256 of the name, is
-    dev. The rule looks at nothing else, so every machine and version makes the same split."""
-    folder = open_folder(root, name="voc2012")
+def divided(folder: Folder) -> Folder:
+    """VOC2012 of two lists: val is the test; one in five train images, by the sha256 of the name,
+    is dev. The rule looks at nothing else, so every machine and version makes the same split.
+    Other folders as they are."""
+    if folder.year != "2012" or folder.dev is not None:
+        return folder
     dev = tuple(name for name in folder.development if is_dev(name))
     return dataclasses.replace(folder, dev=dev)
 

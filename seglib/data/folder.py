@@ -3,7 +3,7 @@
 <root>/JPEGImages/<name>.jpg (or .png)
 <root>/SegmentationClass/<name>.png      palette or 8-bit grey class ids, 255 = void
 <root>/ImageSets/Segmentation/*.txt      train, val and test; or train and one of the others
-<root>/classes.txt                       one class a line; VOC's 21 when absent
+<root>/classes.txt                       one class a line; absent: VOC's 21 in VOC, else numbers
 <root>/groups.txt                        optional: "<name> <group>", e.g. a video sequence
 """
 
@@ -11,12 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from seglib.data.lists import SUFFIXES, DataError, read_classes, read_groups, read_list
+from seglib.data.classes import read_classes
+from seglib.data.lists import VOC_CLASSES, read_groups, read_lists
+from seglib.data.names import find_files
+from seglib.data.plain import DataError, convert_line, oddity
+from seglib.data.recognise import recognise, year_of
 
 DEVELOPMENT, TEST = "development", "test"
+IMAGES, MASKS = "JPEGImages", "SegmentationClass"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +31,8 @@ class Folder:
 
     `dev` is None when there is only one training list: then `development` is divided by
     `seglib.data.splits`. `groups` maps every image name to its group, or is None; `images` and
-    `masks` map it to its files.
+    `masks` map it to its files. `year` is that of Pascal VOC, None for other data; `notes` say how
+    lists and classes were read where that is not plain.
     """
 
     root: Path
@@ -37,16 +44,18 @@ class Folder:
     groups: dict[str, str] | None
     images: dict[str, str]
     masks: dict[str, str]
+    year: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def has_background(self) -> bool:
         return self.classes[0] == "background"
 
     def image_path(self, name: str) -> Path:
-        return self.root / "JPEGImages" / self.images[name]
+        return self.root / IMAGES / self.images[name]
 
     def mask_path(self, name: str) -> Path:
-        return self.root / "SegmentationClass" / self.masks[name]
+        return self.root / MASKS / self.masks[name]
 
     def stat_key(self) -> str:
         """Hash of the lists, classes and the path, size and time of every file: a cheap change
@@ -60,73 +69,61 @@ class Folder:
         return digest.hexdigest()
 
 
-def open_folder(root: Path, *, name: str | None = None) -> Folder:
-    """Read the lists of a VOC-layout folder and find every file they name.
+def open_folder(
+    root: Path, *, name: str | None = None, year: str | None = None, cache: Path | None = None
+) -> Folder:
+    """Read the lists of a VOC-layout folder, find every file they name, and name the classes.
 
+    Args:
+        year: of Pascal VOC, where it is known to be that; else its content decides.
+        cache: folder for what was seen in the masks, where classes.txt is missing.
     Raises: DataError (a ValueError) naming the file, what was expected and what to do.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise DataError(
-            "data must be shapes, voc, voc2007, voc2012 or an existing folder in the "
-            f"VOC layout, got {root}"
-        )
-    lists_dir = root / "ImageSets" / "Segmentation"
-    found = {path.stem: path for path in lists_dir.glob("*.txt")}
-    known: tuple[str, ...] = ("train", "val", "test")
-    lists = {key: read_list(found[key]) for key in known if key in found}
-    if "train" not in lists or len(lists) < 2:
-        raise DataError(
-            f"{lists_dir} must hold train.txt with val.txt, test.txt or both, "
-            f"got {', '.join(sorted(found)) or 'nothing'}"
-        )
+    _check_layout(root)
+    lists, notes = read_lists(root)
     test = lists.get("test", lists.get("val", ()))
     dev = lists["val"] if "test" in lists and "val" in lists else None
     development = lists["train"] + (dev or ())
-    for left, right in (("train", "val"), ("train", "test"), ("val", "test")):
-        both = sorted(set(lists.get(left, ())) & set(lists.get(right, ())))
-        if both:
-            raise DataError(
-                f"{lists_dir / left}.txt and {right}.txt must not share images, got {len(both)} in "
-                f"both: {', '.join(both[:3])}"
-            )
-    images, masks = _find_files(root, development + test)
+    images, masks = find_files(root, development + test)
+    named = read_classes(root / "classes.txt")
+    if named:
+        classes, more = named
+        if classes == tuple(VOC_CLASSES):
+            year = year or year_of(development + test)
+    elif year:
+        classes, more = tuple(VOC_CLASSES), ()
+    else:
+        files = [root / MASKS / masks[name] for name in development + test]
+        year, classes, more = recognise(root, development + test, files, cache)
     return Folder(
         root=root,
-        name=name or root.resolve().name,
-        classes=read_classes(root),
+        name=name or (f"voc{year}" if year else root.resolve().name),
+        classes=classes,
         development=development,
         test=test,
         dev=dev,
         groups=read_groups(root / "groups.txt", development + test),
         images=images,
         masks=masks,
+        year=year,
+        notes=(*notes, *more),
     )
 
 
-def _find_files(root: Path, names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """Image name -> its file, of the images and of the masks, after checking that each is there,
-    once. Links are followed: many data sets are made of links.
-    One listing is much faster than a question per file."""
-    found = []
-    for kind, suffixes in (("JPEGImages", SUFFIXES), ("SegmentationClass", (".png",))):
-        place = root / kind
-        entries = list(os.scandir(place)) if place.is_dir() else []
-        files: dict[str, list[str]] = {}
-        for entry in entries:
-            stem, suffix = os.path.splitext(entry.name)
-            if suffix.lower() in suffixes and entry.is_file():
-                files.setdefault(stem, []).append(entry.name)
-        missing = [name for name in names if name not in files]
-        if missing:
-            first = ", ".join(f"{name}{suffixes[0]}" for name in missing[:3])
-            raise DataError(
-                f"{place} must hold every listed image, {len(missing)} of {len(names)} "
-                f"missing: {first}"
-            )
-        if twice := next((name for name in names if len(files[name]) > 1), None):
-            raise DataError(
-                f"{place} must hold one file a name, got {', '.join(sorted(files[twice]))}"
-            )
-        found.append({name: files[name][0] for name in names})
-    return found[0], found[1]
+def _check_layout(root: Path) -> None:
+    """There must be a folder with the layout's folders in it."""
+    if not root.is_dir():
+        odd = oddity(root) or "a file; unpack it, where it is an archive"
+        what = f", {odd}" if os.path.lexists(root) else ""
+        raise DataError(
+            "data must be shapes, voc, voc2007, voc2012 or an existing folder in the "
+            f"VOC layout, got {root}{what}"
+        )
+    wanted = (IMAGES, MASKS, "ImageSets")
+    if any((root / folder).exists() for folder in wanted):
+        return
+    inside = [p.parent for pattern in ("*/", "*/*/") for p in root.glob(pattern + IMAGES)]
+    there = ", ".join(sorted(p.name for p in root.iterdir())[:6]) or "nothing"
+    use = f"use {shlex.quote(str(inside[0]))}" if inside else convert_line(root)
+    raise DataError(f"{root} must hold {', '.join(wanted)}, got {there}; {use}")

@@ -1,95 +1,173 @@
-"""The text files of a data set: lists of images, names of classes, groups; read and checked."""
+"""The lists of a data set: which image is in which split, and in which group; read and checked."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+import re
+import unicodedata
+from pathlib import Path, PurePosixPath
 
-from seglib.metrics import VOID
+from seglib.data.plain import DataError, read_lines
+
+__all__ = [
+    "PICTURES",
+    "SUFFIXES",
+    "VOC_CLASSES",
+    "DataError",
+    "form",
+    "key",
+    "read_groups",
+    "read_lists",
+]
 
 VOC_CLASSES = (
     "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse "
     "motorbike person pottedplant sheep sofa train tvmonitor"
 ).split()
-SUFFIXES = (".jpg", ".png", ".jpeg")  # of images
+SUFFIXES = (".jpg", ".png", ".jpeg")  # of images that are read
+PICTURES = (*SUFFIXES, ".bmp", ".tif", ".tiff", ".webp", ".gif")  # those that say what a file is
+SPLITS = ("train", "val", "test")
+LAYOUT = "ImageSets/Segmentation"
+OTHER_WORDS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 
 
-class DataError(ValueError):
-    """Bad input data; the message names the file, what was expected and what to do."""
+def form(name: str) -> str:
+    """The name in composed letters: how one name is written in each of Unicode's forms."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
-def _lines(path: Path) -> list[str]:
-    """The stripped lines of a text file, without blank ones at its end."""
-    try:
-        if not path.is_file():
-            raise OSError("not a file")  # reading a pipe would wait for ever
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} must be a readable UTF-8 text file: {error}") from None
-    return [line.strip() for line in text.rstrip().splitlines()]
+def key(name: str) -> str:
+    """What all ways to write one image's name share: composed letters, no suffix of a picture."""
+    return _bare(form(name), PICTURES)
 
 
-def read_list(path: Path) -> tuple[str, ...]:
-    names = [line for line in _lines(path) if line]
-    if len(names) < 2:
+def _bare(name: str, suffixes: tuple[str, ...]) -> str:
+    """`a.jpg.png` -> `a`."""
+    while (parts := os.path.splitext(name))[1].lower() in suffixes:
+        name = parts[0]
+    return name
+
+
+def read_lists(root: Path) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """The names in train, val and test as far as there are lists, and notes on them.
+
+    An empty val.txt or test.txt beside a filled one is taken as absent, with a note.
+    Raises: DataError; among others when two lists share an image.
+    """
+    folder = root / LAYOUT
+    found = {path.name: path for path in sorted(folder.glob("*.txt"))}
+    lists = {split: _names(found[f"{split}.txt"]) for split in SPLITS if f"{split}.txt" in found}
+    empty = [split for split, names in lists.items() if not names]
+    filled = {split: names for split, names in lists.items() if names}
+    notes: tuple[str, ...] = ()
+    if len(filled) == 2 and "train" in filled and empty:
+        other = next(split for split in filled if split != "train")
+        notes = (f"{empty[0]}.txt is empty and taken as absent: {other} is the test",)
+    elif empty:
+        what = "the images to train on" if empty[0] == "train" else "the images to test on"
         raise DataError(
-            f"{path} must name at least 2 images, one a line, got {len(names) or 'an empty list'}"
+            f"{folder / empty[0]}.txt must name at least 2 images, one a line, got an empty list; "
+            f"write {what} into it"
         )
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise DataError(f"{path} names {name} twice; each image may stand once")
-        if "/" in name or "\\" in name or name.startswith(".") or not name.isprintable():
-            raise DataError(f"{path} must hold plain image names without folders, got {name!r}")
-        if name.lower().endswith(SUFFIXES):
-            raise DataError(f"{path} must hold image names without suffix, got {name!r}")
-        seen.add(name)
-    return tuple(names)
-
-
-def read_classes(root: Path) -> tuple[str, ...]:
-    path = root / "classes.txt"
-    if not path.exists():
-        return tuple(VOC_CLASSES)
-    names = _lines(path)
-    if "" in names:
+    if "train" not in filled or len(filled) < 2:
         raise DataError(
-            f"{path} must name one class a line, got an empty name on line {names.index('') + 1}"
+            f"{folder} must hold train.txt with val.txt, test.txt or both, {_instead(root)}"
         )
-    if not 2 <= len(names) < VOID:
-        raise DataError(f"{path} must name 2 to {VOID - 1} classes, got {len(names)}")
-    for name in names:
-        if not (name.isprintable() and len(name) <= 100 and any(c.isalnum() for c in name)):
+    for split, (first, *others) in filled.items():
+        if not others:
+            words = len(re.split(r"[\s,;]+", first))
+            line = f" line of {words} words; write one name a line" if words > 1 else f": {first}"
             raise DataError(
-                f"{path} must hold names of at most 100 printable characters, one of "
-                f"them a letter or digit, got {name[:100]!r}"
+                f"{folder / split}.txt must name at least 2 images, one a line, got 1{line}"
             )
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise DataError(f"{path} names {', '.join(twice)} twice; class names must differ")
-    return tuple(names)
+    _check_shared(folder, filled)
+    return filled, notes
+
+
+def _check_shared(folder: Path, lists: dict[str, tuple[str, ...]]) -> None:
+    for left, right in (("train", "val"), ("train", "test"), ("val", "test")):
+        known = {form(name) for name in lists.get(left, ())}
+        both = sorted(name for name in lists.get(right, ()) if form(name) in known)
+        if both:
+            raise DataError(
+                f"{folder / left}.txt and {right}.txt must not share images, got {len(both)} in "
+                f"both: {', '.join(both[:3])}"
+            )
+
+
+def _instead(root: Path) -> str:
+    """What there is where lists are missing, and what to do."""
+    folder = root / LAYOUT
+    there = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    got = f"got {', '.join(there[:6])}" if there else "got nothing"
+    renames = []
+    for name in there:
+        stem = OTHER_WORDS.get(stem := name.lower().split(".")[0], stem)
+        if stem in SPLITS and f"{stem}.txt" not in there:
+            renames.append(f"{name} to {stem}.txt")
+    if renames:
+        return f"{got}; rename {', '.join(renames)}"
+    for place in ("ImageSets/Main", "ImageSets", "."):
+        if lists := sorted(p.name for p in (root / place).glob("*.txt") if p.stem in SPLITS):
+            where = "the folder itself" if place == "." else place
+            return f"{got}; {', '.join(lists)} lie in {where}: copy them there"
+    return f"{got}; write them, one image a line without suffix"
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    """The image names of a list: without suffix, or as paths into JPEGImages."""
+    seen: dict[str, str] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        if not line:
+            continue
+        name = _bare(_without_folder(line), SUFFIXES)
+        if "/" in name or "\\" in name or name.startswith(".") or not name.isprintable():
+            raise DataError(
+                f"{path} must hold plain image names without folders, got {line[:100]!r} on line "
+                f"{number}; write <name>, or JPEGImages/<name>.jpg SegmentationClass/<name>.png"
+            )
+        if twin := seen.get(form(name)):
+            forms = "" if twin == name else f", as {ascii(twin)} and {ascii(name)}"
+            raise DataError(f"{path} names {name} twice{forms}; each image may stand once")
+        seen[form(name)] = name
+    return tuple(seen.values())
+
+
+def _without_folder(line: str) -> str:
+    """`x.jpg` of `.../JPEGImages/x.jpg`, also where `.../SegmentationClass/x.png` follows; other
+    lines as they are."""
+    pair = r"(\S*JPEGImages/[^/\\]+?)(?:[\s,]+(\S*SegmentationClass/[^/\\]+))?"
+    match = re.fullmatch(pair, line) if len(line) < 1000 else None
+    if not match:
+        return line
+    image, mask = PurePosixPath(match[1]), PurePosixPath(match[2] or "SegmentationClass/")
+    folders = image.parent.name, (mask.parent if match[2] else mask).name
+    same = ".." not in line and (not match[2] or key(image.name) == key(mask.name))
+    return image.name if same and folders == ("JPEGImages", "SegmentationClass") else line
 
 
 def read_groups(path: Path, names: tuple[str, ...]) -> dict[str, str] | None:
     """Image name -> group; every listed image must have one."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     groups: dict[str, str] = {}
-    for number, line in enumerate(_lines(path), 1):
-        name, _, group = line.rpartition(" ")
-        if line and not name.strip():
+    for number, line in enumerate(read_lines(path), 1):
+        if not line:
+            continue
+        words, _, group = line.replace("\t", " ").rpartition(" ")
+        if not (name := words.strip()):
             raise DataError(
                 f"{path} must hold '<name> <group>' a line, got {line!r} on line {number}"
             )
-        if not line.isprintable():
+        if not (name + group).isprintable():
             raise DataError(f"{path} must be printable text, got {line[:100]!r} on line {number}")
-        if groups.setdefault(name.strip(), group) != group:
-            raise DataError(
-                f"{path} names {name.strip()} twice, in groups {groups[name.strip()]} and {group}"
-            )
-    missing = [n for n in names if n not in groups]
+        name = form(_bare(name, SUFFIXES))
+        if groups.setdefault(name, group) != group:
+            raise DataError(f"{path} names {name} twice, in groups {groups[name]} and {group}")
+    missing = [n for n in names if form(n) not in groups]
     if missing:
         raise DataError(
             f"{path} must give every listed image a group, {len(missing)} have none: "
             f"{', '.join(missing[:3])}"
         )
-    return groups
+    return {name: groups[form(name)] for name in names}

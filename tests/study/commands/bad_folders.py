@@ -32,7 +32,7 @@ BAD_FOLDERS = {
     ),
     "mask missing": (
         remove("SegmentationClass/val_00.png"),
-        "SegmentationClass must hold every listed image, 1 of 16 missing: val_00.png",
+        "SegmentationClass must hold a mask for every listed image, 1 of 16 missing: val_00.png",
     ),
     "folder of images missing": (
         lambda root: shutil.rmtree(root / "JPEGImages"),
@@ -42,7 +42,7 @@ BAD_FOLDERS = {
         remove("ImageSets/Segmentation/train.txt"),
         "must hold train.txt with val.txt, test.txt or both, got test",
     ),
-    "a folder instead of an image": (unreadable, "1 of 16 missing: train_01.jpg"),
+    "a folder instead of an image": (unreadable, "train_01.jpg is a folder"),
     "two files of one name": (second_file, "must hold one file a name, got val_00.jpg, val_00.png"),
     "mask of another size": (
         mask(lambda m: m[:8, :8]),
@@ -73,14 +73,17 @@ BAD_FOLDERS = {
     ),
     "RGB mask": (
         mask(lambda m: np.stack([m] * 3, -1)),
-        "train_00.png must hold class ids (a palette or 8-bit grey PNG), got PNG of mode RGB",
+        "train_00.png must hold class ids (a palette or 8-bit grey PNG), got an 8-bit RGB PNG",
     ),
-    "16-bit mask": (mask(lambda m: m.astype(np.uint16)), "got PNG of mode I;16B"),
+    "16-bit mask": (
+        mask(lambda m: m.astype(np.uint16)),
+        "got a 16-bit grey PNG; write the ids 0, 1, ... as 8 bits, or python runs.py --convert",
+    ),
     "mask of 4 grey bits": (
         mask(lambda m: Image.fromarray(m % 2 * 255).convert("1")),
-        "got PNG of mode 1",
+        "got a 1-bit grey PNG",
     ),
-    "JPEG as mask": (mask(lambda m: m, format="JPEG"), "got JPEG of mode L"),
+    "JPEG as mask": (mask(lambda m: m, format="JPEG"), "got a grey JPEG; JPEG changes labels"),
     "truncated image": (
         image(lambda _, content: content[:200]),
         "train_00.jpg must be a readable image",
@@ -93,9 +96,12 @@ BAD_FOLDERS = {
     ),
     "not an image": (
         image(lambda *_: b"<html>not found</html>"),
-        "train_00.jpg must be a readable JPEG or PNG file, got something else",
+        "train_00.jpg must be a readable JPEG or PNG file, got something else, text that begins '<html>not",
     ),
-    "empty image": (image(lambda *_: b""), "train_00.jpg must be a readable JPEG or PNG file"),
+    "empty image": (
+        image(lambda *_: b""),
+        "train_00.jpg must be a readable JPEG or PNG file, got an empty file",
+    ),
     "decompression bomb": (
         image(lambda *_: bomb(20_000)),
         "train_00.jpg must have at most 89478485 pixels, got more",
@@ -103,23 +109,23 @@ BAD_FOLDERS = {
     "small bomb": (image(lambda *_: bomb(10_000)), "must have at most 89478485 pixels, got more"),
     "CMYK": (
         image(lambda picture, _: picture.convert("CMYK")),
-        "train_00.jpg must be an 8-bit RGB or grey image, got mode CMYK",
+        "train_00.jpg must be an 8-bit RGB or grey image, got a CMYK JPEG",
     ),
     "16-bit image": (
         image(lambda picture, _: Image.fromarray(np.full(picture.size[::-1], 40_000, np.uint16))),
-        "train_00.png must be an 8-bit RGB or grey image, got mode I;16",
+        "train_00.png must be an 8-bit RGB or grey image, got a 16-bit grey PNG: most of",
     ),
     "transparent": (image(transparent), "train_00.png must be opaque, got transparent pixels"),
     "turned by EXIF": (image(turned), "train_00.jpg must be stored upright, got EXIF orientation"),
     "empty list": (listing(""), "train.txt must name at least 2 images, one a line, got an empty"),
     "list on one line": (
         listing(ALL.replace("\n", " ")),
-        "train.txt must name at least 2 images, one a line, got 1",
+        "got 1 line of 8 words; write one name a line",
     ),
     "list of one": (listing("val_00\n", "val"), "val.txt must name at least 2 images"),
     "two columns": (
         listing(ALL.replace("\n", " 1\n")),
-        "7 of 16 missing: train_00 1.jpg, train_01 1.jpg",
+        "the list has more than a name a line, 'train_00 1'; keep the image names alone",
     ),
     "twice in a list": (
         listing("train_00\ntrain_01\ntrain_00\n"),
@@ -131,16 +137,18 @@ BAD_FOLDERS = {
     ),
     "upwards": (listing("../secret\ntrain_01\n"), "plain image names without folders, got '../sec"),
     "absolute": (listing("/etc/passwd\ntrain_01\n"), "without folders, got '/etc/passwd'"),
-    "with suffix": (
-        listing("train_00.jpg\ntrain_01.jpg\n"),
-        "train.txt must hold image names without suffix, got 'train_00.jpg'",
+    "a link to nothing": (
+        link_to_nothing,
+        "1 of 16 missing: train_00.jpg; train_00.jpg is a link to",
     ),
-    "a link to nothing": (link_to_nothing, "1 of 16 missing: train_00.jpg"),
-    "a link to itself": (link_to_itself, "train_00.jpg"),
-    "a pipe as a list": (pipe("ImageSets/Segmentation/val.txt"), "val.txt must be a readable"),
-    "a pipe as classes": (pipe("classes.txt"), "classes.txt must be a readable UTF-8 text file"),
-    "a pipe as groups": (pipe("groups.txt"), "groups.txt must be a readable UTF-8 text file"),
-    "a pipe as an image": (pipe("JPEGImages/train_00.jpg"), "1 of 16 missing: train_00.jpg"),
+    "a link to itself": (link_to_itself, "train_00.jpg is a link to"),
+    "a pipe as a list": (
+        pipe("ImageSets/Segmentation/val.txt"),
+        "val.txt must be a plain file, got a pipe",
+    ),
+    "a pipe as classes": (pipe("classes.txt"), "classes.txt must be a plain file, got a pipe"),
+    "a pipe as groups": (pipe("groups.txt"), "groups.txt must be a plain file, got a pipe"),
+    "a pipe as an image": (pipe("JPEGImages/train_00.jpg"), "train_00.jpg is a pipe"),
     "groups missing": (
         rewrite("groups.txt", "train_00 g\n"),
         "groups.txt must give every listed image a group, 15 have none: train_01",

@@ -1,0 +1,177 @@
+"""The names of the classes: classes.txt in the forms that annotators write; what is implausible.
+
+docs/data.md lists the forms.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from seglib.data.plain import DataError, read_lines
+from seglib.metrics import VOID
+
+NUMBER = r"\d{1,3}"
+RGB = rf"{NUMBER}[,;\s]+{NUMBER}[,;\s]+{NUMBER}"
+HEX = r"#[0-9A-Fa-f]{6}"
+LABEL_MAPS = tuple(
+    map(
+        re.compile,
+        (
+            rf"(?P<name>[^:]+):{RGB}(?::[^:]*:[^:]*)?",  # CVAT: name:r,g,b:parts:actions
+            rf"{RGB}[,;\s]+(?P<name>\S.*)",  # CamVid: r g b name
+            rf"(?P<name>\S.*?)[,;\s]+{RGB}(?:[,;\s]+[\d.]+)?",  # name,r,g,b
+            rf"(?P<name>\S.*?)[,;:\s]+{HEX}",
+            rf"{HEX}[,;:\s]+(?P<name>\S.*)",
+        ),
+    )
+)
+COLUMNS = set("id index no label name class class_name category color colour".split())
+COLUMNS |= set("r g b red green blue".split())
+NUMBERED = (
+    re.compile(rf"(?P<label>{NUMBER})[.:,;)\s]\s*(?P<name>\S.*)"),  # 0 background; 0: background
+    re.compile(rf"(?P<name>\S.*?)\s*[:,;=\s]\s*(?P<label>{NUMBER})"),  # background 0
+)
+NO_CLASS = {"void", "ignore", "ignored", "unlabeled", "unlabelled", "__ignore__"}
+RARE = 4  # background on fewer than this part of the commonest label's pixels
+
+
+def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The class names in the order of their labels, and notes on how they were read; None where
+    there is no file.
+
+    Raises: DataError.
+    """
+    if not os.path.lexists(path):
+        return None
+    lines = read_lines(path)
+    if "" in lines:
+        raise DataError(
+            f"{path} must name one class a line, got an empty name on line {lines.index('') + 1}"
+        )
+    if long := next((line for line in lines if len(line) > 300), ""):
+        raise DataError(f"{path} must name one class a line, got a line that begins {long[:60]!r}")
+    names, notes = _plain_names(lines[:10_000], path)
+    if not 2 <= len(names) < VOID:
+        words = [word for word in re.split(r"[,;\s]+", names[0]) if word] if len(names) == 1 else []
+        advice = f" line of {len(words)} words; write one a line" if len(words) > 1 else ""
+        raise DataError(f"{path} must name 2 to {VOID - 1} classes, got {len(names)}{advice}")
+    for name in names:
+        if not (name.isprintable() and len(name) <= 100 and any(c.isalnum() for c in name)):
+            raise DataError(
+                f"{path} must hold names of at most 100 printable characters, one of "
+                f"them a letter or digit, got {name[:100]!r}"
+            )
+        if re.search(r"""^["'\[{]|["'\]},]$|^- |^names:|^\w+:$""", name):
+            raise DataError(
+                f"{path} must hold plain names, one a line, got {name!r}; take quotes, brackets, "
+                "dashes and commas out"
+            )
+    if twice := sorted(name for name, n in Counter(names).items() if n > 1):
+        raise DataError(f"{path} names {', '.join(twice)} twice; class names must differ")
+    if "__ignore__" in names:
+        raise DataError(
+            f"{path} must hold __ignore__ as its first name alone, got it later; what is ignored "
+            f"is {VOID} in masks and has no name"
+        )
+    return tuple(names), tuple(f"classes.txt: {note}" for note in notes)
+
+
+def _plain_names(lines: list[str], path: Path) -> tuple[list[str], list[str]]:
+    """The names without what some annotators write around them, and what was left out."""
+    notes = []
+    names = [re.split(r"\s#\s|\s//\s", line)[0].strip() for line in lines]
+    names = [n for n in names if not n.startswith(("#", "//")) or re.match(rf"{HEX}\b", n)]
+    if names != lines:
+        notes.append("comments left out")
+    if (
+        names
+        and {*re.split(r"[,;\s]+", names[0].casefold())} <= COLUMNS
+        and re.search(r"[,;\s]", names[0])
+    ):
+        names = names[1:]
+    if found := _label_map(names, path):
+        names = found
+        notes.append(
+            "a label map: its colours are not used, labels are counted from its first line"
+        )
+    if found := _numbered(names):
+        names = found
+        notes.append("the numbers beside the names are the labels and left out")
+    if names[:1] == ["__ignore__"]:
+        names = names[1:]
+        notes.append(f"labelme's __ignore__ left out (it is {VOID} in masks)")
+    if names[:1] == ["_background_"]:
+        names = ["background", *names[1:]]
+        notes.append("labelme's _background_ read as background")
+    return names, notes
+
+
+def _label_map(names: list[str], path: Path) -> list[str]:
+    """The names of lines that hold colours too; none where the lines are no label map."""
+    for form in LABEL_MAPS:
+        found = [form.fullmatch(name) for name in names]
+        n_found = sum(match is not None for match in found)
+        if n_found == len(names):
+            return [match["name"].strip() for match in found if match]
+        if n_found > len(names) / 2:
+            odd = names[found.index(None)]
+            raise DataError(
+                f"{path} must have a name and a colour on every line or on none, got {odd!r} "
+                f"beside {next(m.string for m in found if m)!r}; write names alone, one a line"
+            )
+    return []
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """The names of lines such as `0 background`, where they are labels 0, 1, ... in order; a last
+    one of 255 is void and no class."""
+    for form in NUMBERED:
+        matches = [form.fullmatch(name) for name in names]
+        found = [match for match in matches if match]
+        if len(found) < len(names):
+            continue
+        if len(found) > 1 and int(found[-1]["label"]) == VOID:
+            found = found[:-1]
+        plain = [match["name"] for match in found]
+        counted = [int(match["label"]) for match in found] == list(range(len(found)))
+        if counted and len({*plain}) == len(plain) > 1:
+            return plain
+    return []
+
+
+def implausible_classes(names: Sequence[str], pixel_counts: Sequence[int]) -> tuple[str, ...]:
+    """What is odd about class names, given the pixels of each label in all masks; a line each."""
+    return tuple(_implausible(names, [int(n) for n in pixel_counts]))
+
+
+def _implausible(names: Sequence[str], counts: list[int]) -> Iterator[str]:
+    look = "are names and labels off by one another?"
+    if unseen := [name for name, n in zip(names, counts, strict=True) if not n]:
+        yield (
+            f"{len(names)} classes are named, the masks show {len(names) - len(unseen)}: no mask "
+            f"shows {', '.join(unseen[:5])}{', ...' * (len(unseen) > 5)}; {look}"
+        )
+    top = max(range(len(counts)), key=counts.__getitem__)
+    if names[0] == "background" and RARE * counts[0] < counts[top]:
+        shares = [counts[label] / max(1, sum(counts)) for label in (0, top)]
+        yield (
+            f"background (label 0) has {shares[0]:.1%} of the pixels, {names[top]} (label {top}) "
+            f"{shares[1]:.1%}: {look}"
+        )
+    for label, name in enumerate(names):
+        bare = name.casefold().strip("_ ")
+        if bare == "background" and (label or name != "background"):
+            yield (
+                f"{name} is the name of label {label}: it counts as a class like the others; only "
+                "`background` on the first line is what is left"
+            )
+        if bare in NO_CLASS:
+            yield f"{name} (label {label}) is scored as a class; void must be {VOID} in masks"
+    if twins := sorted({n for n in names if [m.casefold() for m in names].count(n.casefold()) > 1}):
+        yield f"class names that differ in capital letters only: {', '.join(twins)}"
+    if all(form[:1].isdigit() for form in names):
+        yield f"all class names begin with a number ({names[0]}): labels count from 0, {look}"

@@ -1,0 +1,132 @@
+"""What a folder without class names is: Pascal VOC, by its content, or the user's own.
+
+Never decided by a folder's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from seglib.data.lists import VOC_CLASSES
+from seglib.data.pictures import as_labels, colours_of, labels_in, open_picture
+from seglib.data.plain import DataError
+from seglib.drawing import voc_palette
+from seglib.metrics import VOID
+
+# year -> how its images are called: 007039; 2008_001235
+NAMES = {"2007": re.compile(r"00\d{4}"), "2012": re.compile(r"20(0[7-9]|1[0-2])_\d{6}")}
+MANY = 200  # masks of VOC among which no class is missing
+HIGH = 11  # a label that own classes without names hardly reach: above half of VOC's
+OTHER_LISTS = ("class_names.txt", "labels.txt", "labelmap.txt", "label_map.txt", "class_dict.csv")
+
+
+class Look(NamedTuple):
+    """What all masks show."""
+
+    labels: tuple[int, ...]  # void left out
+    voc_colours: bool  # no palette gives a label another colour than VOC's
+
+
+def year_of(names: Sequence[str]) -> str | None:
+    """The VOC whose images are called so."""
+    years = (year for year, form in NAMES.items() if all(map(form.fullmatch, names)))
+    return next(years, None)
+
+
+def looks_like_voc(look: Look, n_masks: int) -> bool:
+    """Whether labels and colours are VOC's: its range, most of it used, in its palette."""
+    top = len(VOC_CLASSES) - 1
+    if not look.voc_colours or not look.labels or look.labels[-1] > top:
+        return False
+    return look.labels[-1] >= HIGH and (n_masks < MANY or {*range(1, top + 1)} <= {*look.labels})
+
+
+def recognise(
+    root: Path, names: Sequence[str], masks: Sequence[Path], cache: Path | None
+) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+    """The year of VOC or None, the classes, and a note, of a folder without class names.
+
+    Raises: DataError where the masks do not show what the classes are.
+    """
+    look = look_at(masks, cache)
+    year = year_of(names)
+    if year and looks_like_voc(look, len(masks)):
+        note = f"no classes.txt: Pascal VOC {year} by its names, labels and colours"
+        return year, tuple(VOC_CLASSES), (note,)
+    classes, note = numbered(root, look.labels)
+    return None, classes, (note,)
+
+
+def numbered(root: Path, labels: Sequence[int]) -> tuple[tuple[str, ...], str]:
+    """`class_0`, `class_1`, ... up to the largest label of masks without names, and a note.
+
+    Raises: DataError where most labels between do not occur: then they are no plain class ids.
+    """
+    top = max(1, *labels, 1)
+    if top > 3 and 2 * len(labels) < top + 1:
+        shown = ", ".join(map(str, labels[:8])) + ", ..." * (len(labels) > 8)
+        raise DataError(
+            f"{root / 'classes.txt'} must name the classes, got no such file, and masks of labels "
+            f"{shown}: label each class 0, 1, ... and write its name on that line"
+        )
+    other = next((name for name in OTHER_LISTS if (root / name).is_file()), "")
+    found = f" (or copy {other} there, if it is that list)" if other else ""
+    note = (
+        f"no classes.txt: the labels are called class_0 to class_{min(top, VOID - 2)}; write their "
+        f"names, one a line, into classes.txt{found}, `background` first if label 0 is what is left"
+    )
+    return tuple(f"class_{i}" for i in range(min(top, VOID - 2) + 1)), note
+
+
+def look_at(masks: Sequence[Path], cache: Path | None) -> Look:
+    """Look at every mask once; what was seen is kept in the folder `cache`.
+
+    Raises: DataError naming a file that is no mask.
+    """
+    digest = hashlib.sha256()
+    for path in masks:
+        info = path.stat()
+        digest.update(f"{path} {info.st_size} {info.st_mtime_ns}\n".encode(errors="replace"))
+    file = cache and cache / f"labels-{digest.hexdigest()[:16]}.json"
+    if file and (known := _read(file)):
+        return known
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        seen = list(threads.map(_seen, masks))
+    usual = [bytes(colour).hex() for colour in voc_palette()]
+    shown = {pair for palette in seen for pair in palette.items() if pair[0] != VOID}
+    look = Look(
+        tuple(sorted({label for label, _ in shown})),
+        all(colour in ("", usual[label]) for label, colour in shown),
+    )
+    if file:
+        with suppress(OSError):  # looked at again the next time
+            file.parent.mkdir(parents=True, exist_ok=True)
+            work = file.with_name(f".{file.name}.{os.getpid()}")
+            work.write_text(json.dumps(look))
+            work.replace(file)
+    return look
+
+
+def _seen(path: Path) -> dict[int, str]:
+    """Label -> colour in the palette, "" in a grey mask."""
+    opened = open_picture(path)
+    as_labels(opened, path)
+    labels = labels_in(opened)
+    return dict.fromkeys(labels, "") | colours_of(opened, labels)
+
+
+def _read(file: Path) -> Look | None:
+    try:
+        labels, colours = json.loads(file.read_bytes())
+        look = Look(tuple(int(label) for label in labels), bool(colours))
+    except (OSError, ValueError, TypeError):
+        return None
+    return look if all(0 <= label < VOID for label in look.labels) else None
