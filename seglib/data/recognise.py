@@ -42,11 +42,13 @@ def year_of(names: Sequence[str]) -> str | None:
 
 
 def looks_like_voc(look: Look, n_masks: int) -> bool:
-    """Whether labels and colours are VOC's: its range, most of it used, in its palette."""
-    top = len(VOC_CLASSES) - 1
-    if not look.voc_colours or not look.labels or look.labels[-1] > top:
+    """Whether labels and colours are VOC's: its palette, all of its range or, of few masks, such a
+    part as a draw leaves. Own labels are 1, 2, ... without a gap."""
+    labels, every = {*look.labels} - {0}, {*range(1, len(VOC_CLASSES))}
+    if not look.voc_colours or not labels <= every:
         return False
-    return look.labels[-1] >= HIGH and (n_masks < MANY or {*range(1, top + 1)} <= {*look.labels})
+    drawn = n_masks < MANY and max(labels, default=0) >= HIGH and len(labels) < max(labels)
+    return labels == every or drawn
 
 
 def recognise(

@@ -14,7 +14,7 @@ from seglib.data import devkit
 from seglib.data.build import build_store
 from seglib.data.devkit import is_dev, open_voc
 from seglib.data.lists import VOC_CLASSES, DataError
-from study.presets import VOC2007, VOC2012, data_name, open_data
+from study.presets import FOLDER, VOC2007, VOC2012, data_name, open_data
 from tests.helpers import write_folder
 
 CONTENT = {
@@ -165,9 +165,7 @@ def test_names_and_presets(archives, tmp_path, monkeypatch):
     root = tmp_path / "out/data/voc"
     folder, preset = open_data("voc2012", tmp_path / "out", "cpu")
     assert folder.dev and preset is VOC2012
-    by_path, preset = open_data(str(root / "VOCdevkit/VOC2012"), tmp_path / "out", "cpu")
-    assert by_path.dev == folder.dev and preset is VOC2012
-    by_path, preset = open_data(str(root / "VOCdevkit/VOC2007"), tmp_path / "out", "cpu")
-    assert by_path.name == data_name(str(by_path.root), "cpu") == "voc2007" and preset is VOC2007
+    own, preset = open_data(str(root / "VOCdevkit/VOC2012"), tmp_path / "out", "cpu")
+    assert own.name == "VOC2012" and own.dev is None and preset is FOLDER  # names not VOC's
     with pytest.raises(DataError, match="one year of a VOC devkit, got .*VOC2007, .*VOC2012"):
         open_data(str(root), tmp_path / "out", "cpu")

@@ -96,7 +96,7 @@ BAD_FOLDERS = {
     ),
     "not an image": (
         image(lambda *_: b"<html>not found</html>"),
-        "train_00.jpg must be a readable JPEG or PNG file, got something else, text that begins '<html>not",
+        "train_00.jpg must be a readable JPEG or PNG file, got something else, text that",
     ),
     "empty image": (
         image(lambda *_: b""),
