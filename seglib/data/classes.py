@@ -10,13 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from seglib.data.plain import DataError, read_lines
 from seglib.metrics import VOID
 
 NUMBER = r"\d{1,3}"
-RGB = rf"{NUMBER}[,;\s]+{NUMBER}[,;\s]+{NUMBER}"
-HEX = r"#[0-9A-Fa-f]{6}"
+RGB = rf"(?P<rgb>{NUMBER}[,;\s]+{NUMBER}[,;\s]+{NUMBER})"
+HEX = r"#(?P<hex>[0-9A-Fa-f]{6})"
 LABEL_MAPS = tuple(
     map(
         re.compile,
@@ -39,9 +40,16 @@ NO_CLASS = {"void", "ignore", "ignored", "unlabeled", "unlabelled", "__ignore__"
 RARE = 4  # background on fewer than this part of the commonest label's pixels
 
 
-def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """The class names in the order of their labels, and notes on how they were read; None where
-    there is no file.
+class ClassList(NamedTuple):
+    """Class names in the order of their labels."""
+
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # on how they were read
+    colours: tuple[str, ...] = ()  # hex, of a label map
+
+
+def read_classes(path: Path) -> ClassList | None:
+    """The classes that a file names; None where there is none.
 
     Raises: DataError.
     """
@@ -54,7 +62,7 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
         )
     if long := next((line for line in lines if len(line) > 300), ""):
         raise DataError(f"{path} must name one class a line, got a line that begins {long[:60]!r}")
-    names, notes = _plain_names(lines[:10_000], path)
+    names, notes, colours = _plain_names(lines[:10_000], path)
     if not 2 <= len(names) < VOID:
         words = [word for word in re.split(r"[,;\s]+", names[0]) if word] if len(names) == 1 else []
         advice = f" line of {len(words)} words; write one a line" if len(words) > 1 else ""
@@ -77,11 +85,12 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
             f"{path} must hold __ignore__ as its first name alone, got it later; what is ignored "
             f"is {VOID} in masks and has no name"
         )
-    return tuple(names), tuple(f"classes.txt: {note}" for note in notes)
+    told = tuple(f"classes.txt: {note}" for note in notes)
+    return ClassList(tuple(names), told, tuple(colours[: len(names)]))
 
 
-def _plain_names(lines: list[str], path: Path) -> tuple[list[str], list[str]]:
-    """The names without what some annotators write around them, and what was left out."""
+def _plain_names(lines: list[str], path: Path) -> tuple[list[str], list[str], list[str]]:
+    """The names without what some annotators write around them, what was left out, and colours."""
     notes = []
     names = [re.split(r"\s#\s|\s//\s", line)[0].strip() for line in lines]
     names = [n for n in names if not n.startswith(("#", "//")) or re.match(rf"{HEX}\b", n)]
@@ -93,30 +102,29 @@ def _plain_names(lines: list[str], path: Path) -> tuple[list[str], list[str]]:
         and re.search(r"[,;\s]", names[0])
     ):
         names = names[1:]
-    if found := _label_map(names, path):
-        names = found
-        notes.append(
-            "a label map: its colours are not used, labels are counted from its first line"
-        )
+    colours = []
+    if pairs := _label_map(names, path):
+        names, colours = [name for name, _ in pairs], [colour for _, colour in pairs]
+        notes.append("a label map: labels are counted from its first line, colours are not shown")
     if found := _numbered(names):
         names = found
         notes.append("the numbers beside the names are the labels and left out")
     if names[:1] == ["__ignore__"]:
-        names = names[1:]
+        names, colours = names[1:], colours[1:]
         notes.append(f"labelme's __ignore__ left out (it is {VOID} in masks)")
     if names[:1] == ["_background_"]:
         names = ["background", *names[1:]]
         notes.append("labelme's _background_ read as background")
-    return names, notes
+    return names, notes, colours
 
 
-def _label_map(names: list[str], path: Path) -> list[str]:
-    """The names of lines that hold colours too; none where the lines are no label map."""
+def _label_map(names: list[str], path: Path) -> list[tuple[str, str]]:
+    """The name and colour (hex) of each line; none where the lines are no label map."""
     for form in LABEL_MAPS:
         found = [form.fullmatch(name) for name in names]
         n_found = sum(match is not None for match in found)
         if n_found == len(names):
-            return [match["name"].strip() for match in found if match]
+            return [(match["name"].strip(), _hex(match)) for match in found if match]
         if n_found > len(names) / 2:
             odd = names[found.index(None)]
             raise DataError(
@@ -124,6 +132,13 @@ def _label_map(names: list[str], path: Path) -> list[str]:
                 f"beside {next(m.string for m in found if m)!r}; write names alone, one a line"
             )
     return []
+
+
+def _hex(match: re.Match[str]) -> str:
+    parts = match.groupdict()
+    if parts.get("hex"):
+        return parts["hex"].lower()
+    return "".join(f"{int(part):02x}" for part in re.split(r"[,;\s]+", parts["rgb"]))
 
 
 def _numbered(names: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ from seglib.data.classes import read_classes
 from seglib.data.lists import VOC_CLASSES, read_groups, read_lists
 from seglib.data.names import find_files
 from seglib.data.plain import DataError, convert_line, oddity
-from seglib.data.recognise import recognise, year_of
+from seglib.data.recognise import check_colours, look_at, recognise, year_of
 
 DEVELOPMENT, TEST = "development", "test"
 IMAGES, MASKS = "JPEGImages", "SegmentationClass"
@@ -87,14 +87,16 @@ def open_folder(
     development = lists["train"] + (dev or ())
     images, masks = find_files(root, development + test)
     named = read_classes(root / "classes.txt")
+    files = [root / MASKS / masks[name] for name in development + test]
     if named:
-        classes, more = named
+        classes, more = named.names, named.notes
+        if named.colours:
+            check_colours(root / "classes.txt", named, look_at(files, cache))
         if classes == tuple(VOC_CLASSES):
             year = year or year_of(development + test)
     elif year:
         classes, more = tuple(VOC_CLASSES), ()
     else:
-        files = [root / MASKS / masks[name] for name in development + test]
         year, classes, more = recognise(root, development + test, files, cache)
     return Folder(
         root=root,

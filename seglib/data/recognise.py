@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
+from seglib.data.classes import ClassList
 from seglib.data.lists import VOC_CLASSES
 from seglib.data.pictures import as_labels, colours_of, labels_in, open_picture
 from seglib.data.plain import DataError
@@ -25,14 +26,26 @@ from seglib.metrics import VOID
 NAMES = {"2007": re.compile(r"00\d{4}"), "2012": re.compile(r"20(0[7-9]|1[0-2])_\d{6}")}
 MANY = 200  # masks of VOC among which no class is missing
 HIGH = 11  # a label that own classes without names hardly reach: above half of VOC's
+MOST = 64  # more labels without names are grey values rather than classes
 OTHER_LISTS = ("class_names.txt", "labels.txt", "labelmap.txt", "label_map.txt", "class_dict.csv")
 
 
-class Look(NamedTuple):
+@dataclass(frozen=True)
+class Look:
     """What all masks show."""
 
-    labels: tuple[int, ...]  # void left out
-    voc_colours: bool  # no palette gives a label another colour than VOC's
+    # label -> its colours in their palettes, none in grey masks; void left out
+    colours: Mapping[int, Sequence[str]]
+
+    @property
+    def labels(self) -> list[int]:
+        return sorted(self.colours)
+
+    @property
+    def voc_colours(self) -> bool:
+        """Whether no palette gives a label another colour than VOC's."""
+        usual = [bytes(colour).hex() for colour in voc_palette()]
+        return all(usual[label] == one for label, all_ in self.colours.items() for one in all_)
 
 
 def year_of(names: Sequence[str]) -> str | None:
@@ -73,7 +86,7 @@ def numbered(root: Path, labels: Sequence[int]) -> tuple[tuple[str, ...], str]:
     Raises: DataError where most labels between do not occur: then they are no plain class ids.
     """
     top = max(1, *labels, 1)
-    if top > 3 and 2 * len(labels) < top + 1:
+    if top >= MOST or (top > 3 and 2 * len(labels) < top + 1):
         shown = ", ".join(map(str, labels[:8])) + ", ..." * (len(labels) > 8)
         raise DataError(
             f"{root / 'classes.txt'} must name the classes, got no such file, and masks of labels "
@@ -82,10 +95,10 @@ def numbered(root: Path, labels: Sequence[int]) -> tuple[tuple[str, ...], str]:
     other = next((name for name in OTHER_LISTS if (root / name).is_file()), "")
     found = f" (or copy {other} there, if it is that list)" if other else ""
     note = (
-        f"no classes.txt: the labels are called class_0 to class_{min(top, VOID - 2)}; write their "
+        f"no classes.txt: the labels are called class_0 to class_{top}; write their "
         f"names, one a line, into classes.txt{found}, `background` first if label 0 is what is left"
     )
-    return tuple(f"class_{i}" for i in range(min(top, VOID - 2) + 1)), note
+    return tuple(f"class_{i}" for i in range(top + 1)), note
 
 
 def look_at(masks: Sequence[Path], cache: Path | None) -> Look:
@@ -96,23 +109,24 @@ def look_at(masks: Sequence[Path], cache: Path | None) -> Look:
     digest = hashlib.sha256()
     for path in masks:
         info = path.stat()
-        digest.update(f"{path} {info.st_size} {info.st_mtime_ns}\n".encode(errors="replace"))
+        digest.update(
+            f"{path.absolute()} {info.st_size} {info.st_mtime_ns}\n".encode(errors="replace")
+        )
     file = cache and cache / f"labels-{digest.hexdigest()[:16]}.json"
     if file and (known := _read(file)):
         return known
+    colours: dict[int, set[str]] = {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        seen = list(threads.map(_seen, masks))
-    usual = [bytes(colour).hex() for colour in voc_palette()]
-    shown = {pair for palette in seen for pair in palette.items() if pair[0] != VOID}
-    look = Look(
-        tuple(sorted({label for label, _ in shown})),
-        all(colour in ("", usual[label]) for label, colour in shown),
-    )
+        for found in threads.map(_seen, masks):
+            for label, colour in found.items():
+                colours.setdefault(label, set()).update({colour} - {""})
+    colours.pop(VOID, None)
+    look = Look({label: sorted(found) for label, found in sorted(colours.items())})
     if file:
         with suppress(OSError):  # looked at again the next time
             file.parent.mkdir(parents=True, exist_ok=True)
             work = file.with_name(f".{file.name}.{os.getpid()}")
-            work.write_text(json.dumps(look))
+            work.write_text(json.dumps(look.colours))
             work.replace(file)
     return look
 
@@ -127,8 +141,24 @@ def _seen(path: Path) -> dict[int, str]:
 
 def _read(file: Path) -> Look | None:
     try:
-        labels, colours = json.loads(file.read_bytes())
-        look = Look(tuple(int(label) for label in labels), bool(colours))
-    except (OSError, ValueError, TypeError):
+        found = {int(k): [str(v) for v in vs] for k, vs in json.loads(file.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
-    return look if all(0 <= label < VOID for label in look.labels) else None
+    return Look(found) if all(0 <= label < VOID for label in found) else None
+
+
+def check_colours(path: Path, known: ClassList, look: Look) -> None:
+    """The colours of a label map must be those of the labels in the masks' palettes.
+
+    Raises: DataError: then labels are not counted from the first line of the map.
+    """
+    owners = {colour: name for name, colour in zip(known.names, known.colours, strict=True)}
+    for label, colours in look.colours.items():
+        for colour in colours:
+            owner = owners.get(colour)
+            if owner and label < len(known.names) and colour != known.colours[label]:
+                raise DataError(
+                    f"{path} must name the classes in the order of their labels, got "
+                    f"{known.names[label]} as label {label}, which has the colour of {owner} in "
+                    "the masks; write the names alone, one a line, in that order"
+                )

@@ -6,7 +6,7 @@ from seglib.data.classes import implausible_classes, read_classes
 from seglib.data.lists import DataError
 
 THREE = ("background", "square", "two words")
-MAP = "classes.txt: a label map: its colours are not used, labels are counted from its first line"
+MAP = "classes.txt: a label map: labels are counted from its first line, colours are not shown"
 NUMBERS = "classes.txt: the numbers beside the names are the labels and left out"
 COMMENTS = "classes.txt: comments left out"
 IGNORE = "classes.txt: labelme's __ignore__ left out (it is 255 in masks)"
@@ -21,7 +21,8 @@ READ = {
     "comment first": ("# my classes\nbackground\nsquare\ntwo words", (COMMENTS,)),
     "comments behind": ("background # 0\nsquare // 1\ntwo words\n//end", (COMMENTS,)),
     "CVAT": (
-        "# label:color_rgb:parts:actions\nbackground:0,0,0::\nsquare:128,0,0::\ntwo words:0,9,0:a,b:c",
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\nsquare:128,0,0::\n"
+        "two words:0,9,0:a,b:c",
         (COMMENTS, MAP),
     ),
     "CVAT, short": ("background:0,0,0\nsquare:128,0,0\ntwo words:0,9,0", (MAP,)),
@@ -64,7 +65,11 @@ def write(tmp_path, text):
 
 @pytest.mark.parametrize("text, notes", READ.values(), ids=READ)
 def test_known_forms_are_read(tmp_path, text, notes):
-    assert read_classes(write(tmp_path, text)) == (THREE, notes)
+    found = read_classes(write(tmp_path, text))
+    assert (found.names, found.notes) == (THREE, notes)
+    if MAP in notes:
+        assert found.colours[0] == "000000" and found.colours[1] == "800000"
+        assert len(found.colours) == 3 and found.colours[2] in ("000900", "0009ff", "008040")
 
 
 def test_plain_names_stay_as_they_are(tmp_path):
@@ -76,7 +81,7 @@ def test_plain_names_stay_as_they_are(tmp_path):
         ("name", "r", "g"),
         ("C#", "people's"),
     ):
-        assert read_classes(write(tmp_path, "\n".join(names))) == (names, ())
+        assert read_classes(write(tmp_path, "\n".join(names))) == (names, (), ())
     assert read_classes(tmp_path / "none.txt") is None
 
 

@@ -84,11 +84,12 @@ def test_the_content_decides_whatever_the_folder_is_called(tmp_path, called, fil
 
 
 def test_devkits_of_real_size():
-    every = tuple(range(21))
-    assert looks_like_voc(Look(every, True), 632) and looks_like_voc(Look(every, True), 2913)
-    assert not looks_like_voc(Look(every[:20], True), 632)
-    assert not looks_like_voc(Look(every, False), 632)
-    assert not looks_like_voc(Look((), True), 2)
+    every = {label: [bytes(voc_palette()[label]).hex()] for label in range(21)}
+    assert looks_like_voc(Look(every), 632) and looks_like_voc(Look(every), 2913)
+    assert not looks_like_voc(Look({k: v for k, v in every.items() if k != 5}), 632)
+    assert looks_like_voc(Look({k: v for k, v in every.items() if k != 5}), 100)
+    assert not looks_like_voc(Look(every | {3: [*every[3], "010203"]}), 632)
+    assert not looks_like_voc(Look({}), 2)
 
 
 def test_another_list_of_names_is_pointed_at(tmp_path):
@@ -97,12 +98,16 @@ def test_another_list_of_names_is_pointed_at(tmp_path):
     assert "(or copy class_names.txt there, if it is that list)" in open_folder(root).notes[0]
 
 
-def test_labels_with_gaps_are_no_class_ids(tmp_path):
-    root = write(tmp_path / "own", "a{}", [38, 75, 113])
+@pytest.mark.parametrize(
+    "labels, shown",
+    [([38, 75, 113], "0, 38, 75, 113"), (range(1, 90), "0, 1, 2, 3, 4, 5, 6, 7, ...")],
+)
+def test_grey_values_are_no_class_ids(tmp_path, labels, shown):
+    root = write(tmp_path / "own", "a{}", labels, n=100)
     with pytest.raises(
         DataError,
         match=r"classes.txt must name the classes, got no such file, and masks of labels "
-        r"0, 38, 75, 113: label each",
+        rf"{shown}: label each",
     ):
         open_folder(root)
 
@@ -117,14 +122,37 @@ def test_a_broken_link_is_no_missing_list_of_classes(tmp_path):
 def test_masks_are_looked_at_once_and_again_when_they_change(tmp_path, monkeypatch):
     root = write(tmp_path / "own", "a{}", [1, 2])
     masks, cache = sorted((root / "SegmentationClass").iterdir()), tmp_path / "store"
-    assert look_at(masks, cache) == Look((0, 1, 2), True)
+    assert look_at(masks, cache).colours == {0: [], 1: [], 2: []}
     monkeypatch.setattr("seglib.data.recognise._seen", None)  # would fail
-    assert look_at(masks, cache) == Look((0, 1, 2), True)
+    assert look_at(masks, cache).colours == {0: [], 1: [], 2: []}
     monkeypatch.undo()
     Image.fromarray(np.full((4, 6), 3, np.uint8)).save(masks[0])
     os.utime(masks[0], (1, 1))
-    assert look_at(masks, cache).labels == (0, 1, 2, 3)
+    assert look_at(masks, cache).labels == [0, 1, 2, 3]
     for file in cache.iterdir():
-        file.write_text(json.dumps([[900], 1]))  # damaged: looked at again
-    assert look_at(masks, cache).labels == (0, 1, 2, 3)
+        file.write_text(json.dumps({900: []}))  # damaged: looked at again
+    assert look_at(masks, cache).labels == [0, 1, 2, 3]
     assert divided(open_folder(root)).dev is None
+
+
+def test_a_label_map_in_another_order_than_its_labels_is_refused(tmp_path):
+    def named(*lines):
+        (root / "classes.txt").write_text("\n".join(lines))
+        return open_folder(root).classes
+
+    root = write(tmp_path / "own", "a{}", [1, 2], colours=voc_palette())
+    lines = ["none:0,0,0::", "a:128,0,0::", "b:0,128,0::"]
+    assert named(*lines) == ("none", "a", "b")
+    assert named(lines[0], "a:1,2,3::", lines[2]) == ("none", "a", "b")  # colours of elsewhere
+    assert named("__ignore__:9,9,9", *lines) == ("none", "a", "b")
+    with pytest.raises(
+        DataError,
+        match="classes.txt must name the classes in the order of their labels, got b as label 1, "
+        "which has the colour of a in the masks; write the names alone",
+    ):
+        named(lines[0], lines[2], lines[1])
+    for path in (root / "SegmentationClass").iterdir():  # grey: no colours to compare
+        with Image.open(path) as label:
+            mask = np.array(label)
+        Image.fromarray(mask).save(path)
+    assert named(lines[0], lines[2], lines[1]) == ("none", "b", "a")

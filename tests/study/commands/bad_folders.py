@@ -201,6 +201,8 @@ GOOD = {
         (root / "SegmentationClass/train_00.png").rename(root / "SegmentationClass/my image.png"),
         listing(ALL.replace("train_00", "my image"))(root),
     ),
+    "with suffix": listing(ALL.replace("\n", ".jpg\n")),
+    "no classes.txt": remove("classes.txt"),
     "a link": link_out,  # data sets are often made of links
     "a folder that is a link": link_folder_out,
 }
