@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -86,6 +86,27 @@ def open_data(
 
     Raises: DataError naming what is wrong and what to do.
     """
+    if data in ("shapes", "voc", "voc2007", "voc2012"):
+        folder, preset = _known(data, out, device, progress)
+        if Path(data).is_dir():
+            note = f"{data} is the data set of that name; the folder here is --data ./{data}"
+            folder = replace(folder, notes=(*folder.notes, note))
+        return folder, preset
+    root = Path(data)
+    devkits = sorted(p for p in (*root.glob("VOC20??"), *root.glob("VOCdevkit/VOC20??")))
+    if devkits and not (root / "ImageSets").exists():
+        raise DataError(
+            f"data must be one year of a VOC devkit, got {root}; use one of "
+            f"{', '.join(map(str, devkits))}"
+        )
+    folder = divided(open_folder(root, cache=out / "store"))
+    return folder, {None: FOLDER, "2007": VOC2007, "2012": VOC2012}[folder.year]
+
+
+def _known(
+    data: str, out: Path, device: str, progress: Callable[[int, int], None] | None
+) -> tuple[Folder, Preset]:
+    """A data set that is drawn or downloaded."""
     if data == "shapes":
         root = out / "data" / f"shapes-v{VERSION}"
         if not root.exists():
@@ -96,16 +117,6 @@ def open_data(
                 if not root.exists():  # else another process drew it meanwhile
                     raise
         return open_folder(root, name="shapes"), SHAPES
-    if data in ("voc", "voc2007", "voc2012"):
-        name = data_name(data, device)
-        folder = open_voc(name.removeprefix("voc"), out / "data" / "voc")
-        return folder, {"voc2007": VOC2007, "voc2012": VOC2012}[name]
-    root = Path(data)
-    devkits = sorted(p for p in (*root.glob("VOC20??"), *root.glob("VOCdevkit/VOC20??")))
-    if devkits and not (root / "ImageSets").exists():
-        raise DataError(
-            f"data must be one year of a VOC devkit, got {root}; use one of "
-            f"{', '.join(map(str, devkits))}"
-        )
-    folder = divided(open_folder(root, cache=out / "store"))
-    return folder, {None: FOLDER, "2007": VOC2007, "2012": VOC2012}[folder.year]
+    name = data_name(data, device)
+    folder = open_voc(name.removeprefix("voc"), out / "data" / "voc")
+    return folder, {"voc2007": VOC2007, "voc2012": VOC2012}[name]

@@ -164,7 +164,7 @@ def implausible_classes(names: Sequence[str], pixel_counts: Sequence[int]) -> tu
 
 
 def _implausible(names: Sequence[str], counts: list[int]) -> Iterator[str]:
-    look = "are names and labels off by one another?"
+    look = "is the name of label 0 on the first line?"
     if unseen := [name for name, n in zip(names, counts, strict=True) if not n]:
         yield (
             f"{len(names)} classes are named, the masks show {len(names) - len(unseen)}: no mask "

@@ -76,7 +76,11 @@ def read_lists(root: Path) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]
     for split, (first, *others) in filled.items():
         if not others:
             words = len(re.split(r"[\s,;]+", first))
-            line = f" line of {words} words; write one name a line" if words > 1 else f": {first}"
+            line = (
+                f" line of {words} words; write one name a line"
+                if words > 1
+                else f": {first}; move others there"
+            )
             raise DataError(
                 f"{folder / split}.txt must name at least 2 images, one a line, got 1{line}"
             )

@@ -67,7 +67,10 @@ REFUSED = {
         "test on into it",
     ),
     "nothing to train on": (content(b"\n"), "got an empty list; write the images to train on into"),
-    "one image": (content(b"train_00\n"), "at least 2 images, one a line, got 1: train_00"),
+    "one image": (
+        content(b"train_00\n"),
+        "at least 2 images, one a line, got 1: train_00; move others there",
+    ),
     "one line": (content(b"a, b, c, d"), "got 1 line of 4 words; write one name a line"),
     "latin letters": (
         content("train_00\ntrainé\n".encode("latin-1")),

@@ -114,7 +114,7 @@ def test_other_forms_are_refused(tmp_path, text, message):
     assert message in str(caught.value) and str(path) in str(caught.value)
 
 
-OFF = "are names and labels off by one another?"
+OFF = "is the name of label 0 on the first line?"
 # names, pixels of each label -> notes
 IMPLAUSIBLE = [
     (("background", "a", "b"), (70, 20, 10), ()),

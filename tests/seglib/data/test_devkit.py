@@ -169,3 +169,10 @@ def test_names_and_presets(archives, tmp_path, monkeypatch):
     assert own.name == "VOC2012" and own.dev is None and preset is FOLDER  # names not VOC's
     with pytest.raises(DataError, match="one year of a VOC devkit, got .*VOC2007, .*VOC2012"):
         open_data(str(root), tmp_path / "out", "cpu")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "voc2007").mkdir()
+    folder, _ = open_data("voc2007", tmp_path / "out", "cpu")
+    assert folder.year == "2007"  # what is asked for by name is no folder, and says so
+    assert folder.notes == (
+        "voc2007 is the data set of that name; the folder here is --data ./voc2007",
+    )
