@@ -7,7 +7,7 @@ import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from seglib.data.plain import DataError, read_lines
+from seglib.data.plain import DataError, oddity, read_lines, shown
 
 __all__ = [
     "PICTURES",
@@ -102,7 +102,9 @@ def _check_shared(folder: Path, lists: dict[str, tuple[str, ...]]) -> None:
 def _instead(root: Path) -> str:
     """What there is where lists are missing, and what to do."""
     folder = root / LAYOUT
-    there = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    if os.path.lexists(folder) and not folder.is_dir():
+        return f"got {oddity(folder) or 'a file'} of that name"
+    there = sorted(shown(entry.name) for entry in folder.iterdir()) if folder.is_dir() else []
     got = f"got {', '.join(there[:6])}" if there else "got nothing"
     renames = []
     for name in there:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seglib.data.lists import SUFFIXES, form, key
-from seglib.data.plain import DataError, convert_line, oddity
+from seglib.data.plain import DataError, convert_line, oddity, shown
 
 
 class Kind(NamedTuple):
@@ -52,25 +52,29 @@ class Listing:
         if len(found) > 1:
             raise DataError(
                 f"{self.place} must hold one file a name, got "
-                f"{', '.join(sorted(f if f.isascii() else ascii(f) for f in found))}; "
+                f"{', '.join(f if f.isascii() else ascii(f) for f in map(shown, sorted(found)))}; "
                 "keep the right one"
             )
         return found[0] if found else None
 
     def instead(self, name: str) -> str:
-        """What is there instead of a missing file, and what to do; "" where nothing is near."""
+        """What is there instead of a missing file, and what to do."""
+        root, folder = self.place.parent, self.kind.folder
+        if os.path.lexists(self.place) and not self.place.is_dir():
+            return f"{folder} is {oddity(self.place) or 'a file'}"
         if not self.place.is_dir():
-            folders = sorted(p.name for p in self.place.parent.iterdir() if p.is_dir())
+            others = ", ".join(sorted(shown(p.name) for p in root.iterdir() if p.is_dir()))
             return (
-                f"there is no folder {self.kind.folder}, only {', '.join(folders) or 'nothing'}; "
-                f"rename the right one, or {convert_line(self.place.parent)}"
+                f"there is no folder {folder}, only {others or 'nothing'}; rename the right one, "
+                f"or {convert_line(root)}"
             )
-        return next(self._near(name), "")
+        return next(self._near(name))
 
     def _near(self, name: str) -> Iterator[str]:
         wanted, first = key(name), key(re.split(r"[\s,;]+", name)[0])
+        convert = convert_line(self.place.parent)
         for entry in self.entries:
-            if key(entry) == wanted:
+            if key(entry) == wanted or form(entry).startswith(f"{wanted}."):
                 yield self._other_kind(entry)
         if first != wanted and first in self.keys:
             yield (
@@ -78,42 +82,43 @@ class Listing:
                 "(cut -d' ' -f1)"
             )
         for entry in self.entries:
-            if key(entry).casefold() == wanted.casefold():
-                yield f"found {entry}: capital letters differ; rename it, or correct the list"
+            if _letters(key(entry)) == _letters(wanted):
+                yield (
+                    f"found {shown(entry)}: capitals, spaces or signs differ; rename it, or "
+                    "correct the list"
+                )
         for entry in self.entries:
             if _extends(key(entry), wanted):
                 yield (
-                    f"found {entry}: files must have the listed names; rename them, or "
-                    f"{convert_line(self.place.parent)}"
+                    f"found {shown(entry)}: files must have the listed names; rename them, or "
+                    f"correct the list, or {convert}"
                 )
-        folders = [entry for entry in self.entries if (self.place / entry).is_dir()]
+        folders = [shown(entry) for entry in self.entries if (self.place / entry).is_dir()]
         if folders and not self.keys:
-            yield (
-                f"found folders {', '.join(folders[:3])}; move the files out of them, or "
-                f"{convert_line(self.place.parent)}"
-            )
+            inside = ", ".join(folders[:3])
+            yield f"found folders {inside}; move the files out of them, or {convert}"
         if odd := next((e for e in self.entries if not _is_utf8(e)), ""):
             yield f"found {ascii(odd)}: its name is not in UTF-8; rename it"
         if name.startswith("#"):
             yield f"{name[:60]!r} stands in a list: take comments out"
-        if not self.entries:
-            yield "the folder is empty"
+        there = ", ".join(map(shown, self.entries[:3]))
+        yield f"found {there}, ...; correct the lists, or {convert}" if there else "it is empty"
 
     def _other_kind(self, entry: str) -> str:
         """Why a file of the right name will not do."""
         suffix = os.path.splitext(entry)[1].lower()
         if odd := oddity(self.place / entry):
-            return f"{entry} is {odd}"
+            return f"{shown(entry)} is {odd}"
+        found = f"found {shown(entry)}"
         if self.kind is MASKS and suffix in SUFFIXES:
             return (
-                f"found {entry}: a mask must be a PNG, JPEG changes labels; make the masks again "
-                "as PNG from what they were made of"
+                f"{found}: a mask must be a PNG, JPEG changes labels; make the masks again as PNG "
+                "from what they were made of"
             )
-        kinds = "as .png" if self.kind is MASKS else "as .jpg or .png"
-        return (
-            f"found {entry}: {'masks' if self.kind is MASKS else 'images'} are read {kinds}; "
-            f"save them so, or {convert_line(self.place.parent)}"
+        kinds = (
+            "masks are read as .png" if self.kind is MASKS else "images are read as .jpg or .png"
         )
+        return f"{found}: {kinds}; save them so, or {convert_line(self.place.parent)}"
 
 
 def _is_utf8(name: str) -> bool:
@@ -129,6 +134,10 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return entry.is_file()
     except OSError:  # a link to itself
         return False
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 def _extends(found: str, wanted: str) -> bool:
@@ -154,7 +163,7 @@ def _found(listing: Listing, names: tuple[str, ...]) -> dict[str, str]:
         instead = listing.instead(missing[0])
         raise DataError(
             f"{listing.place} must hold {listing.kind.what}, {len(missing)} of {len(names)} "
-            f"missing: {first}" + (f"; {instead}" if instead else "")
+            f"missing: {first}; {instead}"
         )
     found = {name: file for name, file in files.items() if file is not None}
     owners: dict[str, str] = {}

@@ -23,6 +23,11 @@ def convert_line(source: Path) -> str:
     return f"python runs.py --convert {shlex.quote(str(source))} --to FOLDER"
 
 
+def shown(name: str) -> str:
+    """A file's name to print: as it is where a terminal shows all of it."""
+    return name if name.isprintable() else ascii(name)
+
+
 def oddity(path: Path) -> str:
     """What lies at `path`, links followed, where it is no plain file; "" for one that is."""
     try:

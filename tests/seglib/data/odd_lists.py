@@ -1,6 +1,7 @@
 """What is done to the lists and names of a good folder: what is read all the same, what is not."""
 
 import os
+import shutil
 
 TRAIN = [f"train_{i:02d}" for i in range(8)]
 LISTS = "ImageSets/Segmentation"
@@ -140,12 +141,34 @@ REFUSED = {
     ),
     "masks with _mask": (
         every("SegmentationClass", lambda n: n[:-4] + "_mask.png"),
-        "found train_00_mask.png: files must have the listed names; rename them, or python runs.py",
+        "found train_00_mask.png: files must have the listed names; rename them, or correct the ",
     ),
     "masks with gt-": (every("SegmentationClass", lambda n: f"gt-{n}"), "found gt-train_00.png: "),
+    "images as .jfif": (every("JPEGImages", lambda n: n[:-3] + "jfif"), "found train_00.jfif: im"),
+    "packed images": (
+        every("JPEGImages", lambda n: f"{n}.gz"),
+        "found train_00.jpg.gz: images are",
+    ),
+    "no suffix": (every("JPEGImages", lambda n: n[:-4]), "found train_00: images are read as .jpg"),
+    "arrays": (
+        every("SegmentationClass", lambda n: n[:-3] + "npy"),
+        "found train_00.npy: masks are",
+    ),
+    "a space behind": (
+        every("JPEGImages", lambda n: n[:-4] + " .jpg"),
+        "found train_00 .jpg: capi",
+    ),
+    "other names": (
+        every("SegmentationClass", lambda n: "m" + n[3:]),
+        "found m_00.png, m_01.png, m_02.png, ...; correct the lists, or python runs.py --convert",
+    ),
+    "control codes": (
+        every("JPEGImages", lambda n: f"\x1b[2J-{n}"),
+        "'\\x1b[2J-train_00.jpg'",
+    ),
     "capital letters": (
         every("JPEGImages", lambda n: n.title().replace(".Jpg", ".jpg")),
-        "found Train_00.jpg: capital letters differ; rename it, or correct the list",
+        "found Train_00.jpg: capitals, spaces or signs differ; rename it, or correct the list",
     ),
     "in folders": (
         lambda root: (
@@ -157,7 +180,7 @@ REFUSED = {
     ),
     "an empty folder": (
         lambda root: [p.unlink() for p in (root / "JPEGImages").iterdir()],
-        "the folder is empty",
+        "train_02.jpg; it is empty",
     ),
     "another folder of masks": (
         rename("SegmentationClass", "SegmentationClassPNG"),
@@ -169,6 +192,14 @@ REFUSED = {
             (root / "JPEGImages/train_00.jpg").symlink_to("/dev/zero"),
         ),
         "1 of 16 missing: train_00.jpg; train_00.jpg is a device",
+    ),
+    "a pipe for a folder": (
+        lambda root: (shutil.rmtree(root / "JPEGImages"), os.mkfifo(root / "JPEGImages")),
+        "JPEGImages is a pipe",
+    ),
+    "a pipe for the lists": (
+        lambda root: (shutil.rmtree(root / LISTS), os.mkfifo(root / LISTS)),
+        "must hold train.txt with val.txt, test.txt or both, got a pipe of that name",
     ),
     "a name in other bytes": (
         lambda root: os.rename(
