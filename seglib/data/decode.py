@@ -15,7 +15,6 @@ from PIL import Image
 
 from seglib.data.folder import Folder
 from seglib.data.pictures import (
-    CONVERT,
     MAX_BYTES,
     as_labels,
     as_rgb,
@@ -53,12 +52,9 @@ def file_hashes(folder: Folder, name: str) -> tuple[str, str]:
 def _check_labels(found: list[int], path: Path, n_classes: int) -> None:
     """Every label that occurs in a mask must be a class's, or void."""
     if bad := [label for label in found if label >= n_classes and label != VOID]:
-        remedy = f"these look like grey values or colours, no class ids; {CONVERT}"
-        if max(bad) < 2 * n_classes:
-            remedy = "name every label in classes.txt, or mend the mask"
         raise DataError(
             f"{path} must hold labels below {n_classes} (the number of classes) or "
-            f"{VOID} for void, got {', '.join(map(str, bad[:5]))}; {remedy}"
+            f"{VOID} for void, got {', '.join(map(str, bad[:5]))}"
         )
 
 
