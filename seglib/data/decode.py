@@ -81,10 +81,12 @@ def decode(folder: Folder, name: str, *, max_side: int | None) -> Sample:
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
         mask = np.asarray(label.image.resize((width, height), Image.Resampling.NEAREST))
     image = np.asarray(picture)
+    files = hashlib.sha256(opened.content)
+    files.update(label.content)
     return Sample(
         image,
         mask,
-        hashlib.sha256(opened.content + label.content).hexdigest(),
+        files.hexdigest(),
         (_hash(opened.content), _hash(label.content)),
         hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:32],
         colours_of(label, found),

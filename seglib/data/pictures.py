@@ -146,7 +146,7 @@ def as_rgb(opened: Picture, path: Path) -> Image.Image:
                 f"{path} must be opaque, got transparent pixels; save it without an alpha channel"
             )
         picture = picture.convert("RGBA")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")  # else a copy
 
 
 def as_labels(opened: Picture, path: Path) -> npt.NDArray[np.uint8]:
