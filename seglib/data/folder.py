@@ -19,7 +19,7 @@ from seglib.data.classes import read_classes
 from seglib.data.lists import VOC_CLASSES, read_groups, read_lists
 from seglib.data.names import find_files
 from seglib.data.plain import DataError, convert_line, oddity
-from seglib.data.recognise import check_colours, look_at, recognise, year_of
+from seglib.data.recognise import check_colours, read_palettes, recognise, year_of
 
 DEVELOPMENT, TEST = "development", "test"
 IMAGES, MASKS = "JPEGImages", "SegmentationClass"
@@ -91,7 +91,7 @@ def open_folder(
     if named:
         classes, more = named.names, named.notes
         if named.colours:
-            check_colours(root / "classes.txt", named, look_at(files, cache))
+            check_colours(root / "classes.txt", named, read_palettes(files, cache))
         if classes == tuple(VOC_CLASSES):
             year = year or year_of(development + test)
     elif year:

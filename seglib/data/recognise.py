@@ -31,8 +31,8 @@ OTHER_LISTS = ("class_names.txt", "labels.txt", "labelmap.txt", "label_map.txt",
 
 
 @dataclass(frozen=True)
-class Look:
-    """What all masks show."""
+class Palettes:
+    """The labels that all masks show, with their colours."""
 
     # label -> its colours in their palettes, none in grey masks; void left out
     colours: Mapping[int, Sequence[str]]
@@ -54,11 +54,11 @@ def year_of(names: Sequence[str]) -> str | None:
     return next(years, None)
 
 
-def looks_like_voc(look: Look, n_masks: int) -> bool:
+def looks_like_voc(shown: Palettes, n_masks: int) -> bool:
     """Whether labels and colours are VOC's: its palette, all of its range or, of few masks, such a
     part as a draw leaves. Own labels are 1, 2, ... without a gap."""
-    labels, every = {*look.labels} - {0}, {*range(1, len(VOC_CLASSES))}
-    if not look.voc_colours or not labels <= every:
+    labels, every = {*shown.labels} - {0}, {*range(1, len(VOC_CLASSES))}
+    if not shown.voc_colours or not labels <= every:
         return False
     drawn = n_masks < MANY and max(labels, default=0) >= HIGH and len(labels) < max(labels)
     return labels == every or drawn
@@ -71,12 +71,12 @@ def recognise(
 
     Raises: DataError where the masks do not show what the classes are.
     """
-    look = look_at(masks, cache)
+    shown = read_palettes(masks, cache)
     year = year_of(names)
-    if year and looks_like_voc(look, len(masks)):
+    if year and looks_like_voc(shown, len(masks)):
         note = f"no classes.txt: Pascal VOC {year} by its names, labels and colours"
         return year, tuple(VOC_CLASSES), (note,)
-    classes, note = numbered(root, look.labels)
+    classes, note = numbered(root, shown.labels)
     return None, classes, (note,)
 
 
@@ -101,7 +101,7 @@ def numbered(root: Path, labels: Sequence[int]) -> tuple[tuple[str, ...], str]:
     return tuple(f"class_{i}" for i in range(top + 1)), note
 
 
-def look_at(masks: Sequence[Path], cache: Path | None) -> Look:
+def read_palettes(masks: Sequence[Path], cache: Path | None) -> Palettes:
     """Look at every mask once; what was seen is kept in the folder `cache`.
 
     Raises: DataError naming a file that is no mask.
@@ -121,14 +121,14 @@ def look_at(masks: Sequence[Path], cache: Path | None) -> Look:
             for label, colour in found.items():
                 colours.setdefault(label, set()).update({colour} - {""})
     colours.pop(VOID, None)
-    look = Look({label: sorted(found) for label, found in sorted(colours.items())})
+    shown = Palettes({label: sorted(found) for label, found in sorted(colours.items())})
     if file:
         with suppress(OSError):  # looked at again the next time
             file.parent.mkdir(parents=True, exist_ok=True)
             work = file.with_name(f".{file.name}.{os.getpid()}")
-            work.write_text(json.dumps(look.colours))
+            work.write_text(json.dumps(shown.colours))
             work.replace(file)
-    return look
+    return shown
 
 
 def _seen(path: Path) -> dict[int, str]:
@@ -139,21 +139,21 @@ def _seen(path: Path) -> dict[int, str]:
     return dict.fromkeys(labels, "") | colours_of(opened, labels)
 
 
-def _read(file: Path) -> Look | None:
+def _read(file: Path) -> Palettes | None:
     try:
         found = {int(k): [str(v) for v in vs] for k, vs in json.loads(file.read_bytes()).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    return Look(found) if all(0 <= label < VOID for label in found) else None
+    return Palettes(found) if all(0 <= label < VOID for label in found) else None
 
 
-def check_colours(path: Path, known: ClassList, look: Look) -> None:
+def check_colours(path: Path, known: ClassList, shown: Palettes) -> None:
     """The colours of a label map must be those of the labels in the masks' palettes.
 
     Raises: DataError: then labels are not counted from the first line of the map.
     """
     owners = {colour: name for name, colour in zip(known.names, known.colours, strict=True)}
-    for label, colours in look.colours.items():
+    for label, colours in shown.colours.items():
         for colour in colours:
             owner = owners.get(colour)
             if owner and label < len(known.names) and colour != known.colours[label]:

@@ -10,7 +10,7 @@ from PIL import Image
 from seglib.data.devkit import divided, is_dev
 from seglib.data.folder import open_folder
 from seglib.data.lists import VOC_CLASSES, DataError
-from seglib.data.recognise import Look, look_at, looks_like_voc
+from seglib.data.recognise import Palettes, read_palettes, looks_like_voc
 from seglib.drawing import voc_palette
 from study.presets import FOLDER, VOC2007, VOC2012, open_data
 
@@ -85,11 +85,11 @@ def test_the_content_decides_whatever_the_folder_is_called(tmp_path, called, fil
 
 def test_devkits_of_real_size():
     every = {label: [bytes(voc_palette()[label]).hex()] for label in range(21)}
-    assert looks_like_voc(Look(every), 632) and looks_like_voc(Look(every), 2913)
-    assert not looks_like_voc(Look({k: v for k, v in every.items() if k != 5}), 632)
-    assert looks_like_voc(Look({k: v for k, v in every.items() if k != 5}), 100)
-    assert not looks_like_voc(Look(every | {3: [*every[3], "010203"]}), 632)
-    assert not looks_like_voc(Look({}), 2)
+    assert looks_like_voc(Palettes(every), 632) and looks_like_voc(Palettes(every), 2913)
+    assert not looks_like_voc(Palettes({k: v for k, v in every.items() if k != 5}), 632)
+    assert looks_like_voc(Palettes({k: v for k, v in every.items() if k != 5}), 100)
+    assert not looks_like_voc(Palettes(every | {3: [*every[3], "010203"]}), 632)
+    assert not looks_like_voc(Palettes({}), 2)
 
 
 def test_another_list_of_names_is_pointed_at(tmp_path):
@@ -122,16 +122,16 @@ def test_a_broken_link_is_no_missing_list_of_classes(tmp_path):
 def test_masks_are_looked_at_once_and_again_when_they_change(tmp_path, monkeypatch):
     root = write(tmp_path / "own", "a{}", [1, 2])
     masks, cache = sorted((root / "SegmentationClass").iterdir()), tmp_path / "store"
-    assert look_at(masks, cache).colours == {0: [], 1: [], 2: []}
+    assert read_palettes(masks, cache).colours == {0: [], 1: [], 2: []}
     monkeypatch.setattr("seglib.data.recognise._seen", None)  # would fail
-    assert look_at(masks, cache).colours == {0: [], 1: [], 2: []}
+    assert read_palettes(masks, cache).colours == {0: [], 1: [], 2: []}
     monkeypatch.undo()
     Image.fromarray(np.full((4, 6), 3, np.uint8)).save(masks[0])
     os.utime(masks[0], (1, 1))
-    assert look_at(masks, cache).labels == [0, 1, 2, 3]
+    assert read_palettes(masks, cache).labels == [0, 1, 2, 3]
     for file in cache.iterdir():
         file.write_text(json.dumps({900: []}))  # damaged: looked at again
-    assert look_at(masks, cache).labels == [0, 1, 2, 3]
+    assert read_palettes(masks, cache).labels == [0, 1, 2, 3]
     assert divided(open_folder(root)).dev is None
 
 
