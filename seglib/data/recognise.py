@@ -18,7 +18,7 @@ from pathlib import Path
 from seglib.data.classes import ClassList
 from seglib.data.lists import VOC_CLASSES
 from seglib.data.pictures import as_labels, colours_of, labels_in, open_picture
-from seglib.data.plain import DataError
+from seglib.data.plain import DataError, read_plain
 from seglib.drawing import voc_palette
 from seglib.metrics import VOID
 
@@ -126,7 +126,8 @@ def read_palettes(masks: Sequence[Path], cache: Path | None) -> Palettes:
         with suppress(OSError):  # looked at again the next time
             file.parent.mkdir(parents=True, exist_ok=True)
             work = file.with_name(f".{file.name}.{os.getpid()}")
-            work.write_text(json.dumps(shown.colours))
+            with work.open("x") as text:
+                json.dump(shown.colours, text)
             work.replace(file)
     return shown
 
@@ -141,7 +142,8 @@ def _seen(path: Path) -> dict[int, str]:
 
 def _read(file: Path) -> Palettes | None:
     try:
-        found = {int(k): [str(v) for v in vs] for k, vs in json.loads(file.read_bytes()).items()}
+        content = json.loads(read_plain(file, limit=2**20))
+        found = {int(k): [str(v) for v in vs] for k, vs in content.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return Palettes(found) if all(0 <= label < VOID for label in found) else None

@@ -10,7 +10,7 @@ from PIL import Image
 from seglib.data.devkit import divided, is_dev
 from seglib.data.folder import open_folder
 from seglib.data.lists import VOC_CLASSES, DataError
-from seglib.data.recognise import Palettes, read_palettes, looks_like_voc
+from seglib.data.recognise import Palettes, looks_like_voc, read_palettes
 from seglib.drawing import voc_palette
 from study.presets import FOLDER, VOC2007, VOC2012, open_data
 
