@@ -15,7 +15,8 @@ from study.record.declaration import (
     WeightsFile,
     read_declaration,
 )
-from study.record.files import RecordError, read_model, read_npz, write_json, write_npz
+from study.record.files import read_model, read_npz, write_json, write_npz
+from study.record.inside import RecordError
 from study.record.journal import Event, Journal, JournalError
 from study.record.rundir import TERMINAL, RunDir, RunRecord, State, run_dirs, run_name
 from study.record.sample import Sample

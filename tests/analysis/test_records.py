@@ -35,7 +35,7 @@ def test_tuning_has_a_column_only_if_something_is_tuned(tmp_path):
 def test_labels_and_varied_values_tell_arms_apart(tmp_path):
     low = cell("unet-scratch", "ft", cell_id="low", **{"loss.fn_weight": 0.3})
     high = cell("unet-scratch", "ft", cell_id="high", **{"loss.fn_weight": 0.7})
-    low, high = (one.having(arm=f"unet-scratch-ft-{one.cell_id}") for one in (low, high))
+    low, high = low.having(arm="unet-scratch-ft-low"), high.having(arm="unet-scratch-ft-high")
     tuned = cell("unet-scratch", "bce", "tuned", lr_multiplier=2.0)
     study = read_study(write_study(tmp_path / "s", [low, high, tuned]))
     table = arms.summary(study)
