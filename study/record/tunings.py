@@ -67,7 +67,9 @@ class TuningPlace:
             return None
         result = read_model(self.result, TuningResult, WAY_OUT)
         if result.key != self.key:
-            raise RecordError(f"{self.result} must have key {self.key}, got {result.key}; {WAY_OUT}")
+            raise RecordError(
+                f"{self.result} must have key {self.key}, got {result.key}; {WAY_OUT}"
+            )
         return result
 
 
