@@ -96,7 +96,7 @@ def open_file(path: Path, mode: typing.Literal["rb", "ab+", "xb"] = "rb") -> typ
 
     Raises: RecordError when it is a link or no plain file; OSError.
     """
-    return typing.cast(typing.BinaryIO, open(path, mode, opener=_opener))
+    return open(path, mode, opener=_opener)
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
