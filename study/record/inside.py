@@ -45,7 +45,7 @@ def _check(path: Path, wanted: str) -> bool:
         return True
     if found == "a link":
         with contextlib.suppress(OSError):
-            found += f" to {os.readlink(path)}"
+            found += f" to {os.readlink(path)!r}"  # whatever letters it has
     raise RecordError(f"{path} must be {wanted}, got {found}; {OURS}")
 
 

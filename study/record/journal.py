@@ -191,6 +191,12 @@ class Journal:
         line = event.model_dump_json().encode() + b"\n"
         new = not self.path.exists()
         with open_file(self.path, "ab+") as file:
+            found = os.fstat(file.fileno())
+            if not self.events and found.st_size and found.st_nlink > 1:  # only a journal is sent
+                raise JournalError(
+                    f"{self.path} must be a journal, got a hard link to something else; move the "
+                    "run's folder away and run it again"
+                )
             if file.tell() and not _ends_whole(file):
                 line = b"\n" + line  # a crash cut the last line short; keep it on its own
             file.write(line)

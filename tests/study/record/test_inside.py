@@ -47,10 +47,10 @@ def bind(path):
 
 
 PLANTED = {
-    "a link to /etc/passwd": lambda path: path.symlink_to("/etc/passwd"),
-    "a link to /dev/zero": lambda path: path.symlink_to("/dev/zero"),
-    "a link to /nowhere": lambda path: path.symlink_to("/nowhere"),
-    "a link to /tmp": lambda path: path.symlink_to("/tmp"),
+    "a link to '/etc/passwd'": lambda path: path.symlink_to("/etc/passwd"),
+    "a link to '/dev/zero'": lambda path: path.symlink_to("/dev/zero"),
+    "a link to '/nowhere'": lambda path: path.symlink_to("/nowhere"),
+    "a link to '/tmp'": lambda path: path.symlink_to("/tmp"),
     "a named pipe": os.mkfifo,
     "a socket": bind,
     "a folder": os.mkdir,
@@ -125,7 +125,7 @@ def test_no_run_is_read_written_or_cleaned_through_a_link_to_a_folder(tmp_path, 
     acts = [run.record, run.journal, run.state, run.locked, run.clean, run.drop_checkpoints]
     acts += [lambda: run.create(RECORD), lambda: run.append(NOTE), lambda: run.lock().__enter__()]
     for act in acts:
-        with pytest.raises(RecordError, match=f"must be a folder, got a link to {theirs}"):
+        with pytest.raises(RecordError, match=f"must be a folder, got a link to '{theirs}'"):
             act()
     with pytest.raises(RecordError, match="must be a folder, got a link"):
         [one.record() for one in run_dirs(runs)]
@@ -196,7 +196,7 @@ def test_what_is_sent_as_a_whole_holds_files_and_folders_alone(tmp_path):
     (tmp_path / "report" / "figures" / "a.png").write_text("a")
     assert check_tree(tmp_path / "report") and not check_tree(tmp_path / "none")
     for name in ("b.png", "figures/b.png"):
-        for plant in (PLANTED["a link to /nowhere"], os.mkfifo, PLANTED["a link to /tmp"]):
+        for plant in (PLANTED["a link to '/nowhere'"], os.mkfifo, PLANTED["a link to '/tmp'"]):
             plant(tmp_path / "report" / name)
             with pytest.raises(RecordError, match=f"{name} must be a "):
                 check_tree(tmp_path / "report")
@@ -219,3 +219,20 @@ def test_a_failed_write_leaves_no_part(tmp_path):
     with pytest.raises(ZeroDivisionError):
         atomic_write(tmp_path / "a", lambda part: 1 / 0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_that_is_a_hard_link_to_something_else_gets_no_line(tmp_path):
+    theirs, run = tmp_path / "bashrc", RunDir(tmp_path / RECORD.run_id)
+    run.create(RECORD)
+    for text in ("alias ls=rm", "alias ls=rm\n"):
+        theirs.write_text(text)
+        os.link(theirs, run.path / "journal.jsonl")
+        with pytest.raises(RecordError, match="must be a journal, got a hard link to something"):
+            run.append(NOTE)
+        assert theirs.read_text() == text
+        (run.path / "journal.jsonl").unlink()
+        run = RunDir(run.path)
+    run.append(NOTE)
+    os.link(run.path / "journal.jsonl", tmp_path / "artifact")
+    run.append(NOTE)
+    assert len(run.journal().events) == 2
