@@ -19,7 +19,6 @@ from study.record.files import atomic_write
 from study.record.inside import RecordError, open_file
 
 DIGEST_BYTES = 32
-MOST_BYTES = 2**36  # of a checkpoint: 4 billion weights with AdamW's moments and the best epoch's
 State = dict[str, typing.Any]  # tensors and plain values
 
 
@@ -88,8 +87,6 @@ def load(path: Path) -> State:
 def _body(file: typing.BinaryIO) -> bytes:
     """What the digest at the end is of; checked in pieces before it is held in memory."""
     n_bytes = file.seek(0, 2) - DIGEST_BYTES
-    if n_bytes > MOST_BYTES:
-        raise CheckpointError(f"it must be of at most {MOST_BYTES} bytes, got {n_bytes}")
     file.seek(0)
     found, left = hashlib.sha256(), max(n_bytes, 0)
     while left and (piece := file.read(min(left, 2**20))):

@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock
 
 MOST_BYTES = 2**28  # of a record; no study or journal comes near it
+MOST_FILE = 2**36  # of any file: a checkpoint of 4 billion weights
 OURS = "nothing in a study's folder is read or written through it: move it away"
 KINDS = (
     (stat.S_ISREG, "a plain file"),
@@ -38,10 +39,12 @@ def _kind(mode: int) -> str:
 def _check(path: Path, wanted: str) -> bool:
     """Whether there is something at `path`; RecordError unless it is of the wanted kind."""
     try:
-        found = _kind(os.lstat(path).st_mode)
+        there = os.lstat(path)
     except FileNotFoundError:
         return False
+    found = _kind(there.st_mode)
     if found == wanted:
+        _check_size(path, there.st_size if wanted == "a plain file" else 0, MOST_FILE)
         return True
     if found == "a link":
         with contextlib.suppress(OSError):
@@ -110,13 +113,16 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
 
 def read_rest(file: typing.BinaryIO, path: Path, most: int = MOST_BYTES) -> bytes:
     """What is left of an open file; RecordError when that is more than `most` bytes."""
-    left = os.fstat(file.fileno()).st_size - file.tell()
-    if left > most:
-        raise RecordError(
-            f"{path} must be of at most {most / 2**20:.0f} MiB, got {left / 2**20:.0f}; no version "
-            "of this project wrote it: move it away"
-        )
+    _check_size(path, os.fstat(file.fileno()).st_size - file.tell(), most)
     return file.read(most)
+
+
+def _check_size(path: Path, n_bytes: int, most: int) -> None:
+    if n_bytes > most:
+        raise RecordError(
+            f"{path} must be of at most {most / 2**20:.0f} MiB, got {n_bytes / 2**20:.0f}; no "
+            "version of this project wrote it: move it away"
+        )
 
 
 @contextlib.contextmanager

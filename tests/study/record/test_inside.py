@@ -36,6 +36,11 @@ def in_time(seconds=5):
 
 def endless(path):
     with path.open("wb") as file:
+        file.truncate(2**30)
+
+
+def vast(path):
+    with path.open("wb") as file:
         file.truncate(2**40)
 
 
@@ -54,7 +59,8 @@ PLANTED = {
     "a named pipe": os.mkfifo,
     "a socket": bind,
     "a folder": os.mkdir,
-    "at most 256 MiB, got 1048576;": endless,
+    "at most 256 MiB, got 1024;": endless,
+    "at most 65536 MiB, got 1048576;": vast,
 }
 
 
@@ -79,7 +85,7 @@ def read_all(path):
     + ["0123456789abcdef.json"],
 )
 def test_what_is_planted_for_a_file_is_refused_in_one_line(tmp_path, name, what):
-    if what.startswith("at most") and name.endswith((".npz", "lock")):
+    if what.startswith("at most 256") and name.endswith((".npz", "lock")):
         return  # what is in a lock is not read; arrays have bounds of their own
     path = tmp_path / "tuning" / name
     path.parent.mkdir()
@@ -196,9 +202,14 @@ def test_what_is_sent_as_a_whole_holds_files_and_folders_alone(tmp_path):
     (tmp_path / "report" / "figures" / "a.png").write_text("a")
     assert check_tree(tmp_path / "report") and not check_tree(tmp_path / "none")
     for name in ("b.png", "figures/b.png"):
-        for plant in (PLANTED["a link to '/nowhere'"], os.mkfifo, PLANTED["a link to '/tmp'"]):
+        for plant in (
+            PLANTED["a link to '/nowhere'"],
+            os.mkfifo,
+            PLANTED["a link to '/tmp'"],
+            vast,
+        ):
             plant(tmp_path / "report" / name)
-            with pytest.raises(RecordError, match=f"{name} must be a "):
+            with pytest.raises(RecordError, match=f"{name} must be "):
                 check_tree(tmp_path / "report")
             (tmp_path / "report" / name).unlink()
     (tmp_path / "link").symlink_to(tmp_path / "report")
