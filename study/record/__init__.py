@@ -16,7 +16,7 @@ from study.record.declaration import (
     read_declaration,
 )
 from study.record.files import read_model, read_npz, write_json, write_npz
-from study.record.inside import RecordError
+from study.record.inside import RecordError, check_file
 from study.record.journal import Event, Journal, JournalError
 from study.record.rundir import TERMINAL, RunDir, RunRecord, State, run_dirs, run_name
 from study.record.sample import Sample
@@ -46,6 +46,7 @@ __all__ = [
     "TuningPlace",
     "TuningResult",
     "WeightsFile",
+    "check_file",
     "read_declaration",
     "read_model",
     "read_npz",

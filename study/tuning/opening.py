@@ -47,8 +47,10 @@ def open_tuning(out: Path, study: Study, cell: Cell, options: TuneOptions) -> Tu
         undo.callback(lock.release)
         pruner = make_pruner(options.pruner, _warmup(config), config.epochs)
         made_for = _made_for(data.fingerprint, options, space)
-        found = open_study(place, options.sampler, pruner, made_for)
         shared = os.environ.get("OPTUNA_STORAGE")  # the database of `<out>` is in no other folder
+        for end in ("", "-journal", "-wal", "-shm"):
+            check_file(out / files.TUNING / f"optuna.db{end}")  # SQLite would follow a link
+        found = open_study(place, options.sampler, pruner, made_for)
         token = owner.claim(place, found) if shared else ""
         trials.queue(found, first_points(cell.loss, default))
         tuning = Tuning(
