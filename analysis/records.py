@@ -16,7 +16,16 @@ import numpy as np
 
 from analysis.run import Record, numbered
 from seglib.metrics import terciles
-from study.record import Cell, DataFacts, Declaration, RunDir, files, read_declaration, read_npz
+from study.record import (
+    Cell,
+    DataFacts,
+    Declaration,
+    RunDir,
+    check_file,
+    files,
+    read_declaration,
+    read_npz,
+)
 
 AXES = ("model", "init", "loss", "tuning")  # told as network, loss and tuning
 
@@ -123,7 +132,7 @@ class Study:
     def panel(self) -> Panel | None:
         """The study's example images, None if it stored none."""
         path = self.root / files.PANEL
-        if not path.is_file():
+        if not check_file(path):
             return None
         arrays = read_npz(path, "delete it, the next --grid writes it", "names")
         names = tuple(str(name) for name in arrays["names"].ravel())

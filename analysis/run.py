@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from seglib.metrics import class_counts
-from study.record import TERMINAL, Journal, RunRecord, files, read_npz, run_name
+from study.record import TERMINAL, Journal, RunRecord, check_file, files, read_npz, run_name
 from study.record.files import Arrays, Scalar
 from study.record.journal import Died, Failed, Finished, Metrics, Pruned, Stopped
 from study.record.rundir import WAY_OUT
@@ -160,7 +160,7 @@ class Record:
     def panel(self) -> tuple[np.ndarray, ...] | None:
         """Predicted class maps (H, W) uint8 in the order of the study's panel; None if absent."""
         path = self.path / files.PANEL
-        return numbered(read_npz(path, WAY_OUT), "prediction") if path.is_file() else None
+        return numbered(read_npz(path, WAY_OUT), "prediction") if check_file(path) else None
 
 
 def _floats(metrics: Metrics) -> dict[str, float]:

@@ -1,12 +1,17 @@
-"""Whether a stored study is the one that is asked for; if not, what differs and what to do."""
+"""Whether a stored study is the one that is asked for; if not, what differs and what to do.
+
+And whether its runs are what they were.
+"""
 
 from __future__ import annotations
 
 from seglib.data.integrity import changes, find_store
 from seglib.metrics import CONTRACT
-from study.config import FIELDS, RECIPE
-from study.record import Declaration, files
+from study.config import FIELDS, RECIPE, RunConfig
+from study.record import Declaration, RecordError, files, run_dirs
 from study.record.files import as_text
+from study.record.inside import check_file
+from study.record.rundir import WAY_OUT
 from study.study import Study, StudyError, load
 
 
@@ -14,9 +19,10 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
     """The stored study that `fresh` asks for, or `fresh` itself; second: whether it is new.
 
     `given` names what the user set; precision left to `auto` follows the stored study.
-    Raises: StudyError with both values when the stored study has another recipe.
+    Raises: StudyError with both values when the stored study has another recipe; RecordError when
+        it, or one of its runs, is not as it was written.
     """
-    if not (fresh.path / files.STUDY).exists():
+    if not check_file(fresh.path / files.STUDY):
         return fresh, True
     stored = load(fresh.path)
     old, new = stored.declaration, fresh.declaration
@@ -45,7 +51,33 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
             f"study {stored.name} was declared with {', '.join(differences)}; "
             f"{back}--study NEWNAME for a new one"
         )
+    check_runs(stored)
     return stored, False
+
+
+def check_runs(study: Study) -> None:
+    """Raise RecordError when a run of a declared arm is not the one that its folder is named by.
+
+    Its fields must hash to its ids: a run whose seed was edited is no other run.
+    """
+    declared = {cell.cell_id for cell in study.cells}
+    for run_dir in run_dirs(study.path / files.RUNS):
+        record = run_dir.record()
+        if record.cell_id not in declared:
+            continue
+        config = object.__new__(RunConfig)  # as it is stored: a check would take the most time
+        for name, spec in FIELDS.items():
+            vars(config)[name] = record.config.get(name, spec.metadata.get("introduced"))
+        try:
+            ids = (config.run_id, config.cell_id)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            ids = ("?", "?")
+        if ids != (record.run_id, record.cell_id):
+            raise RecordError(
+                f"{run_dir.config} must be as it was written, got run {record.run_id} of cell "
+                f"{record.cell_id} (seed {record.seed}) whose fields are those of run {ids[0]} of "
+                f"cell {ids[1]}; {WAY_OUT}"
+            )
 
 
 def _default_cells(declaration: Declaration) -> list[tuple]:

@@ -50,9 +50,8 @@ def declare(
     points = matrix.expand()
     models = dict.fromkeys(str(point.values["model"]) for point in points)
     blank = [_blank(number, point) for number, point in enumerate(points)]
-    study = Study(
-        path,
-        Declaration(
+    try:
+        declaration = Declaration(
             name=path.name,
             uuid=uuid.uuid4().hex,
             created=datetime.now(UTC).isoformat("T", "seconds"),
@@ -71,8 +70,10 @@ def declare(
             baseline="",
             smallest_difference=matrix.smallest_difference,
             contract=CONTRACT,
-        ),
-    )
+        )
+    except ValidationError as error:
+        raise StudyError(f"the study {complaint(error)}") from None
+    study = Study(path, declaration)
     cells = study.named(blank)
     _check_names(matrix, cells)
     pairs = matrix.pairs([cell.levels for cell in cells])

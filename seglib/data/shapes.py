@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,8 @@ def write_shapes(
     if root.exists():
         raise ValueError(f"root must not exist yet, got {root}; delete it or choose another folder")
     root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as scratch:
+    name = f".{root.name}.{os.getpid()}-"  # what a kill leaves is known by its process
+    with tempfile.TemporaryDirectory(prefix=name, dir=root.parent) as scratch:
         partial = Path(scratch) / root.name
         for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
             (partial / folder).mkdir(parents=True)

@@ -11,6 +11,7 @@ from study.commands.console import step
 from study.commands.hooks import Analysis
 from study.commands.request import Request
 from study.commands.session import study_name
+from study.continuing import check_runs
 from study.errors import one_line, shown
 from study.record import Declaration, files, run_dirs
 from study.study import load
@@ -37,7 +38,7 @@ def write(out: Path, name: str, analysis: Analysis, console: Console) -> tuple[P
     folder, uri = out / name, tracking_uri(out)
     there = (file := database(uri)) is None or file.exists()
     if (folder / files.STUDY).exists() or not there:
-        declaration = load(folder, to_run=False).declaration  # or says which studies there are
+        declaration = _declaration(folder)
         notes, there = _deleted(folder, declaration, uri) if there else ([], False)
         return _write(declaration, folder, folder, uri if there else "", notes, analysis)
     with tempfile.TemporaryDirectory() as scratch:
@@ -48,8 +49,15 @@ def write(out: Path, name: str, analysis: Analysis, console: Console) -> tuple[P
         except TrackingError as error:
             raise TrackingError(f"study {name} is not in {out}, and {error}") from None
         notes.insert(0, f"read from MLflow at {shown(uri)}: the run directories are not here")
-        declaration = load(fetched, to_run=False).declaration
+        declaration = _declaration(fetched)
         return _write(declaration, fetched, folder, uri, notes, analysis)
+
+
+def _declaration(folder: Path) -> Declaration:
+    """A study's, its runs checked. Raises: RecordError, also naming the studies that are there."""
+    study = load(folder, to_run=False)
+    check_runs(study)
+    return study.declaration
 
 
 def _deleted(folder: Path, declaration: Declaration, uri: str) -> tuple[list[str], bool]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from rich.console import Console
 
 from seglib.data import Folder, Store
@@ -27,7 +27,9 @@ from study.execution import preflight
 from study.matrix import Matrix
 from study.presets import Preset, data_name, open_data
 from study.record import Cell, Given, files
-from study.record.files import Scalar
+from study.record.files import Scalar, write_text
+from study.record.inside import check_file, lock, read_bytes
+from study.record.leftovers import sweep
 from study.study import Study, StudyError, load
 from study.tuning.result import tuned_values
 
@@ -152,6 +154,8 @@ class Prepared:
 
 def prepare_data(request: Request, settings: Settings, device: str, console: Console) -> Prepared:
     """Draw, download or find the data set called for, and decode it."""
+    if line := sweep(request.out):
+        console.print(f"note: {line}")
     with step(console, f"preparing {request.data}") as progress:
         folder, preset = open_data(request.data, request.out, device, progress)
     recipe = preflight.resolve_recipe(preset, settings.recipe, device)
@@ -218,11 +222,12 @@ def study_lock(study: Study) -> Iterator[None]:
     study.path.mkdir(parents=True, exist_ok=True)
     owner = study.path / files.DRIVER_PID
     try:
-        with FileLock(study.path / files.DRIVER_LOCK, timeout=0):
-            owner.write_text(str(os.getpid()))
+        with lock(study.path / files.DRIVER_LOCK, 0):
+            write_text(owner, str(os.getpid()))
             yield
     except Timeout:
-        who = owner.read_text() if owner.exists() else "?"
+        who = read_bytes(owner, 100).decode(errors="replace") if check_file(owner) else "?"
+        who = who if who.isdecimal() else "?"
         raise StudyError(
             f"study {study.name} is being run by process {who}; wait for it or use another --study"
         ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -10,6 +10,7 @@ from study.commands.console import step
 from study.commands.hooks import Analysis
 from study.commands.request import Request
 from study.commands.session import study_lock, study_name
+from study.continuing import check_runs
 from study.errors import shown
 from study.study import load
 from study.tracking import store
@@ -21,7 +22,11 @@ def sync(request: Request, console: Console, analysis: Analysis) -> int:
     out = request.out
     study, uri = load(out / study_name(request), to_run=False), store.tracking_uri(out)
     store.probe(uri)
-    aggregate = partial(analysis.aggregate, study.path)
+
+    def aggregate(arms: Sequence[str]) -> dict[str, dict[str, float]]:
+        check_runs(study)
+        return analysis.aggregate(study.path, arms)
+
     with study_lock(study), step(console, f"sending study {study.name}") as progress:
         done = send(study, out, aggregate, progress)
     console.print(

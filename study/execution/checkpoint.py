@@ -16,6 +16,7 @@ from pickle import UnpicklingError
 import torch
 
 from study.record.files import atomic_write
+from study.record.inside import RecordError, open_file
 
 DIGEST_BYTES = 32
 State = dict[str, typing.Any]  # tensors and plain values
@@ -64,12 +65,14 @@ def save(state: State, path: Path, previous: Path | None) -> None:
 def load(path: Path) -> State:
     """The state stored at `path`, on the CPU; nothing but tensors and plain values is unpickled.
 
-    Raises: CheckpointError when the checksum is wrong or something else is in it; OSError.
+    Raises: CheckpointError when it is no plain file, the checksum is wrong or something else is in
+        it; OSError.
     """
-    data = path.read_bytes()
-    body, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
-    if hashlib.sha256(body).digest() != digest:
-        raise CheckpointError("its checksum is wrong")
+    try:
+        with open_file(path) as file:
+            body = _body(file)
+    except RecordError as error:
+        raise CheckpointError(str(error)) from None
     try:
         state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     except UnpicklingError:
@@ -79,3 +82,17 @@ def load(path: Path) -> State:
     if not isinstance(state, dict):
         raise CheckpointError(f"it must hold a dict, got {type(state).__name__}")
     return state
+
+
+def _body(file: typing.BinaryIO) -> bytes:
+    """What the digest at the end is of; checked in pieces before it is held in memory."""
+    n_bytes = file.seek(0, 2) - DIGEST_BYTES
+    file.seek(0)
+    found, left = hashlib.sha256(), max(n_bytes, 0)
+    while left and (piece := file.read(min(left, 2**20))):
+        found.update(piece)
+        left -= len(piece)
+    if n_bytes < 0 or found.digest() != file.read(DIGEST_BYTES):
+        raise CheckpointError("its checksum is wrong")
+    file.seek(0)
+    return file.read(n_bytes)

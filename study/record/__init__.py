@@ -15,7 +15,8 @@ from study.record.declaration import (
     WeightsFile,
     read_declaration,
 )
-from study.record.files import RecordError, read_model, read_npz, write_json, write_npz
+from study.record.files import read_model, read_npz, write_json, write_npz
+from study.record.inside import RecordError, check_file
 from study.record.journal import Event, Journal, JournalError
 from study.record.rundir import TERMINAL, RunDir, RunRecord, State, run_dirs, run_name
 from study.record.sample import Sample
@@ -45,6 +46,7 @@ __all__ = [
     "TuningPlace",
     "TuningResult",
     "WeightsFile",
+    "check_file",
     "read_declaration",
     "read_model",
     "read_npz",

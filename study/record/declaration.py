@@ -13,7 +13,9 @@ from pydantic import Field, model_validator
 
 from study.record import files
 from study.record.data import DataFacts, Share
-from study.record.files import OnDisk, RecordError, Scalar, read_model
+from study.record.files import OnDisk, Scalar, read_model
+from study.record.inside import RecordError, check_file, read_bytes
+from study.record.names import ArmName, CellId, StudyName, StudyUuid
 
 FORMAT = 2  # of study.json
 NEEDED = ("model", "init", "loss", "tuning")  # what every cell says
@@ -26,10 +28,10 @@ class Cell(OnDisk):
     values: dict[str, Scalar]  # RunConfig fields; `loss.<param>` for a parameter of its loss
     factors: dict[str, str] = {}  # its level of each factor
     label: str = ""  # replaces what follows the network in its name
-    default: str | None = None  # of a tuned arm: the arm it was tuned from
-    arm: str
+    default: ArmName | None = None  # of a tuned arm: the arm it was tuned from
+    arm: ArmName
     network: str
-    cell_id: str | None  # None: a pretrained arm whose weights' hash is not known yet
+    cell_id: CellId | None  # None: a pretrained arm whose weights' hash is not known yet
 
     @model_validator(mode="after")
     def _says_what_it_trains(self) -> typing.Self:
@@ -126,8 +128,8 @@ class Declaration(OnDisk):
     """The whole of study.json."""
 
     format: typing.Literal[2] = 2
-    name: str
-    uuid: str
+    name: StudyName
+    uuid: StudyUuid
     created: str
     matrix: str
     data: DataFacts
@@ -180,10 +182,11 @@ class Declaration(OnDisk):
 def read_declaration(folder: Path) -> Declaration:
     """The declaration stored in a study's folder.
 
-    Raises: RecordError in one line: none there, unreadable, of another format, not as written.
+    Raises: RecordError in one line: none there, no plain file, unreadable, of another format, not
+        as written.
     """
     path = folder / files.STUDY
-    if not path.is_file():
+    if not check_file(path):
         there = sorted(p.parent.name for p in folder.parent.glob(f"*/{files.STUDY}"))
         raise RecordError(
             f"study {folder.name} must be a folder of {folder.parent} with a {files.STUDY}, got "
@@ -191,7 +194,9 @@ def read_declaration(folder: Path) -> Declaration:
             "first"
         )
     try:
-        found = files.parse_json(path.read_bytes())
+        found = files.parse_json(read_bytes(path))
+    except RecordError:
+        raise
     except (OSError, ValueError) as error:
         raise RecordError(
             f"{path} must be a JSON object, got an unreadable file ({error}); {WAY_OUT}"

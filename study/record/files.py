@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,12 +18,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from study.record.inside import RecordError, check_file, open_file, read_bytes
+
 STUDY, RUNS, REPORT = "study.json", "runs", "report"  # of a study
 CONFIG, JOURNAL, HISTORY = "config.json", "journal.jsonl", "history.json"  # of a run
 BEST, LAST, PREVIOUS = "best.pt", "last.pt", "previous.pt"  # weights; checkpoints
 CONFUSION, PANEL, PANEL_SHEET = "confusion.npz", "panel.npz", "panel.png"
 TUNING = "tuning"  # folder of all tunings, beside the studies
 DRIVER_LOCK, DRIVER_PID, RUN_LOCK = "driver.lock", "driver.pid", "lock"
+PART = re.compile(r"\..+\.(?P<pid>\d{1,10})\.part")  # what a process writes, before its renaming
 
 Scalar = bool | int | float | str | None
 Arrays = dict[str, npt.NDArray[typing.Any]]
@@ -44,10 +48,6 @@ KIND_WORDS: dict[int | str, str] = {
 }
 
 
-class RecordError(ValueError):
-    """A file on disk is not what was written; the message names file, rule, value and way out."""
-
-
 class OnDisk(BaseModel):
     """What all records have in common: nothing unknown in them, no NaN, not changed in place."""
 
@@ -67,8 +67,9 @@ def read_model(path: Path, model: type[Model], way_out: str) -> Model:
     Args: way_out: what to do about a file that is not such a record.
     Raises: FileNotFoundError; RecordError in one line.
     """
+    content = read_bytes(path)
     try:
-        return model.model_validate_json(path.read_bytes(), strict=True)
+        return model.model_validate_json(content, strict=True)
     except ValidationError as error:
         raise RecordError(f"{path} {complaint(error)}; {way_out}") from None
 
@@ -127,12 +128,17 @@ def disk_full(error: BaseException) -> bool:
 def atomic_write(path: Path, write: Callable[[Path], object], keep: Path | None = None) -> None:
     """Call `write` on a temporary neighbour, flush it to disk and rename it to `path`.
 
-    What was there before is renamed to `keep` where that is given.
+    What was there before is renamed to `keep` where that is given; a link there is replaced, not
+    followed.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if path.is_dir() and not path.is_symlink():
+        check_file(path)
     try:
+        part.unlink(missing_ok=True)  # of a process of before, or planted
+        open_file(part, "xb").close()
         write(part)
-        with part.open("rb") as file:
+        with open_file(part) as file:
             os.fsync(file.fileno())
         if keep is not None and path.exists():
             path.replace(keep)
@@ -152,17 +158,22 @@ def sync_folder(path: Path) -> None:
 
 
 def clean(path: Path) -> None:
-    """Remove from a folder what a killed process left half-written."""
+    """Remove from a folder what a killed process left half-written; nobody else may write there."""
     for part in path.glob(".*.part"):
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
+        if PART.fullmatch(part.name):
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                part.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text atomically."""
+    atomic_write(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON, or a record as JSON, atomically."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
-    atomic_write(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_text(path, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[typing.Any]]) -> None:
@@ -178,8 +189,10 @@ def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[typing.Any]]) -> None
 def read_npz(path: Path, way_out: str, *needed: str) -> Arrays:
     """All arrays of an .npz file; RecordError when it is damaged or lacks one that is needed."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
+    except RecordError:
+        raise
     except Exception as error:  # NumPy and zipfile raise many types for damaged files
         raise RecordError(f"{path} must be a whole .npz file, got {error}; {way_out}") from None
     if missing := [name for name in needed if name not in found]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from study.record.files import OnDisk, RecordError, Scalar, parse_json, sync_folder
+from study.record.files import OnDisk, Scalar, parse_json, sync_folder
+from study.record.inside import RecordError, check_file, open_file, read_rest
 
 FORMAT = 3  # of journal and checkpoint: raised when a half-done run of before cannot be continued
 Metrics = dict[str, float | None]  # None: undefined
@@ -119,13 +120,13 @@ class Journal:
         """Read the whole lines that were added since.
 
         Raises: JournalError when a broken line is followed by more of the same attempt, or is no
-            event of this version.
+            event of this version; RecordError when it is no plain file.
         """
-        if not self.path.exists():
+        if not check_file(self.path):
             return self
-        with self.path.open("rb") as file:
+        with open_file(self.path) as file:
             file.seek(self._read)
-            new = file.read()
+            new = read_rest(file, self.path)
         try:
             for line in _lines(new):
                 if not line.endswith(b"\n") and _json(line) is None:
@@ -189,7 +190,13 @@ class Journal:
         event = event.having(time=max(latest, event.time))
         line = event.model_dump_json().encode() + b"\n"
         new = not self.path.exists()
-        with self.path.open("ab+") as file:
+        with open_file(self.path, "ab+") as file:
+            found = os.fstat(file.fileno())
+            if not self.events and found.st_size and found.st_nlink > 1:  # only a journal is sent
+                raise JournalError(
+                    f"{self.path} must be a journal, got a hard link to something else; move the "
+                    "run's folder away and run it again"
+                )
             if file.tell() and not _ends_whole(file):
                 line = b"\n" + line  # a crash cut the last line short; keep it on its own
             file.write(line)

@@ -14,12 +14,14 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from pydantic import model_validator
 
-from study.record import files
+from study.record import files, inside
 from study.record.files import OnDisk, Scalar, read_model, write_json
+from study.record.inside import RecordError
 from study.record.journal import Event, Journal
+from study.record.names import ArmName, CellId, RunId
 
 State = typing.Literal["new", "running", "dead", "failed", "pruned", "finished"]
 # Events after which nothing of a run is under way. Any other last event means it was cut off.
@@ -36,9 +38,9 @@ def run_name(arm: str, seed: int) -> str:
 class RunRecord(OnDisk):
     """What a run is: config.json of its directory."""
 
-    run_id: str
-    cell_id: str
-    arm: str
+    run_id: RunId
+    cell_id: CellId
+    arm: ArmName
     network: str
     config: dict[str, Scalar | dict[str, Scalar]]  # every field of its RunConfig
 
@@ -65,7 +67,10 @@ class RunRecord(OnDisk):
 
 
 class RunDir:
-    """One run's directory; cheap to make, touches the disk only when asked."""
+    """One run's directory; cheap to make, touches the disk only when asked.
+
+    Every method raises RecordError when the directory, or the one around it, is a link.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -79,33 +84,50 @@ class RunDir:
     def run_id(self) -> str:
         return self.path.name
 
+    def _check(self) -> None:
+        inside.check_folders(self.path.parent, self.path)
+
     def create(self, record: RunRecord) -> None:
-        """Make the directory and its config.json, unless they are there."""
+        """Make the directory and its config.json; those that are there must be of this run."""
+        self._check()
         self.path.mkdir(parents=True, exist_ok=True)
-        if not self.config.exists():
+        if not inside.check_file(self.config):
             write_json(self.config, record)
+        elif (there := self.record().run_id) != record.run_id:
+            raise self._of_another(record.run_id, there)
 
     def record(self) -> RunRecord:
         """What config.json holds; RecordError unless it is what `create` wrote."""
-        return read_model(self.config, RunRecord, WAY_OUT)
+        self._check()
+        record = read_model(self.config, RunRecord, WAY_OUT)
+        if record.run_id != self.run_id:
+            raise self._of_another(self.run_id, record.run_id)
+        return record
+
+    def _of_another(self, run_id: str, there: str) -> RecordError:
+        return RecordError(f"{self.config} must be of run {run_id}, got run {there}; {WAY_OUT}")
 
     def journal(self) -> Journal:
         """The journal as it is now; only what is new since the last call is read.
 
         Raises: JournalError.
         """
+        self._check()
         return self._journal.refresh()
 
     def append(self, event: Event) -> Event:
         """Add an event to the journal, on disk before this returns, and return it as written."""
+        self._check()
         return self._journal.append(event)
 
     def clean(self) -> None:
         """Remove what a killed process left half-written; call with the lock held."""
+        self._check()
         files.clean(self.path)
 
     def drop_checkpoints(self) -> None:
         """A run that has ended keeps only its best weights."""
+        self._check()
         self.last.unlink(missing_ok=True)
         self.previous.unlink(missing_ok=True)
 
@@ -120,10 +142,11 @@ class RunDir:
 
     def locked(self) -> bool:
         """Whether some process works on this run now."""
-        if not (self.path / files.RUN_LOCK).exists():
+        self._check()
+        if not inside.check_file(self.path / files.RUN_LOCK):
             return False
         try:
-            with FileLock(self.path / files.RUN_LOCK, timeout=0):
+            with inside.lock(self.path / files.RUN_LOCK, 0):
                 return False
         except Timeout:
             return True
@@ -134,11 +157,13 @@ class RunDir:
 
         Waits a little: `locked` takes the lock for an instant to look.
         """
+        self._check()
         self.path.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path / files.RUN_LOCK, timeout=3):
+        with inside.lock(self.path / files.RUN_LOCK, 3):
             yield
 
 
 def run_dirs(folder: Path) -> list[RunDir]:
-    """The directories below `folder` that hold a run, by name."""
+    """The directories below `folder` that hold a run, by name; RecordError when it is a link."""
+    inside.check_folders(folder)
     return [RunDir(path.parent) for path in sorted(folder.glob(f"*/{files.CONFIG}"))]

@@ -12,6 +12,8 @@ from pathlib import Path
 from study.record import files
 from study.record.declaration import Cell, Tuned
 from study.record.files import read_model
+from study.record.inside import RecordError, check_file, check_folders
+from study.record.names import ArmName, TuningKey, is_tuning_name
 
 WAY_OUT = "delete it and run --tune again: it is written anew from the trials"
 
@@ -19,8 +21,8 @@ WAY_OUT = "delete it and run --tune again: it is written anew from the trials"
 class TuningResult(Tuned):
     """The result of a tuning: what was chosen, from what, for how much."""
 
-    key: str
-    arm: str
+    key: TuningKey
+    arm: ArmName
     params: dict[str, float]
     trial: int  # whose settings were chosen
     candidates: dict[str, float]  # trial -> mean dev score of its re-runs
@@ -50,24 +52,33 @@ class TuningPlace:
 
     @property
     def runs(self) -> Path:
-        """The folder of its trials and re-runs."""
-        return self.out / files.TUNING / self.key
+        """The folder of its trials and re-runs; RecordError when it is a link, or no folder."""
+        folder = self.out / files.TUNING / self.key
+        check_folders(folder)
+        return folder
 
     @property
     def result(self) -> Path:
-        return self.runs.with_name(f"{self.key}.json")
+        return self.out / files.TUNING / f"{self.key}.json"
 
     def read(self) -> TuningResult | None:
-        """Its result, None while there is none; RecordError when that is damaged."""
-        if not self.result.exists():
+        """Its result, None while there is none; RecordError when that is damaged or another's."""
+        if not check_file(self.result):
             return None
-        return read_model(self.result, TuningResult, WAY_OUT)
+        result = read_model(self.result, TuningResult, WAY_OUT)
+        if result.key != self.key:
+            raise RecordError(
+                f"{self.result} must have key {self.key}, got {result.key}; {WAY_OUT}"
+            )
+        return result
 
 
 def tunings_of(out: Path, cell: Cell) -> Iterator[TuningPlace]:
-    """The tunings of an untuned arm that have begun, by name."""
+    """The tunings of an untuned arm that have begun, by name; a folder called otherwise is none."""
     if cell.tuned or not cell.cell_id:
         return
     for folder in sorted((out / files.TUNING).glob(f"{cell.cell_id}*/")):
-        name = folder.name.removeprefix(cell.cell_id).removeprefix("-")
-        yield TuningPlace(out, cell.arm, cell.cell_id, name)
+        _, dash, name = folder.name.partition("-")
+        place = TuningPlace(out, cell.arm, cell.cell_id, name)
+        if place.key == folder.name and is_tuning_name(name):
+            yield place

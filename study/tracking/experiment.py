@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.record.inside import check_file, check_folders, check_tree
 from study.tracking.store import all_runs, connect, database, local_folder, plain
 
 if TYPE_CHECKING:  # slow to import
@@ -139,25 +140,32 @@ class Experiment:
         return True
 
     def put(self, run: Run, paths: Iterable[Path]) -> None:
-        """Store files, those that exist, as artifacts."""
+        """Store files, those that exist, as artifacts; RecordError for a link, or no plain file."""
         folder = local_folder(run.info.artifact_uri)
         for path in paths:
-            if path.exists() and not (folder is not None and _link(path, folder / path.name)):
+            check_folders(path.parent)
+            if check_file(path) and not (folder is not None and _link(path, folder / path.name)):
                 self.client.log_artifact(run.info.run_id, str(path))
 
     def put_with_study(self, paths: Iterable[Path]) -> None:
-        """Store files and folders, those that exist, as artifacts of the study's own run."""
+        """Store files and folders, those that exist, as artifacts of the study's own run.
+
+        Raises: RecordError where something in them is a link, or no plain file.
+        """
+        paths = [path for path in paths if check_tree(path)]
         tags = {"kind": "study", "study": self.name}
         run_id = self._closed("study", f"study {self.name}", tags).info.run_id
         for path in paths:
             if path.is_dir():
                 self.client.log_artifacts(run_id, str(path), path.name)
-            elif path.exists():
+            else:
                 self.client.log_artifact(run_id, str(path))
 
 
 def _link(path: Path, target: Path) -> bool:
     """Have a file stand at `target` too, as a hard link; False where it must be copied there."""
+    if target.is_symlink():
+        target.unlink()
     if target.exists():
         if target.samefile(path) or target.stat().st_size == path.stat().st_size:
             return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from study.errors import one_line, shown
 from study.record import files
+from study.record.names import run_id_of
 from study.tracking.experiment import Experiment
 from study.tracking.outbox import Outbox
 from study.tracking.store import TrackingError, all_runs, connect, download, probe
@@ -52,7 +53,8 @@ def fetch(
         )
     uuid = studies[0].data.tags["study_uuid"]
     finals = [run for run in runs if _is_final(run, uuid)]
-    newest = {_id(run): run for run in sorted(finals, key=lambda run: run.info.start_time)}
+    by_time = sorted(finals, key=lambda run: run.info.start_time)
+    newest = {run_id_of(_id(run), f"MLflow's run {run.info.run_id}"): run for run in by_time}
     jobs = [partial(_copy, uri, studies[0], STUDY_FILES, folder)]
     for run_id, run in newest.items():
         jobs.append(partial(_copy, uri, run, RUN_FILES, folder / files.RUNS / run_id))

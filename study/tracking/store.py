@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
 from study.errors import one_line, shown
+from study.record.inside import check_file
 
 if TYPE_CHECKING:  # slow to import
     from mlflow import MlflowClient
@@ -176,7 +177,7 @@ def download(uri: str, artifact_uri: str, names: Sequence[str], folder: Path) ->
                 "serves them"
             )
         for name in names:
-            if (place / name).is_file():
+            if check_file(place / name):  # as in a study's folder: no link, nothing to wait for
                 shutil.copyfile(place / name, folder / name)
         return
     from mlflow.store.artifact import artifact_repository_registry  # slow to import

@@ -73,9 +73,6 @@ def open_study(
     Raises: TuningError when the storage does not answer, or the study there was made for
         something else.
     """
-    made_for = dict(made_for)
-    if os.environ.get("OPTUNA_STORAGE"):  # one lock a folder: two of them must not mix
-        made_for["folder"] = str(place.runs.resolve())
     storage = open_storage(storage_url(place.out))
     known = {
         summary.study_name: summary

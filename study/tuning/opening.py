@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from study.config import SEED_RANGES, RunConfig
 from study.record import Cell, TuningPlace, files
+from study.record.inside import check_file
 from study.study import Study
-from study.tuning import trials
+from study.tuning import owner, trials
 from study.tuning.database import make_pruner, open_study
 from study.tuning.options import TuneOptions, TuningError
 from study.tuning.outcome import rare_classes
@@ -45,10 +47,14 @@ def open_tuning(out: Path, study: Study, cell: Cell, options: TuneOptions) -> Tu
         undo.callback(lock.release)
         pruner = make_pruner(options.pruner, _warmup(config), config.epochs)
         made_for = _made_for(data.fingerprint, options, space)
+        shared = os.environ.get("OPTUNA_STORAGE")  # the database of `<out>` is in no other folder
+        for end in ("", "-journal", "-wal", "-shm"):
+            check_file(out / files.TUNING / f"optuna.db{end}")  # SQLite would follow a link
         found = open_study(place, options.sampler, pruner, made_for)
+        token = owner.claim(place, found) if shared else ""
         trials.queue(found, first_points(cell.loss, default))
         tuning = Tuning(
-            study, cell, options, place, space, default, config.epochs, rare, found, lock
+            study, cell, options, place, space, default, config.epochs, rare, found, lock, token
         )
         _check_spent(tuning)
         undo.pop_all()
@@ -58,6 +64,7 @@ def open_tuning(out: Path, study: Study, cell: Cell, options: TuneOptions) -> Tu
 def _locked(place: TuningPlace) -> FileLock:
     """The lock of a tuning, held: studies share a tuning."""
     place.runs.mkdir(parents=True, exist_ok=True)
+    check_file(place.runs / files.DRIVER_LOCK)
     lock = FileLock(place.runs / files.DRIVER_LOCK, timeout=0)
     try:
         lock.acquire()

@@ -21,7 +21,7 @@ from study.execution.executor import Job, LocalExecutor, Message
 from study.record import TERMINAL, Cell, RunDir, TuningPlace, TuningResult, write_json
 from study.record.journal import Died, Epoch, Failed, Finished, Pruned, Stopped
 from study.study import Study
-from study.tuning import outcome, trials
+from study.tuning import outcome, owner, trials
 from study.tuning.options import TuneOptions, TuningError
 from study.tuning.outcome import N_CANDIDATES, N_RERANK_SEEDS, Candidate
 from study.tuning.space import Space, Values
@@ -43,6 +43,7 @@ class Tuning:
     rare: list[str]  # classes of the objective; none: all
     optuna: OptunaStudy
     lock: FileLock
+    token: str = ""  # of `owner`
     under_way: dict[str, Trial] = field(default_factory=dict)  # by run id
     reported: dict[str, int] = field(default_factory=dict)  # run id -> last epoch the pruner knows
 
@@ -54,6 +55,10 @@ class Tuning:
     def budget(self) -> int:
         """Epochs that the arm may train."""
         return self.options.budget(self.epochs)
+
+    def check_owner(self) -> None:
+        """Raise TuningError when a copy of the folder has gone on with the Optuna study."""
+        owner.check(self.place, self.optuna, self.token)
 
     def counted(self) -> list[FrozenTrial]:
         """The trials that count against the budget: all settings tried, once."""
@@ -81,6 +86,7 @@ class Tuning:
     def jobs(self, prepare: Prepare, commit: str) -> Iterator[Job]:
         """Trials until no whole one fits into the budget, one at a time as workers become free."""
         while self.n_left():
+            self.check_owner()
             trial = self.optuna.ask({**self.space})
             config = prepare(self.config(trial.params))
             run_dir = RunDir(self.place.runs / config.run_id)
@@ -105,6 +111,7 @@ class Tuning:
         trial = self.under_way.get(config.run_id)
         if trial is None:
             return
+        self.check_owner()
         if isinstance(event, Epoch):
             news = self._report(trial, config.run_id, event)
             if news and event.epoch < config.epochs and trial.should_prune():

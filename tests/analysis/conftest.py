@@ -22,7 +22,7 @@ def study_dir(tmp_path_factory) -> Path:
     write_run(root, DICE, 2, end="failed", error="loss is nan\nin epoch 2")
     write_run(root, TUNED, 0, (0.4, 0.4, 0.4))
     write_run(root, FAILING, 0, end="failed")
-    write_run(root, BCE.having(cell_id="old"), 0, (0.1, 0.1, 0.1), config={"epochs": 1})
+    write_run(root, BCE.having(cell_id="01d0"), 0, (0.1, 0.1, 0.1), config={"epochs": 1})
     write_run(root, OTHER, 5, (0.2, 0.2, 0.2))
     write_run(root, BCE, 7, (0.0, 0.0, 0.0), config={"role": "trial"})
     return root

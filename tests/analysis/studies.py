@@ -1,5 +1,6 @@
 """Small studies for the tests of the analysis, written by the code that reads them."""
 
+import hashlib
 import math
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def cell(
     factors: dict[str, str] | None = None,
     **values: Scalar,
 ) -> Cell:
-    """A declared cell; its id is its arm unless given."""
+    """A declared cell; its id is made of its arm unless given."""
     extra = "".join(f"-{k}={v}" for k, v in (factors or {}).items())
     arm = f"{network}-{loss}{extra}" + ("" if tuning == "default" else f"-{tuning}")
     model, init = network.split("-", 1)
@@ -50,7 +51,7 @@ def cell(
         factors=factors or {},
         arm=arm,
         network=network,
-        cell_id=f"id-{arm}" if cell_id == "" else cell_id,
+        cell_id=None if cell_id is None else hashlib.sha256((cell_id or arm).encode()).hexdigest(),
     )
 
 

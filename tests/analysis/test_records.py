@@ -1,5 +1,7 @@
 """What is read of a study, and what is refused."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,7 @@ def test_tuning_has_a_column_only_if_something_is_tuned(tmp_path):
 def test_labels_and_varied_values_tell_arms_apart(tmp_path):
     low = cell("unet-scratch", "ft", cell_id="low", **{"loss.fn_weight": 0.3})
     high = cell("unet-scratch", "ft", cell_id="high", **{"loss.fn_weight": 0.7})
-    low, high = (one.having(arm=f"unet-scratch-ft-{one.cell_id}") for one in (low, high))
+    low, high = low.having(arm="unet-scratch-ft-low"), high.having(arm="unet-scratch-ft-high")
     tuned = cell("unet-scratch", "bce", "tuned", lr_multiplier=2.0)
     study = read_study(write_study(tmp_path / "s", [low, high, tuned]))
     table = arms.summary(study)
@@ -128,3 +130,28 @@ def test_runs_of_other_data_or_another_metric_contract_are_refused_by_name(tmp_p
         "(study: None); void: 'a class' (study: 'never scored'); unet-scratch-dice_bce seed 0 "
         "(0005) with data beefbeefbeef (study: f00d); move their folders away and run them again"
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["study.json", "panel.npz", "runs", "runs/0000"]
+    + [f"runs/0000/{name}" for name in ("config.json", "journal.jsonl", "confusion.npz")]
+    + ["runs/0000/panel.npz"],
+)
+def test_nothing_is_read_through_a_link(tmp_path, name):
+    root = write_study(tmp_path / "s", [BCE])
+    write_run(root, BCE, 0)
+    path = root / name
+    path.rename(tmp_path / "theirs")
+    path.symlink_to(tmp_path / "theirs")
+    with pytest.raises(ValueError, match="must be a .*, got a link to .*theirs"):
+        study = read_study(root)
+        study.panel(), study.runs[0].panel(), study.runs[0].confusion("test")
+
+
+def test_a_pipe_is_no_panel_and_is_not_waited_for(tmp_path):
+    root = write_study(tmp_path / "s", [BCE])
+    (root / "panel.npz").unlink()
+    os.mkfifo(root / "panel.npz")
+    with pytest.raises(ValueError, match="panel.npz must be a plain file, got a named pipe"):
+        read_study(root).panel()

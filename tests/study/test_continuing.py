@@ -1,10 +1,12 @@
 """A stored study is continued, or refused with both values."""
 
+import json
+
 import pytest
 
-from study.continuing import open_or_create
+from study.continuing import check_runs, open_or_create
 from study.matrix import Matrix
-from study.record import read_declaration
+from study.record import RecordError, read_declaration
 from study.study import StudyError, load
 from tests.helpers import new_study
 
@@ -67,3 +69,57 @@ def test_a_network_of_one_s_own_that_changed_is_named(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="source of model continued_nets:make, must have sha256"):
         open_or_create(new_study(tmp_path / "s", matrix=matrix))
     assert load(study.path, to_run=False).declaration == study.declaration  # read all the same
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 3}, {"epochs": 61}, {"lr": 0.5}, {"loss": "dice_bce"}, {"loss": "?"}, {"width": "a"}]
+    + [{"loss_params": {"a": 1}}, {"loss_params": 3}, {"role": "trial"}, {"data": "e" * 64}],
+    ids=str,
+)
+def test_a_run_whose_fields_were_edited_is_never_counted(tmp_path, change):
+    study = new_study(tmp_path / "s")
+    study.save()
+    config = study.config(study.cells[0], 0)
+    run = study.run_dir(config)
+    run.create(config.record("an arm of before"))
+    check_runs(study)
+    stored = json.loads(run.config.read_text())
+    stored["config"] |= change
+    run.config.write_text(json.dumps(stored))
+    with pytest.raises(RecordError) as error:
+        open_or_create(new_study(tmp_path / "s"))
+    if change != {"loss_params": 3}:
+        assert "config.json must be as it was written, got run" in str(error.value)
+    assert "\n" not in str(error.value) and "move the run's folder away" in str(error.value)
+
+
+def test_runs_that_were_made_before_a_field_was_known_and_those_superseded_stay(tmp_path):
+    study = new_study(tmp_path / "s", epochs=7)
+    study.save()
+    for cell in study.cells:
+        for seed in (0, 1):
+            if study.resolvable(cell):
+                config = study.config(cell, seed)
+                study.run_dir(config).create(config.record(cell.arm))
+    run = study.run_dir(study.config(study.cells[0], 1))
+    stored = json.loads(run.config.read_text())
+    del stored["config"]["hue_deg"], stored["config"]["checkpoint_s"]
+    run.config.write_text(json.dumps(stored))
+    other = study.config(study.cells[0], 0, epochs=8)
+    superseded = study.run_dir(other)
+    superseded.create(other.record("a"))
+    text = superseded.config.read_text()
+    superseded.config.write_text(text.replace('"epochs": 8', '"epochs": 9'))  # in no number
+    assert not open_or_create(new_study(tmp_path / "s", epochs=7))[1]
+
+
+def test_a_study_whose_file_is_a_link_is_neither_new_nor_read(tmp_path):
+    study = new_study(tmp_path / "s")
+    study.save()
+    (tmp_path / "s" / "study.json").rename(tmp_path / "theirs")
+    for target in (tmp_path / "theirs", tmp_path / "nowhere"):
+        (tmp_path / "s" / "study.json").symlink_to(target)
+        with pytest.raises(RecordError, match="study.json must be a plain file, got a link to"):
+            open_or_create(new_study(tmp_path / "s"))
+        (tmp_path / "s" / "study.json").unlink()

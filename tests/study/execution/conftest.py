@@ -9,7 +9,7 @@ from seglib.data.build import build_store
 from seglib.data.folder import open_folder
 from study.record import RunDir
 from tests.helpers import write_folder
-from tests.study.execution.tiny import LONG, cut, do, numbers
+from tests.study.execution.tiny import LONG, config, cut, do, numbers
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def whole(kept_store, tmp_path_factory):
 @pytest.fixture(scope="module")
 def stopped(kept_store, tmp_path_factory):
     """The same run stopped after 3 epochs; a checkpoint was written after each."""
-    path = tmp_path_factory.mktemp("stopped")
+    path = tmp_path_factory.mktemp("stopped") / config(kept_store, **LONG).run_id
     state, _ = cut(kept_store, path, 3, **LONG)
     assert state == "dead" == RunDir(path).state()
     return path
@@ -39,4 +39,4 @@ def stopped(kept_store, tmp_path_factory):
 @pytest.fixture
 def half(stopped, tmp_path):
     """A copy of it to damage."""
-    return RunDir(shutil.copytree(stopped, tmp_path / "half"))
+    return RunDir(shutil.copytree(stopped, tmp_path / stopped.name))

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import pickle
 
 import pytest
@@ -46,8 +47,38 @@ def malicious_with_checksum(path, tmp_path):
     path.write_bytes(file.getvalue() + hashlib.sha256(file.getvalue()).digest())
 
 
+def a_link(path, tmp_path):
+    path.rename(tmp_path / "elsewhere.pt")
+    path.symlink_to(tmp_path / "elsewhere.pt")
+
+
+def a_pipe(path, tmp_path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def endless(path, tmp_path):
+    with path.open("wb") as file:
+        file.truncate(2**42)
+
+
 def of_another_run(path, tmp_path):
     checkpoint.save(checkpoint.load(path) | {"run_id": "other"}, path, None)
+
+
+@pytest.mark.parametrize(
+    "damage, says",
+    [
+        (a_link, "last.pt must be a plain file, got a link to .*elsewhere.pt"),
+        (a_pipe, "last.pt must be a plain file, got a named pipe"),
+        (endless, "last.pt must be of at most 65536 MiB, got 4194304; no version"),
+        (empty, "its checksum is wrong"),
+    ],
+)
+def test_what_is_planted_for_a_checkpoint_is_not_read(half, tmp_path, damage, says):
+    damage(half.last, tmp_path)
+    with pytest.raises(checkpoint.CheckpointError, match=says):
+        checkpoint.load(half.last)
 
 
 @pytest.mark.slow

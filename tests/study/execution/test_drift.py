@@ -54,7 +54,8 @@ def test_a_half_done_run_of_another_world_is_not_continued(kept_store, half, cha
     assert journal.read_bytes() == before
     with pytest.raises(StudyError) as error:
         preflight.check_drift("study s", [Job(wanted, "a", half.path)] * 2, "--study NEWNAME")
-    assert "a seed 0 (half), a seed 0 (half); use --study NEWNAME, or move" in str(error.value)
+    names = f"a seed 0 ({half.run_id}), a seed 0 ({half.run_id})"
+    assert f"{names}; use --study NEWNAME, or move" in str(error.value)
     assert says in str(error.value)
     half.append(FINISHED)
     assert drift(wanted, half) == []  # finished runs are untouched

@@ -136,20 +136,22 @@ def test_a_failed_run_says_why(store, tmp_path):
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_a_run_continues_from_its_checkpoint(store, tmp_path, optimizer):
     values = {"epochs": 4, "checkpoint_s": 0.0, "optimizer": optimizer}
+    path = tmp_path / config(store, **values).run_id
     _, whole = do(store, tmp_path / "whole", **values)
-    state, seen = cut(store, tmp_path / "cut", 2, **values)
-    assert state == "dead" == RunDir(tmp_path / "cut").state()
-    _, rest = do(store, tmp_path / "cut", **values)
+    state, seen = cut(store, path, 2, **values)
+    assert state == "dead" == RunDir(path).state()
+    _, rest = do(store, path, **values)
     assert rest[0].attempt == 2 and numbers(seen) + numbers(rest) == numbers(whole)
-    assert [event.epoch for event in RunDir(tmp_path / "cut").journal().epochs] == [1, 2, 3, 4]
+    assert [event.epoch for event in RunDir(path).journal().epochs] == [1, 2, 3, 4]
 
 
 def test_epochs_trained_again_are_shown_and_not_journaled_twice(store, tmp_path):
     values = {"epochs": 3}  # too short for a checkpoint before the end
-    cut(store, tmp_path / "cut", 2, **values)
-    _, rest = do(store, tmp_path / "cut", **values)
+    path = tmp_path / config(store, **values).run_id
+    cut(store, path, 2, **values)
+    _, rest = do(store, path, **values)
     assert [event.epoch for event in rest if event.event == "epoch"] == [1, 2, 3]
-    events = RunDir(tmp_path / "cut").journal().events
+    events = RunDir(path).journal().events
     assert [event.epoch for event in events if event.event == "epoch"] == [1, 2, 3]
 
 

@@ -4,6 +4,7 @@ import optuna
 import pytest
 
 from study.matrix import Matrix
+from study.record import RecordError
 from study.tuning.opening import open_tuning
 from study.tuning.options import TuneOptions, TuningError
 from tests.helpers import new_study
@@ -75,3 +76,24 @@ def test_a_parameter_switched_off_is_not_searched(tmp_path):
     tuning = open_tuning(tmp_path, declared, declared.cells[0], TuneOptions(trials=3))
     assert set(tuning.space) == set(tuning.default) == {"class_weight_exponent", "lr_multiplier"}
     tuning.close()
+
+
+@pytest.mark.parametrize("name", ["optuna.db", "optuna.db-journal", "optuna.db-wal"])
+def test_a_database_that_is_a_link_is_not_opened(tmp_path, name):
+    begin(tmp_path, trials=3).close()
+    (tmp_path / "theirs").write_text("mine")
+    (tmp_path / "tuning" / name).symlink_to(tmp_path / "theirs")
+    with pytest.raises(RecordError, match=f"{name} must be a plain file, got a link"):
+        begin(tmp_path, trials=3)
+    assert (tmp_path / "theirs").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["driver.lock", ""])
+def test_a_tuning_through_a_link_is_refused(tmp_path, name):
+    tuning = begin(tmp_path, trials=3)
+    tuning.close()
+    path = tuning.place.runs / name
+    path.rename(tmp_path / "theirs")
+    path.symlink_to(tmp_path / "theirs")
+    with pytest.raises(RecordError, match="must be a .*, got a link"):
+        begin(tmp_path, trials=3)
