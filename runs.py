@@ -1,5 +1,6 @@
 """The comparison matrices, as data, and the command line that runs them.
 
+python runs.py --convert SOURCE --to FOLDER    images and masks as you have them -> FOLDER
 python runs.py --check DATA    what the images and masks look like to a study
 python runs.py --grid      run the matrix; running it again finishes what is missing
 python runs.py --plan      what that would do, and what it would cost

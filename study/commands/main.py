@@ -50,6 +50,10 @@ def _last_words(request: Request) -> str:
 
 def _verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis) -> int:
     # imports in here: each verb loads what it needs, and worker processes load none of it
+    if request.verb == "convert":
+        from study.commands.convert import convert
+
+        return convert(request, console)
     if request.verb == "check":
         from study.commands.check import check
 

@@ -17,8 +17,8 @@ def parse(argv: Sequence[str] | None, matrices: Iterable[str]) -> Request:
     given = vars(parser(matrices).parse_args(argv))
     verb = next(name for name in typing.get_args(Verb) if given[name] not in (None, False))
     values = {name: value for name, value in given.items() if name in Request.model_fields}
-    if verb == "check":
-        values["data"] = given["check"]
+    if verb in ("check", "convert"):
+        values["data"] = given[verb]
     return Request.checked({**values, "verb": verb})
 
 
@@ -45,6 +45,9 @@ def parser(matrices: Iterable[str]) -> argparse.ArgumentParser:
 def _add_verbs(verbs: argparse._MutuallyExclusiveGroup) -> None:
     verbs.add_argument(
         "--check", metavar="DATA", help="look at the images and masks (as --data) before training"
+    )
+    verbs.add_argument(
+        "--convert", metavar="SOURCE", help="write images and masks as you have them into --to"
     )
     for name, text in (
         ("grid", "run the matrix, or what is missing"),
@@ -78,6 +81,14 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         "choose cells, e.g. model=unet or loss=bce,dice_bce; repeatable",
         **several,
     )
+    add("to", "FOLDER", "of --convert: the new folder")
+    add("labels", "FILE", "of --convert: the classes, a line `name`, `value name` or `r g b name`")
+    add(
+        "groups",
+        "FILE|REGEX",
+        "of --convert: what belongs together: `name group` a line, or a pattern on the names",
+    )
+    add("format", "NAME", "of --convert: which of several formats that fit; it names them")
     add("seeds", "N", "seeds per arm (default: the data's preset)", type=int)
     add("workers", "N", "runs at once (default: one per core, 1 on a GPU)", type=int)
     add("device", "auto|cpu|cuda", "where to train")

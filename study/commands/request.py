@@ -13,13 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from study.config import SEED_RANGES, ConfigError
 
-Verb = typing.Literal["check", "grid", "plan", "tune", "report", "sync"]
+Verb = typing.Literal["convert", "check", "grid", "plan", "tune", "report", "sync"]
 # Flags that a verb has no use for, and why.
 USELESS: dict[str, tuple[tuple[str, ...], str]] = {
     "check": (("only", "study", "seeds"), "it looks at the data alone"),
+    "convert": (
+        ("only", "study", "seeds", "workers", "pretrained", "set"),
+        "it reads and writes folders of images alone",
+    ),
     "report": (("only", "set"), "it shows the whole study"),
     "sync": (("only", "set"), "it sends the whole study"),
 }
+CONVERT_FLAGS = ("to", "labels", "groups", "format")
 
 
 class Request(BaseModel):
@@ -38,6 +43,10 @@ class Request(BaseModel):
     out: Path = Path("outputs")
     pretrained: str | None = None
     set: tuple[str, ...] = ()
+    to: Path | None = None
+    labels: Path | None = None
+    groups: str | None = None
+    format: str | None = None
 
     @model_validator(mode="after")
     def _nothing_useless(self) -> typing.Self:
@@ -46,6 +55,11 @@ class Request(BaseModel):
             names = [f"--{flag}" for flag in flags]
             listed = f"{', '.join(names[:-1])} or {names[-1]}"
             raise ValueError(f"--{self.verb} takes no {listed}: {why}")
+        own = [f"--{flag}" for flag in CONVERT_FLAGS if getattr(self, flag) is not None]
+        if own and self.verb != "convert":
+            raise ValueError(f"--{self.verb} takes no {own[0]}: it belongs to --convert")
+        if self.verb == "convert" and self.to is None:
+            raise ValueError("--convert must be told where to write, got no --to FOLDER; add it")
         return self
 
     @classmethod
@@ -59,7 +73,20 @@ class Request(BaseModel):
     def command(self, verb: Verb | None = None, extra: str = "") -> str:
         """The command line that asks for this; `verb` and one more setting for a next step."""
         words = ["python", "runs.py", f"--{verb or self.verb}"]
-        for name in ("data", "study", "matrix", "seeds", "workers", "device", "out", "pretrained"):
+        flags: tuple[str, ...] = (
+            "study",
+            "matrix",
+            "seeds",
+            "workers",
+            "device",
+            "out",
+            "pretrained",
+        )
+        if (verb or self.verb) in ("convert", "check"):
+            words.append(self.data)
+        else:
+            flags = ("data", *flags)
+        for name in (*flags, *CONVERT_FLAGS):
             if (value := getattr(self, name)) != type(self).model_fields[name].default:
                 words += [f"--{name}", str(value)]
         settings = [

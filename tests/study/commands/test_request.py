@@ -21,6 +21,8 @@ def parsed(line):
         "--out 'a b' --pretrained pretext --only loss=bce,dice_bce --only seed=1 --set epochs=5 "
         "--set loss.share=0.5",
         "--tune --set tune.trials=3",
+        "--check 'my data' --out o",
+        "--convert 'my data' --out o --to 'a new' --labels l.txt --groups '^([^_]+)_' --format voc",
     ],
 )
 def test_a_command_that_is_printed_asks_for_the_same(line):
@@ -44,6 +46,10 @@ def test_the_next_step_leaves_out_what_is_not_its_own():
         ("--grid --workers 2000", "--workers must be at least 1 and at most 1024, got 2000"),
         ("--report --only loss=bce", "--report takes no --only or --set: it shows the whole study"),
         ("--sync --set epochs=3", "--sync takes no --only or --set: it sends the whole study"),
+        ("--convert d", "--convert must be told where to write, got no --to FOLDER; add it"),
+        ("--convert d --to e --set epochs=3", "--convert takes no --only, .* or --set: it reads"),
+        ("--grid --to e", "--grid takes no --to: it belongs to --convert"),
+        ("--check d --groups g.txt", "--check takes no --groups: it belongs to --convert"),
         ("--check d --seeds 2", "--check takes no --only, --study or --seeds: it looks at the"),
     ],
 )
