@@ -16,6 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 from seglib.data.folder import Folder
 from seglib.data.lists import DataError
+from seglib.data.masks import Marks, check_size, look_at, numbering
+from seglib.data.twins import picture_hash
 from seglib.metrics import VOID
 
 EXIF_ORIENTATION = 0x0112
@@ -30,8 +32,8 @@ class Sample:
     files: str  # sha256 of both files
     hashes: tuple[str, str]  # `file_hashes`
     pixels: str  # hash of size and pixels of the image: equal for copies under other names
-    palette: dict[int, str]  # colour (hex) of each label that occurs, for a palette mask
-    jump_share: float  # see `jump_share`
+    looks: str  # `twins.picture_hash`: nearly equal for images that look alike
+    marks: Marks  # what was counted in the mask, before it was reduced
 
 
 def _hash(content: bytes) -> str:
@@ -80,18 +82,20 @@ def _rgb(picture: Image.Image, path: Path) -> Image.Image:
             raise DataError(
                 f"{path} must be opaque, got transparent pixels; save it without an alpha channel"
             )
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")  # else a copy
 
 
-def _labels(mask: npt.NDArray[np.uint8], path: Path, n_classes: int) -> list[int]:
-    """The labels that occur in a mask; refused where one is no class's."""
-    found = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
+def _check_labels(marks: Marks, path: Path, n_classes: int) -> None:
+    """Each label that occurs in a mask must be a class's, or void."""
+    found = np.flatnonzero(marks.pixels).tolist()
     if bad := [label for label in found if label >= n_classes and label != VOID]:
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        advice = numbering(found, n_classes)
         raise DataError(
             f"{path} must hold labels below {n_classes} (the number of classes) or "
-            f"{VOID} for void, got {', '.join(map(str, bad[:5]))}"
+            f"{VOID} for void, got {', '.join(map(str, bad[:5]))}{more}"
+            + (f"; {advice}" if advice else "")
         )
-    return found
 
 
 def decode(folder: Folder, name: str, *, max_side: int | None) -> Sample:
@@ -108,43 +112,28 @@ def decode(folder: Folder, name: str, *, max_side: int | None) -> Sample:
             f"{mask_path} must hold class ids (a palette or 8-bit grey PNG), got "
             f"{label.format} of mode {raw_mode or label.mode}"
         )
-    if label.size != picture.size:
-        raise DataError(
-            f"{mask_path} must have the size of its image, got "
-            f"{label.size[0]}x{label.size[1]} against {picture.size[0]}x{picture.size[1]}"
-        )
+    if wrong := check_size(mask_path, label.size, picture.size):
+        raise DataError(wrong)
     picture = _rgb(picture, image_path)
     mask = np.asarray(label)
-    found = _labels(mask, mask_path, len(folder.classes))
-    colours = label.getpalette("RGB") if label.mode == "P" else None
-    palette = {i: bytes(colours[3 * i : 3 * i + 3]).hex() for i in found} if colours else {}
-    share = jump_share(mask)
+    marks = look_at(mask, label.getpalette("RGB") if label.mode == "P" else None)
+    _check_labels(marks, mask_path, len(folder.classes))
     if max_side and max(picture.size) > max_side:
         ratio = max_side / max(picture.size)
         width, height = (max(1, round(side * ratio)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
         mask = np.asarray(label.resize((width, height), Image.Resampling.NEAREST))
+    files = hashlib.sha256(image_bytes)
+    files.update(mask_bytes)
     image = np.asarray(picture)
+    pixels = hashlib.sha256(repr(image.shape).encode())
+    pixels.update(np.ascontiguousarray(image).data)
     return Sample(
-        image,
-        mask,
-        hashlib.sha256(image_bytes + mask_bytes).hexdigest(),
-        (_hash(image_bytes), _hash(mask_bytes)),
-        hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:32],
-        palette,
-        share,
+        image=image,
+        mask=mask,
+        files=files.hexdigest(),
+        hashes=(_hash(image_bytes), _hash(mask_bytes)),
+        pixels=pixels.hexdigest()[:32],
+        looks=picture_hash(picture),
+        marks=marks,
     )
-
-
-def jump_share(mask: npt.NDArray[np.uint8]) -> float:
-    """Share of the edges along the rows that pass through a value between, one pixel wide.
-
-    A mask that was resized or blurred with interpolation has many (0, 7, 15 at the edge of class
-    15), one drawn by hand or by nearest neighbour hardly any.
-    Args: mask (H, W) uint8. Returns: a share in [0, 1]; 0 for a mask without changes.
-    """
-    left, middle, right = mask[:, :-2], mask[:, 1:-1], mask[:, 2:]
-    between = ((left < middle) & (middle < right)) | ((left > middle) & (middle > right))
-    n_between = int(np.count_nonzero(between & (left != VOID) & (right != VOID)))
-    n_edges = int(np.count_nonzero(mask[:, 1:] != mask[:, :-1])) - n_between
-    return min(1.0, n_between / max(1, n_edges))
