@@ -18,6 +18,7 @@ from seglib.metrics import VOID
 BLEND_SHARE = 0.2  # of a mask's edges along one axis that pass through a value between
 SPECK_SHARE = 0.35  # narrow pixels of solid labels, per edge
 N_SPECK_LABELS = 3  # that have a part in the specks worth naming
+MUCH_VOID = 3  # times the usual share: void that stands for a class
 ONE_PLACE = 0.9  # of a mask's thin values between: one label, in one order, is a thing drawn
 N_INVERTED = 4  # masks at least that are not inverted, to call another so
 INVERTED = 0.3  # share of label 0 in an inverted mask at most; in the others at least the rest
@@ -97,11 +98,11 @@ def suspicious(splits: Mapping[str, Split]) -> list[Suspicious]:
 def suspicions(classes: Sequence[str], masks: Sequence[Marks]) -> list[str]:
     """What looks wrong with each mask of a set, "" for most; each is read against the others."""
     usual = _usual_colours([marks.palette for marks in masks])
-    fine, inverted = _fine_labels(masks), _inverted(masks)
+    usual_void, fine, inverted = _usual_void(masks), _fine_labels(masks), _inverted(masks)
     found = []
     for marks, is_inverted in zip(masks, inverted, strict=True):
         parts = [
-            _labels(classes, marks.pixels),
+            _labels(classes, marks.pixels, usual_void),
             _colours(classes, marks.palette, usual),
             _noise(marks, fine),
             "0 and 1 look exchanged: most masks have much more of 0 than of 1" * is_inverted,
@@ -119,11 +120,17 @@ def _usual_colours(palettes: Sequence[Mapping[int, str]]) -> dict[int, str]:
     return {label: counter.most_common(1)[0][0] for label, counter in votes.items()}
 
 
-def _labels(classes: Sequence[str], pixels: Counts) -> str:
+def _usual_void(masks: Sequence[Marks]) -> float:
+    """The share of void in the median mask that shows a label above 0."""
+    shown = [m.pixels for m in masks if m.pixels[1:VOID].any()]
+    return float(np.median([pixels[VOID] / pixels.sum() for pixels in shown])) if shown else 0.0
+
+
+def _labels(classes: Sequence[str], pixels: Counts, usual_void: float) -> str:
     present = np.flatnonzero(pixels[:VOID]).tolist()
     if not present:
         return "all void"
-    if present == [0] and pixels[VOID]:
+    if present == [0] and pixels[VOID] > MUCH_VOID * usual_void * pixels.sum():
         return ZERO_255
     return f"only {classes[present[0]]}" if len(present) == 1 else ""
 

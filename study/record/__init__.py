@@ -16,6 +16,7 @@ from study.record.declaration import (
     read_declaration,
 )
 from study.record.files import RecordError, read_model, read_npz, write_json, write_npz
+from study.record.found import Found, findings
 from study.record.journal import Event, Journal, JournalError
 from study.record.rundir import TERMINAL, RunDir, RunRecord, State, run_dirs, run_name
 from study.record.sample import Sample
@@ -30,6 +31,7 @@ __all__ = [
     "DataFacts",
     "Declaration",
     "Event",
+    "Found",
     "Excluded",
     "Given",
     "Inspection",
@@ -45,6 +47,7 @@ __all__ = [
     "TuningPlace",
     "TuningResult",
     "WeightsFile",
+    "findings",
     "read_declaration",
     "read_model",
     "read_npz",

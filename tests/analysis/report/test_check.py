@@ -108,7 +108,7 @@ def test_lines_for_a_terminal():
         "Images are 20 to 50 px high and 40 px wide; longer sides above 512 px are reduced to that",
         "The floor: always predicting background has test mIoU 0.250",
         "note: dev is cut from train.txt",
-        "warning: 1 set of images with the same pixels in different splits, first fit/a = test/b ",
+        "warning: 1 set of images with the same pixels in different splits, e.g. fit/a = test/b ",
     ]
     lines = check_lines(facts(notes=[f"n{i}" for i in range(9)]))
     assert lines[-2:] == [
