@@ -86,7 +86,7 @@ def _sheet(splits: Mapping[str, Split], odd: Sequence[Suspicious]) -> list[Sampl
 
 def _check_masks(store: Store, folder: Folder, splits: Mapping[str, Split]) -> None:
     """There must be something to learn and something to score."""
-    fit, test = splits["fit"], splits["test"]
+    fit = splits["fit"]
     shown = [name for name in store.classes if name not in absent(store, fit)]
     if len(shown) < 2:
         raise ConfigError(
@@ -99,13 +99,13 @@ def _check_masks(store: Store, folder: Folder, splits: Mapping[str, Split]) -> N
                 f"the {name} masks of {folder.name} must show a class, got only void "
                 "(255), which is never scored"
             )
-    zero = zero_255(test)
-    if zero and not test.class_pixels[:, 1:].any():
-        raise ConfigError(
-            f"the test masks of {folder.name} must show more than {store.classes[0]}, got "
-            f"{len(zero)} 0/255 masks, e.g. {zero[0]}; 255 is void and never scored, so they "
-            "must become 0/1"
-        )
+        zero = zero_255(splits[name])
+        if zero and not splits[name].class_pixels[:, 1:].any():
+            raise ConfigError(
+                f"the {name} masks of {folder.name} must show more than {store.classes[0]}, got "
+                f"{len(zero)} 0/255 masks, e.g. {zero[0]}; 255 is void and never scored, so they "
+                "must become 0/1"
+            )
 
 
 def _why_few(store: Store, fit: Split) -> str:

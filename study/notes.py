@@ -39,7 +39,7 @@ def split_notes(
         )
     if lacking := absent(store, test):
         notes.append(f"not in test: {', '.join(lacking)}")
-    if lacking := absent(store, dev):
+    if lacking := [name for name in absent(store, dev) if name not in absent(store, fit)]:
         notes.append(f"not in dev, which chooses the epoch: {', '.join(lacking)}")
     notes += differences(splits, store.classes)
     if zero := [f"{s}/{name}" for s, split in splits.items() for name in zero_255(split)]:

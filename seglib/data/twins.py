@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 HASH_SIDE = 16  # 256 bits
-NEAR_BITS = 40  # of 256
+NEAR_BITS = 48  # of 256
 FLAT_LEVELS = 2.0  # standard deviation of the grey thumbnail: below it there is nothing to see
 BLOCK = 2**20  # pairs compared at once
 

@@ -43,11 +43,15 @@ def findings(
 def _near(twins: Sequence[Twins]) -> Found:
     pairs = Counter((_split(found.image), _split(found.like)) for found in twins)
     ordered = sorted(pairs, key=lambda pair: (-SPLITS.index(pair[0]), SPLITS.index(pair[1])))
-    parts = [f"{_n(pairs[late, early], f'{late} image')} in {early}" for late, early in ordered]
+    parts = [
+        f"{_n(n := pairs[late, early], f'{late} image')} {'has' if n == 1 else 'have'} a near twin "
+        f"in {early}"
+        for late, early in ordered
+    ]
     return Found(
-        f"images with a near twin in another split: {', '.join(parts)}",
+        ", ".join(parts),
         tuple(f"{found.image} ~ {found.like}" for found in twins),
-        "keep them in one split: write whole scenes or videos into one list, and give groups.txt",
+        "write whole scenes or videos into one list, and give groups.txt",
     )
 
 
