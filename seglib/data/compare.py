@@ -13,6 +13,7 @@ from seglib.data.store import Split
 
 FAR = 0.4  # distance (total variation) of two splits' shares of classes that is looked into
 EXPLAINED = 1 / 3  # of that distance is left by another numbering that would explain it
+CHANCE = 0.01
 SIZE_RATIO = 1.5  # between the nearest images of two splits, by the side of a square
 LOST_MASKS, KEPT_SHARE = 0.1, 0.75  # of a class, after reducing: worth a line
 
@@ -76,9 +77,9 @@ def differences(splits: Mapping[str, Split], classes: Sequence[str]) -> list[str
 def _only_one(
     what: str, left: str, a: npt.NDArray[np.bool_], right: str, b: npt.NDArray[np.bool_]
 ) -> str:
-    """That half of the masks of one split have it, and none of the other."""
+    """That masks of one split have it and none of the other, which chance would not bring about."""
     for one, has, other, lacks in ((left, a, right, b), (right, b, left, a)):
-        if has.mean() >= 0.5 and not lacks.any():
+        if not lacks.any() and (1 - has.mean()) ** len(lacks) < CHANCE:
             return f"{has.sum()} of {len(has)} {one} masks have {what}, and none of {other}"
     return ""
 
@@ -104,19 +105,28 @@ def _numbering(left: str, a: npt.NDArray[np.int64], right: str, b: npt.NDArray[n
         p, q = _share(a[skip:]), _share(b[skip:])
         if (far := _distance(p, q)) <= FAR:
             continue
-        ways = {
-            "one higher": np.append(0, p[:-1]) if not p[-1] else p,
-            "one lower": np.append(p[1:], 0) if not p[0] else p,
-        }
-        if np.count_nonzero(p) <= 2 and not p[2:].any() and len(p) > 1:
-            ways["exchanged, 0 and 1" if not skip else "exchanged"] = p[[1, 0, *range(2, len(p))]]
-        for how, other in ways.items():
+        for how, other in _numberings(p, q, whole=not skip):
             if _distance(other, q) < EXPLAINED * far:
                 return (
                     f"labels of {right} look {how} against {left}: the shares of the classes are "
                     f"{_listed(a)} in {left}, {_listed(b)} in {right}"
                 )
     return ""
+
+
+def _numberings(p: Shares, q: Shares, *, whole: bool) -> list[tuple[str, Shares]]:
+    """Other numberings of `p` that the labels in `q` allow: a shift loses the label at its end, and
+    brings one that `p` has not; `whole`: with label 0."""
+    first, last = np.flatnonzero(p)[[0, -1]].tolist()
+    brings = bool(((p == 0) & (q > 0)).any())
+    ways = []
+    if not q[first] and not p[-1] and (brings or whole):
+        ways.append(("one higher", np.append(0, p[:-1])))
+    if not q[last] and not p[0] and brings:
+        ways.append(("one lower", np.append(p[1:], 0)))
+    if whole and not p[2:].any():
+        ways.append(("exchanged, 0 and 1", p[[1, 0, *range(2, len(p))]]))
+    return ways
 
 
 def _share(pixels: npt.NDArray[np.int64]) -> Shares:

@@ -129,6 +129,14 @@ def test_what_one_split_has_and_another_lacks_is_named(root, tmp_path, pattern):
     assert any(note.startswith(words) for note in described(root, tmp_path).notes)
 
 
+def test_other_things_in_another_split_are_no_other_numbering(root, tmp_path):
+    repaint(root, "train*", lambda m: np.where(np.arange(len(m))[:, None] < 4, 2, m == 1))
+    repaint(root, "test*", lambda m: np.where(np.arange(len(m))[:, None] < 4, 1, 2 * (m == 1)))
+    assert not any("labels of" in note for note in described(root, tmp_path).notes)
+    repaint(root, "test_00", lambda m: np.where(np.arange(len(m))[:, None], m, 255))
+    assert not any("void" in note for note in described(root, tmp_path).notes)
+
+
 def test_inverted_masks_of_one_split_are_named(tmp_path):
     root = write_folder(tmp_path / "tiny", THREE, classes=("background", "a"))
     repaint(root, "*", lambda m: np.where(m == 255, 0, m))
