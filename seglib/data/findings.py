@@ -98,13 +98,14 @@ def suspicious(splits: Mapping[str, Split]) -> list[Suspicious]:
 def suspicions(classes: Sequence[str], masks: Sequence[Marks]) -> list[str]:
     """What looks wrong with each mask of a set, "" for most; each is read against the others."""
     usual = _usual_colours([marks.palette for marks in masks])
-    usual_void, fine, inverted = _usual_void(masks), _fine_labels(masks), _inverted(masks)
+    usual_void, inverted = _usual_void(masks), _inverted(masks)
+    between, specks = _fine_labels(masks, 0.25), _fine_labels(masks, 0.6)
     found = []
     for marks, is_inverted in zip(masks, inverted, strict=True):
         parts = [
             _labels(classes, marks.pixels, usual_void),
             _colours(classes, marks.palette, usual),
-            _noise(marks, fine),
+            _blends(marks, between) or _specks(marks, specks),
             "0 and 1 look exchanged: most masks have much more of 0 than of 1" * is_inverted,
         ]
         found.append("; ".join(part for part in parts if part))
@@ -143,9 +144,9 @@ def _colours(classes: Sequence[str], palette: Mapping[int, str], usual: Mapping[
     return ""
 
 
-def _fine_labels(masks: Sequence[Marks]) -> Labels:
+def _fine_labels(masks: Sequence[Marks], most: float) -> Labels:
     """The labels that are drawn narrow in the whole set, such as wires; noise makes many of them,
-    so there are none where they are more than a quarter of the labels seen, and above 2."""
+    so there are none where they are more than 2 and more than `most` of the labels seen."""
     pixels = np.zeros(N_LABELS, np.int64)
     narrow = np.zeros(N_LABELS, np.int64)
     for marks in masks:
@@ -154,22 +155,31 @@ def _fine_labels(masks: Sequence[Marks]) -> Labels:
     pixels[VOID] = 0
     found: Labels = np.flatnonzero((pixels > 0) & (2 * narrow >= pixels))
     n_seen = int(np.count_nonzero(pixels))
-    return found if len(found) <= max(2, n_seen // 4) else found[:0]
+    return found if len(found) <= max(2, n_seen * most) else found[:0]
 
 
-def _noise(marks: Marks, fine: Labels) -> str:
-    """Signs that labels were interpolated or went through a JPEG."""
-    blended = [edges for edges in (marks.rows, marks.columns) if _share(edges, fine) > BLEND_SHARE]
-    if all(_in_one_place(edges, fine) for edges in blended):
-        return "" if blended else _specks(marks, fine)
-    share = max(_share(edges, fine) for edges in blended)
+def _blends(marks: Marks, fine: Labels) -> str:
+    """That many edges along the rows or the columns pass through labels between."""
+    shares = [
+        share
+        for edges in (marks.rows, marks.columns)
+        if (share := _share(edges, fine)) > BLEND_SHARE and not _in_one_place(edges, fine)
+    ]
+    if not shares:
+        return ""
     return (
-        f"{share:.0%} of the edges pass through a value between, as after "
+        f"{max(shares):.0%} of the edges pass through a value between, as after "
         "resizing with interpolation"
     )
 
 
 def _specks(marks: Marks, fine: Labels) -> str:
+    """That many pixels differ from those around them; not where one thing is drawn so."""
+    if any(
+        _share(edges, fine) > BLEND_SHARE and _in_one_place(edges, fine)
+        for edges in (marks.rows, marks.columns)
+    ):
+        return ""
     specks = marks.narrow.copy()
     specks[fine] = specks[VOID] = 0
     n_labels = int(np.count_nonzero(specks > 0.05 * specks.sum()))

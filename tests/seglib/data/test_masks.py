@@ -153,6 +153,12 @@ def lines(seed):
     return mask
 
 
+def lanes(seed):
+    mask = np.full((96, 96), 1, np.uint8)
+    mask[:40], mask[40], mask[60:62, ::3], mask[41:, 40 + seed] = 0, 3, 4, 5
+    return mask
+
+
 def dots(seed):
     mask = boxes(seed)
     rng = np.random.default_rng(seed)
@@ -161,7 +167,7 @@ def dots(seed):
 
 
 @pytest.mark.parametrize(
-    "draw", [sliver, outline, diagonal, stairs, void_border, lines, dots, boxes, discs]
+    "draw", [sliver, outline, diagonal, stairs, void_border, lines, lanes, dots, boxes, discs]
 )
 def test_what_is_drawn_one_pixel_wide_is_no_noise(draw):
     assert not any(found([draw(seed) for seed in range(8)]))
