@@ -10,16 +10,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from seglib.data.classes import implausible_classes
-from seglib.data.findings import copies, suspicious
+from seglib.data.compare import reduced
+from seglib.data.findings import copies, suspicious, twins
 from seglib.data.folder import Folder
 from seglib.data.store import Split, Store
 from study.config import ConfigError
 from study.execution.panel import N_SHEET, panel_indices
-from study.record import ConstantFloor, DataFacts, Inspection, Sample
-from study.record.data import Copies, Suspicious
-from study.record.files import Scalar
-
-Recipe = Mapping[str, Scalar]
+from study.notes import Recipe, absent, dev_wanted, split_notes, zero_255
+from study.record import ConstantFloor, DataFacts, Inspection, Sample, findings
+from study.record.data import Copies, Reduced, Suspicious, Twins
 
 
 def open_splits(store: Store, recipe: Recipe) -> dict[str, Split]:
@@ -37,12 +36,10 @@ def describe_data(store: Store, folder: Folder, recipe: Recipe) -> DataFacts:
     """
     splits = open_splits(store, recipe)
     _check_masks(store, folder, splits)
-    notes = (
-        _split_notes(store, folder, recipe, splits)
-        + _findings(splits)
-        + _file_notes(folder, splits)
-    )
-    return _facts(store, folder, splits, notes)
+    masks, same, near = _found(splits)
+    told = [one.line for one in findings(masks, [c for c in same if c.across], near)]
+    notes = split_notes(store, folder, recipe, splits) + tuple(told) + _file_notes(folder, splits)
+    return _facts(store, folder, recipe, splits, notes)
 
 
 def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspection, list[Sample]]:
@@ -53,12 +50,13 @@ def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspecti
     """
     splits = open_splits(store, recipe)
     _check_masks(store, folder, splits)
-    notes = _split_notes(store, folder, recipe, splits) + _file_notes(folder, splits)
-    odd = [Suspicious(**row._asdict()) for row in suspicious(splits)]
+    notes = split_notes(store, folder, recipe, splits) + _file_notes(folder, splits)
+    masks, same, near = _found(splits)
     inspection = Inspection(
-        **dict(_facts(store, folder, splits, notes)),
-        suspicious=tuple(odd),
-        duplicates=tuple(Copies(**row._asdict()) for row in copies(splits)),
+        **dict(_facts(store, folder, recipe, splits, notes)),
+        suspicious=tuple(masks),
+        duplicates=tuple(same),
+        twins=tuple(near),
         size_px={
             name: (*split.sizes.min(0).tolist(), *split.sizes.max(0).tolist())
             for name, split in splits.items()
@@ -66,7 +64,16 @@ def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspecti
         groups=folder.groups
         and {name: dict(Counter(split.groups)) for name, split in splits.items()},
     )
-    return inspection, _sheet(splits, odd)
+    return inspection, _sheet(splits, masks)
+
+
+def _found(splits: Mapping[str, Split]) -> tuple[list[Suspicious], list[Copies], list[Twins]]:
+    """Masks that look wrong, images that stand twice, images that look alike."""
+    return (
+        [Suspicious(**row._asdict()) for row in suspicious(splits)],
+        [Copies(**row._asdict()) for row in copies(splits)],
+        [Twins(**row._asdict()) for row in twins(splits)],
+    )
 
 
 def _sheet(splits: Mapping[str, Split], odd: Sequence[Suspicious]) -> list[Sample]:
@@ -80,12 +87,12 @@ def _sheet(splits: Mapping[str, Split], odd: Sequence[Suspicious]) -> list[Sampl
 
 def _check_masks(store: Store, folder: Folder, splits: Mapping[str, Split]) -> None:
     """There must be something to learn and something to score."""
-    totals = splits["fit"].class_pixels.sum(0)
-    if (totals > 0).sum() < 2:
-        only = store.classes[int(totals.argmax())]
+    fit = splits["fit"]
+    shown = [name for name in store.classes if name not in absent(store, fit)]
+    if len(shown) < 2:
         raise ConfigError(
             f"the fit masks of {folder.name} must show at least 2 classes, got only "
-            f"{only}; 255 is void and never scored, so a 0/255 mask must become 0/1"
+            f"{shown[0] if shown else 'void (255)'}; {_why_few(store, fit)}"
         )
     for name in ("dev", "test"):
         if not splits[name].class_pixels.any():
@@ -93,32 +100,39 @@ def _check_masks(store: Store, folder: Folder, splits: Mapping[str, Split]) -> N
                 f"the {name} masks of {folder.name} must show a class, got only void "
                 "(255), which is never scored"
             )
+        zero = zero_255(splits[name])
+        if zero and not splits[name].class_pixels[:, 1:].any():
+            raise ConfigError(
+                f"the {name} masks of {folder.name} must show more than {store.classes[0]}, got "
+                f"{len(zero)} 0/255 masks, e.g. {zero[0]}; 255 is void and never scored, so they "
+                "must become 0/1"
+            )
 
 
-def _split_notes(
-    store: Store, folder: Folder, recipe: Recipe, splits: Mapping[str, Split]
-) -> tuple[str, ...]:
-    """What the user should know of lists, classes and groups, a line each."""
-    fit, dev, test = splits.values()
-    notes = []
-    if fit.groups and test.groups and (both := {*fit.groups, *(dev.groups or ())} & {*test.groups}):
-        notes.append(f"test not independent of train: group {', '.join(sorted(both)[:3])} in both")
-    if absent := _absent(store, fit):
-        notes.append(
-            f"no fit image shows {', '.join(absent)}: nothing to learn from, and class "
-            "weight 0 where classes are weighted"
+def _why_few(store: Store, fit: Split) -> str:
+    """The cause found of fit masks that show fewer than 2 classes, and what to do."""
+    before = fit.whole_pixels[:, :-1]
+    lost = (before.sum(0) > 0) & (fit.class_pixels.sum(0) == 0)
+    if names := [name for name, gone in zip(store.classes, lost, strict=True) if gone]:
+        n_masks = int((before[:, lost] > 0).any(1).sum())
+        return (
+            f"reducing the images to max_side={store.max_side} removes {', '.join(names[:3])} "
+            f"from all {n_masks} masks that show it; use --set max_side=none or a larger one"
         )
-    if absent := _absent(store, test):
-        notes.append(f"not in test: {', '.join(absent)}")
-    if folder.dev is None:
-        how = "whole groups" if folder.groups else "a label-stratified draw"
-        notes.append(f"dev is cut from train.txt by {how}, split_seed {recipe['split_seed']}")
-    return tuple(notes)
+    if zero := zero_255(fit):
+        return (
+            f"{len(zero)} of {len(fit)} are 0/255 masks, e.g. {zero[0]}; 255 is void and never "
+            "scored, so they must become 0/1"
+        )
+    return (
+        f"none of its {len(fit)} masks holds a second label; check that masks hold class ids and "
+        "that train.txt names images of every class"
+    )
 
 
 def _file_notes(folder: Folder, splits: Mapping[str, Split]) -> tuple[str, ...]:
     """How lists and classes were read, what is odd or missing in a folder of the user's own."""
-    totals = sum(split.class_pixels.sum(0) for split in splits.values())
+    totals = sum(split.whole_pixels[:, :-1].sum(0) for split in splits.values())
     notes = [*folder.notes, *implausible_classes(folder.classes, totals)]
     if folder.year is None and folder.groups is None and folder.dev is None:
         notes.append(
@@ -127,30 +141,12 @@ def _file_notes(folder: Folder, splits: Mapping[str, Split]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _absent(store: Store, split: Split) -> list[str]:
-    """The classes that no mask of a split shows."""
-    totals = split.class_pixels.sum(0)
-    return [name for name, n in zip(store.classes, totals, strict=True) if n == 0]
-
-
-def _findings(splits: Mapping[str, Split]) -> tuple[str, ...]:
-    """Copies across splits and suspicious masks, a line each; `--check` shows them all."""
-    notes = []
-    if leaks := [found.images for found in copies(splits) if found.across]:
-        notes.append(
-            f"images that stand in more than one split under different names: "
-            f"{len(leaks)}, e.g. {leaks[0][0]} = {leaks[0][-1]}"
-        )
-    if odd := suspicious(splits):
-        notes.append(
-            f"masks that look suspicious: {len(odd)}, e.g. {odd[0].split}/"
-            f"{odd[0].name}: {odd[0].what}"
-        )
-    return tuple(notes)
-
-
 def _facts(
-    store: Store, folder: Folder, splits: Mapping[str, Split], notes: tuple[str, ...]
+    store: Store,
+    folder: Folder,
+    recipe: Recipe,
+    splits: Mapping[str, Split],
+    notes: tuple[str, ...],
 ) -> DataFacts:
     test = splits["test"]
     return DataFacts(
@@ -167,6 +163,8 @@ def _facts(
         test_groups=dict(zip(test.names, test.groups, strict=True)) if test.groups else None,
         constant_floor=_floor(store, test),
         notes=notes,
+        dev_wanted=None if folder.dev is not None else dev_wanted(recipe, splits),
+        reduced=tuple(Reduced(**row._asdict()) for row in reduced(splits, store.classes)),
     )
 
 

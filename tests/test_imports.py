@@ -23,6 +23,7 @@ LAYERS = (
     "study.declare",
     "study.continuing",
     "study.execution",
+    "study.notes",
     "study.describe",
     "study.tracking",
     "study.tuning",

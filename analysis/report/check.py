@@ -34,8 +34,10 @@ from analysis.tables.classes import class_frequencies
 from study.record import SPLITS, Inspection, Sample
 
 LOOKED_FOR = (
-    "masks that are all void or of one class only, colours unlike those of the other masks, signs "
-    "of interpolation where labels change, images with the same pixels across splits or within one"
+    "masks that are all void, of one class only or of 0 and 255, colours unlike those of the other "
+    "masks, 0 and 1 exchanged, signs of interpolation or of a JPEG where labels change, images of "
+    "the same pixels, images in different splits that look nearly alike, and splits that differ in "
+    "their labels, void, palettes or sizes"
 )
 N_LISTED, N_GROUPS = 20, 40
 
@@ -59,6 +61,7 @@ def write_check(facts: Inspection, sheet: Sequence[Sample], folder: Path) -> Pat
     sections = [
         Section("Warnings", _warnings(facts)),
         Section("Class frequencies", [*_unseen(facts), bars, _frequency_table(facts)]),
+        *([Section("Reduced images", [_reduced(facts)])] if facts.reduced else []),
         *([Section("Groups", _groups(facts.groups))] if facts.groups else []),
         Section("Contact sheet", shown or [Text("No images were chosen.")]),
         Section("Data set", [pairs(about, "what")]),
@@ -115,9 +118,10 @@ def _warnings(facts: Inspection) -> list[Block]:
     notes = [f"Note: {note}" for note in facts.notes]
     blocks: list[Block] = [Bullets(notes)] if notes else []
     found = problems(facts)
-    for what, items in found:
-        cut = f"; the first {N_LISTED}" if len(items) > N_LISTED else ""
-        blocks += [Text(f"{what}{cut}:", strong=True), Bullets(items[:N_LISTED])]
+    for one in found:
+        cut = f"; the first {N_LISTED}" if len(one.items) > N_LISTED else ""
+        advice = f" ({one.advice})" if one.advice else ""
+        blocks += [Text(f"{one.what}{advice}{cut}:", strong=True), Bullets(one.items[:N_LISTED])]
     start = "Looked for" if found else "Nothing suspicious was found. Looked for"
     return [*blocks, Text(f"{start}: {LOOKED_FOR}.")]
 
@@ -145,6 +149,20 @@ def _frequency_table(facts: Inspection) -> Grid:
         "frequent class in fit first. The shares are also in frequencies.csv."
     )
     return Grid(["class", *headers], rows, [False, *[True] * 6], caption)
+
+
+def _reduced(facts: Inspection) -> Grid:
+    """What reducing the images to max_side leaves of each class."""
+    rows = [
+        [row.name, percent(row.share), percent(row.share_kept), str(row.n_masks), str(row.n_lost)]
+        for row in sorted(facts.reduced, key=lambda row: -row.n_lost / max(1, row.n_masks))
+    ]
+    headers = ["class", "pixels before", "after", "masks before", "of these, without it after"]
+    caption = (
+        f"Each class before and after reducing longer sides to {facts.max_side} px, in all splits; "
+        "--set max_side=none, or a larger one, keeps more."
+    )
+    return Grid(headers, rows, [False, *[True] * 4], caption)
 
 
 def _groups(groups: Mapping[str, Mapping[str, int]]) -> list[Block]:

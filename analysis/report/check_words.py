@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.figures.style import count
 from analysis.report.blocks import percent
-from study.record import SPLITS, Inspection
+from study.record import SPLITS, Found, Inspection, findings
 
 MOST_NOTES = 5  # all of them are shown up to here
 
@@ -29,7 +29,7 @@ def check_lines(facts: Inspection) -> list[str]:
     lines += [f"note: {note}" for note in notes[:n_shown]]
     lines += [f"note: {len(notes) - n_shown} more on the page"] if notes[n_shown:] else []
     found = problems(facts)
-    lines += [f"warning: {what}, first {items[0]}" for what, items in found]
+    lines += [f"warning: {one.line}" for one in found]
     lines += [] if found else ["nothing suspicious was found in masks and images"]
     return ["".join(c if c.isprintable() else " " for c in line) for line in lines]
 
@@ -67,19 +67,6 @@ def floor(facts: Inspection) -> str:
     return f"The floor: always predicting {lowest.name} has test mIoU {lowest.test_miou:.3f}"
 
 
-def problems(facts: Inspection) -> list[tuple[str, list[str]]]:
-    """What was found and where; only what was found."""
-    masks = [f"{mask.split}/{mask.name}: {mask.what}" for mask in facts.suspicious]
-    across, within = list[str](), list[str]()
-    for found in facts.duplicates:
-        names, rest = list(found.images), len(found.images) - 4
-        if rest > 0:
-            names = [*names[:3], f"{rest} more", names[-1]]
-        (across if found.across else within).append(" = ".join(names))
-    same = "of images with the same pixels"
-    told = [
-        (f"{count(len(across), 'set')} {same} in different splits", across),
-        (count(len(masks), "suspicious mask"), masks),
-        (f"{count(len(within), 'set')} {same} in one split", within),
-    ]
-    return [(what, items) for what, items in told if items]
+def problems(facts: Inspection) -> list[Found]:
+    """What was found in images and masks, and where."""
+    return findings(facts.suspicious, facts.duplicates, facts.twins)

@@ -100,6 +100,8 @@ def changes(old: Store, new: Store) -> str:
     was, now = _groups(old), _groups(new)
     if any(was.get(name) != now.get(name) for name in both):
         parts.append("other groups")
+    if old.index.get("rule") != new.index["rule"]:
+        parts.append("the same files, but dev is drawn from the groups by another rule now")
     if not added and not removed and _lists(old) != _lists(new):
         parts.append("other lists of the same images")
     return "; ".join(parts)

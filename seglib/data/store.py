@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -19,7 +19,7 @@ from seglib.data.folder import DEVELOPMENT, TEST, Folder
 from seglib.data.lists import DataError
 from seglib.data.splits import draw_dev
 
-VERSION = 3  # of the files below
+VERSION = 4  # of the files below
 
 
 class Pool(TypedDict):
@@ -33,6 +33,9 @@ class Pool(TypedDict):
     groups: list[str] | None
     crc: int
     suspicious: list[str]  # what looks wrong with each mask, "" for most
+    whole: list[list[int]]  # as `pixels`, before an image was reduced; [] where it was not
+    looks: list[str]  # `twins.picture_hash`
+    coloured: list[bool]  # whether the mask's file has a palette
 
 
 class Index(TypedDict):
@@ -43,6 +46,7 @@ class Index(TypedDict):
     classes: list[str]
     max_side: int | None
     dev: list[str] | None  # where the lists say so
+    rule: str | None  # how dev is drawn, where that is part of the fingerprint
     fingerprint: str
     pools: dict[str, Pool]
 
@@ -57,6 +61,9 @@ class Split:
     void_pixels: npt.NDArray[np.int64]  # (n,)
     suspicious: tuple[str, ...]  # what looks wrong with each mask, "" for most
     copies: tuple[str, ...]  # hash of each image's pixels
+    looks: tuple[str, ...]  # nearly equal for images that look alike, "" for flat ones
+    coloured: tuple[bool, ...]  # whether each mask's file has a palette
+    whole_pixels: npt.NDArray[np.int64]  # (n, C + 1) of each class and void, before reducing
     groups: tuple[str, ...] | None
     _data: npt.NDArray[np.uint8]
     _offsets: npt.NDArray[np.int64]
@@ -73,17 +80,14 @@ class Split:
 
     def subset(self, indices: npt.ArrayLike) -> Split:
         index = np.asarray(indices, dtype=int)
-        return Split(
-            tuple(self.names[i] for i in index),
-            self.sizes[index],
-            self.class_pixels[index],
-            self.void_pixels[index],
-            tuple(self.suspicious[i] for i in index),
-            tuple(self.copies[i] for i in index),
-            self.groups and tuple(self.groups[i] for i in index),
-            self._data,
-            self._offsets[index],
-        )
+
+        def chosen(values: Any) -> Any:
+            if isinstance(values, np.ndarray):
+                return values[index]
+            return values and tuple(values[i] for i in index)
+
+        per_image = {f.name for f in fields(self)} - {"_data"}
+        return replace(self, **{name: chosen(getattr(self, name)) for name in per_image})
 
     @property
     def pixel_share(self) -> npt.NDArray[np.float64]:
@@ -136,16 +140,22 @@ class Store:
         lengths = 4 * sizes.prod(1)
         pixels = np.array(entry["pixels"], dtype=np.int64)
         groups = entry["groups"]
+        whole = [
+            before or kept for kept, before in zip(entry["pixels"], entry["whole"], strict=True)
+        ]
         return Split(
-            tuple(entry["names"]),
-            sizes,
-            pixels[:, :-1],
-            pixels[:, -1],
-            tuple(entry["suspicious"]),
-            tuple(entry["copies"]),
-            None if groups is None else tuple(groups),
-            np.memmap(self.path / f"{pool}.bin", dtype=np.uint8, mode="r"),
-            np.concatenate([[0], lengths.cumsum()[:-1]]),
+            names=tuple(entry["names"]),
+            sizes=sizes,
+            class_pixels=pixels[:, :-1],
+            void_pixels=pixels[:, -1],
+            suspicious=tuple(entry["suspicious"]),
+            copies=tuple(entry["copies"]),
+            looks=tuple(entry["looks"]),
+            coloured=tuple(entry["coloured"]),
+            whole_pixels=np.array(whole, dtype=np.int64),
+            groups=None if groups is None else tuple(groups),
+            _data=np.memmap(self.path / f"{pool}.bin", dtype=np.uint8, mode="r"),
+            _offsets=np.concatenate([[0], lengths.cumsum()[:-1]]),
         )
 
     def test(self) -> Split:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import math
 import shutil
 import typing
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 
-from seglib.data.build import build_store
+from seglib.data.build import build_store, picture_size
 from seglib.data.folder import Folder
 from seglib.data.integrity import check_sources, damaged
+from seglib.data.leftovers import sweep
 from seglib.data.store import Store, store_path
 from seglib.models import (
     Weights,
@@ -80,7 +79,15 @@ def prepare_store(
     (NOTES.md: 1.7 s for 3,000). A damaged store is made again, and `note` told. Made only if the
     disk has room for it.
     """
-    path = store_path(folder, out / "store", max_side=max_side)
+    root = out / "store"
+    n_left, n_bytes = sweep(root)
+    if n_left:
+        what = "store" if n_left == 1 else "stores"
+        note(
+            f"removed {n_left} half-written {what} of killed processes from {root}: "
+            f"{n_bytes / 1e6:,.1f} MB"
+        )
+    path = store_path(folder, root, max_side=max_side)
     there = path.exists()
     if there and (file := damaged(path)):
         note(f"{file} was damaged on disk: decoding again")
@@ -89,7 +96,7 @@ def prepare_store(
     if not there:
         paths = [folder.image_path(name) for name in folder.development + folder.test]
         check_disk(out, sum(_stored_bytes(path, max_side) for path in paths), "the decoded images")
-    store = build_store(folder, out / "store", max_side=max_side, progress=progress)
+    store = build_store(folder, root, max_side=max_side, progress=progress)
     if there:
         check_sources(store, folder, progress)
     return store
@@ -97,14 +104,8 @@ def prepare_store(
 
 def _stored_bytes(path: Path, max_side: int | None) -> float:
     """Bytes of an image and its mask once decoded, from the size in the file's header."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                width, height = image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return 0.0  # what is wrong with it is said when it is decoded
-    shrink = min(1.0, (max_side or math.inf) / max(width, height))
+    width, height = picture_size(path)
+    shrink = min(1.0, (max_side or math.inf) / max(width, height, 1))
     return 4 * width * height * shrink**2
 
 

@@ -16,6 +16,7 @@ from study.record.declaration import (
     read_declaration,
 )
 from study.record.files import read_model, read_npz, write_json, write_npz
+from study.record.found import Found, findings
 from study.record.inside import RecordError, check_file
 from study.record.journal import Event, Journal, JournalError
 from study.record.rundir import TERMINAL, RunDir, RunRecord, State, run_dirs, run_name
@@ -31,6 +32,7 @@ __all__ = [
     "DataFacts",
     "Declaration",
     "Event",
+    "Found",
     "Excluded",
     "Given",
     "Inspection",
@@ -47,6 +49,7 @@ __all__ = [
     "TuningResult",
     "WeightsFile",
     "check_file",
+    "findings",
     "read_declaration",
     "read_model",
     "read_npz",

@@ -20,6 +20,16 @@ class ConstantFloor(OnDisk):
     test_miou: Share
 
 
+class Reduced(OnDisk):
+    """What reducing the images to max_side does to one class, over all splits."""
+
+    name: str
+    share: Share  # of valid pixels, before
+    share_kept: Share  # of valid pixels, after
+    n_masks: Count  # that show it, before
+    n_lost: Count  # of these, that do not after
+
+
 class DataFacts(OnDisk):
     """What is known of a data set before the first run."""
 
@@ -36,6 +46,8 @@ class DataFacts(OnDisk):
     test_groups: dict[str, str] | None  # image -> group
     constant_floor: ConstantFloor
     notes: tuple[str, ...]
+    dev_wanted: Count | None = None  # images that dev should have, where it is cut from train
+    reduced: tuple[Reduced, ...] = ()  # a row per class, where images are reduced
 
     @model_validator(mode="after")
     def _of_every_split(self) -> typing.Self:
@@ -73,6 +85,13 @@ class Copies(OnDisk):
     across: bool
 
 
+class Twins(OnDisk):
+    """An image that looks nearly like one of another split."""
+
+    image: str
+    like: str
+
+
 class Inspection(DataFacts):
     """What `--check` tells of a data set beside the facts."""
 
@@ -80,3 +99,4 @@ class Inspection(DataFacts):
     duplicates: tuple[Copies, ...]
     size_px: dict[str, tuple[int, int, int, int]]  # by split: least and most height and width
     groups: dict[str, dict[str, int]] | None  # by split: group -> images
+    twins: tuple[Twins, ...] = ()

@@ -44,7 +44,7 @@ def test_copies_are_a_note_of_the_facts_and_rows_of_the_inspection(folder, tmp_p
     assert [copy.images for copy in inspection.duplicates] == [("fit/train_00", "test/test_00")]
     assert inspection.duplicates[0].across and not inspection.notes
     assert facts.notes == (
-        "images that stand in more than one split under different names: 1, e.g. fit/train_00 = "
+        "1 set of images with the same pixels in different splits, e.g. fit/train_00 = "
         "test/test_00",
     )
 

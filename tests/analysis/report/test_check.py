@@ -90,6 +90,25 @@ def test_nothing_suspicious_is_said_only_when_nothing_was_found(tmp_path):
     assert "fit/m19: all void" in text and "fit/m20" not in text
 
 
+def test_twins_and_what_reducing_removes_are_listed(tmp_path):
+    pairs = [("test/b", "fit/a"), ("test/c", "fit/a"), ("dev/d", "fit/e")]
+    near = [{"image": image, "like": like} for image, like in pairs]
+    rows = [
+        {"name": "<b>", "share": 0.5, "share_kept": 0.6, "n_masks": 9, "n_lost": 0},
+        {"name": "crack", "share": 0.02, "share_kept": 0.0, "n_masks": 4, "n_lost": 4},
+    ]
+    told = "2 test images have a near twin in fit, 1 dev image has a near twin in fit"
+    advice = "write whole scenes or videos into one list, and give groups.txt"
+    text = page(tmp_path, twins=near, reduced=rows)
+    assert f"{told} ({advice}):" in text and "test/b ~ fit/a" in text
+    assert f"warning: {told}, e.g. test/b ~ fit/a; {advice}" in check_lines(facts(twins=near))
+    assert "<h2>Reduced images</h2>" in text and text.index("crack") < text.index("&lt;b&gt;</th>")
+    row = text.split('<th scope="row">crack</th>')[1].split("</tr>")[0]
+    cells = [cell.split("</td>")[0] for cell in row.split('<td class="num">')[1:]]
+    assert cells == ["2 %", "0 %", "4", "4"]
+    assert "Reduced images" not in page(tmp_path)
+
+
 def test_groups_in_several_splits_come_first(tmp_path):
     groups = {"fit": {"big": 6, "both": 1}, "dev": {}, "test": {"both": 3}}
     text = page(tmp_path, groups=groups)
@@ -108,7 +127,7 @@ def test_lines_for_a_terminal():
         "Images are 20 to 50 px high and 40 px wide; longer sides above 512 px are reduced to that",
         "The floor: always predicting background has test mIoU 0.250",
         "note: dev is cut from train.txt",
-        "warning: 1 set of images with the same pixels in different splits, first fit/a = test/b ",
+        "warning: 1 set of images with the same pixels in different splits, e.g. fit/a = test/b ",
     ]
     lines = check_lines(facts(notes=[f"n{i}" for i in range(9)]))
     assert lines[-2:] == [

@@ -7,7 +7,6 @@ from PIL import Image
 
 from seglib.data.augment import Augmentation, CropSampler, colour_matrix, crop, warp_matrix
 from seglib.data.build import build_store
-from seglib.data.decode import jump_share
 from seglib.data.findings import copies, suspicious
 from seglib.data.folder import open_folder
 from seglib.data.shapes import voc_palette
@@ -207,11 +206,3 @@ def test_copies_and_suspicious_masks_are_found(folder, tmp_path):
             "100% of the edges pass through a value between, as after resizing with interpolation",
         ),
     ]
-
-
-def test_jump_share_counts_one_pixel_steps_only():
-    row = np.array([[0, 0, 1, 2, 2, 2, 255, 1, 1, 1, 0, 0]], np.uint8)
-    # edges 0-1-2, 2-void, void-1, 1-0; the first passes through a value between
-    assert jump_share(row) == 1 / 4
-    assert jump_share(np.zeros((5, 5), np.uint8)) == 0
-    assert jump_share(np.zeros((5, 1), np.uint8)) == 0

@@ -184,7 +184,7 @@ BAD_FOLDERS = {
             mask(lambda m: np.where(m > 0, 255, 0).astype(np.uint8), p.name)(root)
             for p in (root / "SegmentationClass").iterdir()
         ],
-        "must show at least 2 classes, got only background; 255 is void",
+        "must show at least 2 classes, got only background; 8 of 8 are 0/255 masks, e.g. train_00",
     ),
 }
 

@@ -132,7 +132,7 @@ def test_masks_of_0_and_255_are_refused(tmp_path, capsys):
         Image.fromarray(np.where(mask == 1, 255, mask)).save(path)
     assert main("--grid", "--matrix", "losses", out=tmp_path / "out", data=root) == 2
     error = capsys.readouterr().err
-    assert "must show at least 2 classes, got only a; 255 is void" in error
+    assert "must show at least 2 classes, got only a; 4 of 4 are 0/255 masks" in error
 
 
 def test_silent_tracking_server_is_refused_quickly(tmp_path, data, monkeypatch, capsys):
