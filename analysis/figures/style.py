@@ -15,6 +15,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from analysis.figures.fonts import escaped
+from seglib.drawing import cut
+
 # Okabe and Ito 2008, safe for colour-blind readers; its yellow is left out, too pale on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -31,7 +34,7 @@ def assign(names: Iterable[str], choices: Sequence[Choice]) -> dict[str, Choice]
 
 def plain(text: str) -> str:
     """Text that matplotlib draws as it is: no formulas; a leading _ would hide it from a legend."""
-    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
+    return (" " if text.startswith("_") else "") + escaped(text).replace("$", r"\$")
 
 
 def count(n: int, noun: str) -> str:
@@ -42,12 +45,6 @@ def count(n: int, noun: str) -> str:
 def wrap(text: str, n_letters: int, n_lines: int) -> list[str]:
     """Lines of at most `n_letters`, at most `n_lines` of them."""
     return textwrap.wrap(cut(text, n_letters * n_lines), n_letters)
-
-
-def cut(text: str, n_letters: int) -> str:
-    """The start and the end of what is too long: names often differ in the end only."""
-    half = n_letters // 2
-    return text if len(text) <= n_letters else f"{text[:half]}…{text[1 - half :]}"
 
 
 def quiet(axes: Axes) -> None:
@@ -108,12 +105,3 @@ def message(text: str) -> Figure:
     figure = Figure(figsize=(6, 1))
     figure.text(0.5, 0.5, plain(text), ha="center", va="center", color=GREY)
     return figure
-
-
-def voc_palette() -> np.ndarray:
-    """(256, 3) uint8: the class colours of the VOC devkit (its function VOClabelcolormap)."""
-    ids, palette = np.arange(256), np.zeros((256, 3), np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            palette[:, channel] |= ((ids >> (3 * bit + channel) & 1) << (7 - bit)).astype(np.uint8)
-    return palette

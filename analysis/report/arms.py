@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from analysis.figures import classes as class_figures
 from analysis.figures import runs as run_figures
+from analysis.figures.fonts import key, renamed
 from analysis.records import Study
 from analysis.report.blocks import (
     Block,
@@ -101,10 +102,10 @@ def per_class(study: Study) -> list[Block]:
     table = classes.per_class(study)
     heat = picture(
         "per_class",
-        class_figures.per_class_map(table, n_finished(study)),
+        class_figures.per_class_map(renamed(table, study.classes), n_finished(study)),
         "Heat map of mean test IoU, arms by classes",
         "The same numbers; classes from frequent to rare. Hatched: no such pixel in the test "
-        "truth. Pale: no finished run.",
+        f"truth. Pale: no finished run.{key(study.classes)}",
     )
     named = [n if t else f"{n} (not in test)" for n, t in table[["class", "in_test"]].values]
     headers = {arm: header for arm, header in with_n(study).items() if study.finished(arm)}
@@ -138,11 +139,13 @@ def other_metrics(study: Study) -> list[Block]:
 
 def frequencies(study: Study) -> list[Block]:
     """How rare the classes are in fit."""
+    table = classes.class_frequencies(study.data)
     return [
         picture(
             "class_frequencies",
-            class_figures.class_frequencies(classes.class_frequencies(study.data)),
+            class_figures.class_frequencies(renamed(table, study.classes)),
             "Bars of each class's share of pixels and of images in fit",
-            "Share of valid pixels, and share of images that contain the class, in fit.",
+            "Share of valid pixels, and share of images that contain the class, in fit."
+            + key(study.classes),
         )
     ]

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.classes import frequency_bars
-from analysis.figures.contact import contact_sheet
+from analysis.figures.contact import called, contact_sheet
+from analysis.figures.fonts import key, renamed
 from analysis.figures.style import count
 from analysis.report import pages
 from analysis.report.blocks import (
@@ -50,9 +51,10 @@ def write_check(facts: Inspection, sheet: Sequence[Sample], folder: Path) -> Pat
     """
     bars = picture(
         "frequencies",
-        frequency_bars(class_frequencies(facts), facts.n_images),
+        frequency_bars(renamed(class_frequencies(facts), facts.classes), facts.n_images),
         "Bars of each class's share of pixels and of images in fit, dev and test",
-        "Share of valid pixels, on a log scale, and images that show the class.",
+        "Share of valid pixels, on a log scale, and images that show the class."
+        + key(facts.classes),
     )
     shown = [_sheet_picture(facts, sheet)] if sheet else []
     about = {"path": facts.path, "fingerprint": facts.fingerprint}
@@ -94,6 +96,8 @@ def _sheet_picture(facts: Inspection, sheet: Sequence[Sample]) -> Picture:
     )
     if any(sample.note for sample in sheet):
         caption += " Framed: the mask looks suspicious, the reason is under it."
+    images = [sample.name for sample in sheet]
+    caption += key(facts.classes, drawn=called) + key(images, "image", called)
     width_px = round(drawn.width / PNG_DPI * CSS_PX_PER_INCH)
     alt = "Images with their masks drawn over them"
     return Picture("contact-sheet", buffer.getvalue(), width_px, alt, caption)

@@ -10,6 +10,7 @@ import numpy as np
 from analysis.answer import TERCILES, Answer
 from analysis.figures import classes as class_figures
 from analysis.figures import contrasts as figures
+from analysis.figures.fonts import called, key, renamed
 from analysis.records import Study
 from analysis.report.blocks import (
     Block,
@@ -88,11 +89,11 @@ def per_class(study: Study, answer: Answer) -> list[Block]:
         return [Text(NONE)]
     drawn = picture(
         "class_differences",
-        figures.class_differences(table),
+        figures.class_differences(renamed(table, study.classes)),
         "Heat map of per-class differences",
         "Points of test IoU, a minus b; classes from frequent to rare. Bold with *: its verdict, "
         "adjusted over the classes of that contrast, is better or worse. The numbers with "
-        "intervals are in tables/class_differences.csv.",
+        f"intervals are in tables/class_differences.csv.{key(study.classes)}",
     )
     told = table[table["verdict"].isin(["better", "worse"])]
     share: Columns = {"fit_pixel_share": ("fit pixels", percent)}
@@ -113,10 +114,10 @@ def by_frequency(study: Study, answer: Answer) -> list[Block]:
         return [Text(NONE)]
     drawn = picture(
         "against_frequency",
-        figures.against_frequency(tables.classes(study, answer), slopes),
+        figures.against_frequency(renamed(tables.classes(study, answer), study.classes), slopes),
         "Per-class differences against class frequency",
         "Each dot is a class: its difference over its share of the fit pixels. A "
-        "background is not in the slope.",
+        f"background is not in the slope.{key(study.classes)}",
     )
     if not len(groups):
         few = "Groups need at least 3 classes that are in fit and in test, background apart."
@@ -166,10 +167,10 @@ def confusions(study: Study, answer: Answer) -> list[Block]:
     }
     drawn = picture(
         "confusions",
-        class_figures.confusions(parts, study.classes),
+        class_figures.confusions(parts, called(study.classes)),
         "Confusion matrices on test",
         "The arm chosen on dev (and the baseline, where it is "
         "another and has a finished run): where the pixels of each class of the truth went, "
-        "percent of that class.",
+        f"percent of that class.{key(study.classes)}",
     )
     return [drawn]

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seglib.drawing import VOC_CLASSES
 from seglib.metrics import VOID
 
-VOC_CLASSES = (
-    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse "
-    "motorbike person pottedplant sheep sofa train tvmonitor"
-).split()
 SUFFIXES = (".jpg", ".png", ".jpeg")  # of images
 
 
