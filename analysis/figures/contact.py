@@ -21,6 +21,7 @@ from seglib.metrics import VOID
 from study.record import Sample
 
 TILE_PX, GAP_PX, FONT_PX, LINE_PX, N_COLUMNS = 300, 20, 18, 24, 5
+MONO = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSansMono.ttf"
 STRENGTH = 0.5  # of the class colour over the image
 
 
@@ -75,8 +76,7 @@ def called(names: Sequence[str], noun: str = "class") -> list[str]:
 
 def _font(text: str) -> Font | None:
     """The font that a text is drawn with; None: no installed one has all its letters."""
-    mono = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSansMono.ttf"
-    return font_for(text, [_truetype(mono), *fonts(FONT_PX), *map(_truetype, files_for(text))])
+    return font_for(text, [_truetype(MONO), *fonts(FONT_PX), *map(_truetype, files_for(text))])
 
 
 @cache
@@ -87,8 +87,10 @@ def _truetype(path: Path) -> Font:
 def _letters(text: str) -> tuple[str, Font]:
     """A text as it can be drawn, code points for letters that cannot, and its font."""
     text = one_line(text)
-    plain = text.encode("ascii", "backslashreplace").decode()
-    return (text, font) if (font := _font(text)) else (plain, fonts(FONT_PX)[-1])
+    if font := _font(text):
+        return text, font
+    coded = (one if " " <= one <= "~" else f"\\u{ord(one):04x}" for one in text)
+    return "".join(coded), _truetype(MONO)
 
 
 def _legend(

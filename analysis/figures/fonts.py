@@ -73,6 +73,16 @@ def key(names: Sequence[str], noun: str = "class", drawn: Caller = called) -> st
     return f" In this figure {', '.join(told)}." if told else ""
 
 
+def without_letters(names: Sequence[str]) -> list[str]:
+    """One note on classes that figures number, [] if there is none."""
+    n = sum(one != drawing.one_line(name) for one, name in zip(called(names), names, strict=True))
+    which = "1 class name" if n == 1 else f"{n} class names"
+    return [
+        f"figures number the classes whose names no installed font can draw ({which}), beside each "
+        "the names; a font such as Noto Sans CJK draws Chinese, Japanese and Korean"
+    ] * bool(n)
+
+
 def escaped(text: str) -> str:
     """Text of which every letter that no font has stands as its code point."""
     text = "".join(" " if one.isspace() and one != "\n" else one for one in text)

@@ -24,11 +24,12 @@ from analysis.report.blocks import (
 )
 from analysis.tables import arms, classes, metrics, runs
 from analysis.tables.arms import n_finished
+from analysis.tables.chosen import never_chosen
 from study.record import SPLITS
 
 
 def lead(study: Study) -> list[Block]:
-    """What the numbers below are made from."""
+    """What the numbers below are made from; `study` with the arms that are left out of them."""
     data, counts = study.data, study.data.n_images
     seeds = ", ".join(map(str, study.seeds)) or "none"
     with_runs = [arm for arm, n in n_finished(study).items() if n]
@@ -40,6 +41,23 @@ def lead(study: Study) -> list[Block]:
             f"(seeds {seeds}); {len(with_runs)} of {len(study.cells)} declared arms have a "
             "finished run."
         ),
+        *_left_out(study),
+    ]
+
+
+def _left_out(study: Study) -> list[Block]:
+    """How much of the declaration is not in this report."""
+    if not (gone := never_chosen(study)):
+        return []
+    declared = study.declaration.contrasts
+    lost = sum(not {one.a, one.b}.isdisjoint(gone) for one in declared)
+    contrasts = f", and with them {lost} of {len(declared)} planned contrasts" if lost else ""
+    are = "has no run and is" if len(gone) == 1 else "have no run and are"
+    return [
+        Text(
+            f"{len(gone)} of {len(study.cells)} arms {are} left out of tables and figures"
+            f"{contrasts} (named under Missing and failed runs)."
+        )
     ]
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.figures.classes import frequency_bars
 from analysis.figures.contact import called, contact_sheet
-from analysis.figures.fonts import key, renamed
+from analysis.figures.fonts import key, renamed, without_letters
 from analysis.figures.style import count
 from analysis.report import pages
 from analysis.report.blocks import (
@@ -31,6 +31,8 @@ from analysis.report.blocks import (
     picture,
 )
 from analysis.report.check_words import absent, floor, problems, sizes, void
+from analysis.report.exits import csv_table
+from analysis.report.folder import replace_folder
 from analysis.tables.classes import class_frequencies
 from study.record import SPLITS, Inspection, Sample
 
@@ -66,12 +68,9 @@ def write_check(facts: Inspection, sheet: Sequence[Sample], folder: Path) -> Pat
         Section("Data set", [pairs(about, "what")]),
     ]
     page = pages.html(f"Data check: {facts.name}", [Text(" ".join(_lead(facts)))], sections)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "contact-sheet.png").unlink(missing_ok=True)  # the one that may be absent
-    for drawn in (bars, *shown):
-        (folder / f"{drawn.name}.png").write_bytes(drawn.png)
-    (folder / "frequencies.csv").write_bytes(_shares(facts).to_csv(index=False).encode())
-    (folder / "index.html").write_bytes(page.encode())
+    files = {f"{drawn.name}.png": drawn.png for drawn in (bars, *shown)}
+    files["frequencies.csv"] = csv_table(_shares(facts)).encode()
+    replace_folder(folder, {**files, "index.html": page.encode()})
     return folder / "index.html"
 
 
@@ -116,7 +115,7 @@ def _lead(facts: Inspection) -> list[str]:
 
 
 def _warnings(facts: Inspection) -> list[Block]:
-    notes = [f"Note: {note}" for note in facts.notes]
+    notes = [f"Note: {note}" for note in (*facts.notes, *without_letters(facts.classes))]
     blocks: list[Block] = [Bullets(notes)] if notes else []
     found = problems(facts)
     for what, items in found:

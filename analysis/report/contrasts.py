@@ -163,7 +163,7 @@ def confusions(study: Study, answer: Answer) -> list[Block]:
             [run.confusion("test")[1].sum(0) for run in done], axis=0
         )
         for arm in dict.fromkeys([answer.chosen, study.declaration.baseline])
-        if (done := study.finished(arm))
+        if arm and (done := study.finished(arm))
     }
     drawn = picture(
         "confusions",
