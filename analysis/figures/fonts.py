@@ -6,6 +6,7 @@ here the families are found beforehand. Must not know: studies, files of ours, p
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from matplotlib.text import Text
 
 from seglib import drawing
 
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # of weights: no news
 Caller = Callable[[Sequence[str], str], list[str]]
 
 
@@ -76,10 +78,10 @@ def key(names: Sequence[str], noun: str = "class", drawn: Caller = called) -> st
 def without_letters(names: Sequence[str]) -> list[str]:
     """One note on classes that figures number, [] if there is none."""
     n = sum(one != drawing.one_line(name) for one, name in zip(called(names), names, strict=True))
-    which = "1 class name" if n == 1 else f"{n} class names"
+    which = "the class whose name" if n == 1 else f"the {n} classes whose names"
     return [
-        f"figures number the classes whose names no installed font can draw ({which}), beside each "
-        "the names; a font such as Noto Sans CJK draws Chinese, Japanese and Korean"
+        f"figures number {which} no installed font can draw, with the names under each figure (a "
+        "font such as Noto Sans CJK draws Chinese, Japanese and Korean)"
     ] * bool(n)
 
 

@@ -5,7 +5,6 @@ Must not know: studies, files, HTML.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from analysis.figures.fonts import called
-from analysis.figures.style import GREY, HATCHED, legend, plain
+from analysis.figures.style import GREY, HATCHED, legend, plain, wrap
 from seglib.drawing import colourize, cut, palette
 from seglib.metrics import VOID
 
@@ -69,4 +68,5 @@ def _legend(figure: Figure, maps: Sequence[np.ndarray], classes: Sequence[str]) 
 
 
 def _wrapped(text: str, width: int) -> str:
-    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, width))
+    """Lines of a width, at most four for each line of a text."""
+    return "\n".join(part for line in text.split("\n") for part in wrap(line, width, 4))

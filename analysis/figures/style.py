@@ -22,6 +22,7 @@ from seglib.drawing import cut
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 GREY, PALE, HATCHED = "#666666", "#eeeeee", "#aaaaaa"
+MOST_LETTERS = 64  # of a line of a name
 NO_CONTRAST = "no contrast has runs on both sides"
 Style = dict[str, Any]  # how something is drawn, as matplotlib's functions take it
 Choice = TypeVar("Choice")
@@ -33,8 +34,12 @@ def assign(names: Iterable[str], choices: Sequence[Choice]) -> dict[str, Choice]
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib draws as it is: no formulas; a leading _ would hide it from a legend."""
-    return (" " if text.startswith("_") else "") + escaped(text).replace("$", r"\$")
+    """Text that matplotlib draws as it is: no formulas; a leading _ would hide it from a legend.
+
+    Each line is cut to `MOST_LETTERS`: longer ones would leave no room for the rest of a figure.
+    """
+    text = "\n".join(cut(line, MOST_LETTERS) for line in escaped(text).split("\n"))
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
 def count(n: int, noun: str) -> str:

@@ -38,10 +38,12 @@ INTERVAL: Columns = {
 NONE = "No contrast has runs on both sides."
 
 
-def planned(answer: Answer) -> list[Block]:
-    """The planned contrasts with their intervals and verdicts."""
+def planned(answer: Answer, n_declared: int) -> list[Block]:
+    """The planned contrasts of arms that have a run, with their intervals and verdicts."""
     table = tables.contrasts(answer)
     if not len(table):
+        if n_declared:
+            return [Text(f"No planned contrast (of {n_declared}) is of two arms that have a run.")]
         return [Text("This study declared no contrasts.")]
     n_seeds = {"n_a": ("n a", str), "n_b": ("n b", str)}
     columns: Columns = {**as_is("family"), **PAIR, **n_seeds, **INTERVAL, **as_is("verdict")}

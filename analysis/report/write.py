@@ -48,13 +48,10 @@ def write_report(
     apart = disagreement(study, shown)
     noted = (*study.data.notes, *notes, *without_letters(study.classes))
     said = [*sentences(study, found), *(f"Note: {note}" for note in noted)]
-    lead = [
-        Bullets([*sentences(study, found), *(f"Note: {note}" for note in noted)]),
-        *arms.lead(whole),
-    ]
+    lead = [Bullets(said), *arms.lead(whole)]
     pictures = predictions(study, shown, apart, found.chosen)
     sections = [
-        *_sections(study, found, pictures, never_chosen(whole)),
+        *_sections(study, found, pictures, whole),
         Section("Commands to reproduce", commands(whole, place or study.root)),
     ]
     files = {
@@ -102,15 +99,14 @@ def _tables(study: Study, found: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "score_at_cost", curve_tables.at_cost(study)
 
 
-def _sections(
-    study: Study, found: Answer, pictures: list[Block], gone: Sequence[str]
-) -> list[Section]:
+def _sections(study: Study, found: Answer, pictures: list[Block], whole: Study) -> list[Section]:
     """The report's order; each section stands also when it has nothing to list."""
+    gone, n_contrasts = never_chosen(whole), len(whole.declaration.contrasts)
     tuned = [Section("Tuning", training.tuning(study))] if study.declaration.tunings else []
     return [
         Section("Results per arm", arms.per_arm(study)),
         Section("Results per class", arms.per_class(study)),
-        Section("Planned contrasts", contrasts.planned(found)),
+        Section("Planned contrasts", contrasts.planned(found, n_contrasts)),
         Section("Differences per class", contrasts.per_class(study, found)),
         Section("Rare and frequent classes", contrasts.by_frequency(study, found)),
         effects.effects(found),
