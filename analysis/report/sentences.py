@@ -124,7 +124,7 @@ def effects_sentence(grid: Crossing) -> str:
     if len(grid.axes) < 2:
         return (
             "Main effects need two axes of two levels or more, such as networks and losses; the "
-            f"arms of this study have {next(iter(grid.axes), 'none')}{' alone' if grid.axes else ''}."
+            f"arms shown have {next(iter(grid.axes), 'none')}{' alone' if grid.axes else ''}."
         )
     named = axes_named(grid)
     if grid.absent:
