@@ -36,7 +36,7 @@ def prediction_panel(
     """
     columns = {"image": images, "truth": masks, **predictions}
     ratios = [mask.shape[0] / mask.shape[1] for mask in masks]
-    size = (1.25 * len(columns) + 1, 1.25 * sum(ratios) + 1.2 + 0.15 * len(masks) * bool(notes))
+    size = (1.25 * len(columns) + 1, 1.25 * sum(ratios) + 1.5 + 0.15 * len(masks) * bool(notes))
     figure = Figure(
         figsize=(max(size[0], 5), size[1]),
         layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0),
@@ -61,7 +61,7 @@ def prediction_panel(
 def _legend(figure: Figure, maps: Sequence[np.ndarray], classes: Sequence[str]) -> None:
     """A legend of the classes in these maps."""
     seen = sorted(set().union(*map(np.unique, maps)) - {VOID})
-    names, colours = [cut(name, 40) for name in called(classes)], palette(classes) / 255
+    names, colours = [cut(name, 28) for name in called(classes)], palette(classes) / 255
     patches = [Patch(facecolor=colours[index], edgecolor=GREY) for index in seen]
     patches.append(Patch(facecolor="white", edgecolor=HATCHED, hatch="////"))
     legend(figure, patches, [*(names[index] for index in seen), "void (never scored)"])

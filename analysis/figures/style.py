@@ -61,12 +61,14 @@ def quiet(axes: Axes) -> None:
 
 
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """One legend below all panels, in as many columns as fit."""
+    """One legend below all panels, in as many columns as fit; for many lines the figure grows."""
     width = figure.get_figwidth()
     most = max(1, min(len(labels), int(width / 1.5)))
     n_columns = next((n for n in range(most, 1, -1) if _legend_width(labels, n) < width), 1)
     style: Style = {"loc": "outside lower center", "fontsize": 8, "frameon": False}
     figure.legend(handles, list(map(plain, labels)), ncols=n_columns, **style)
+    n_lines = -(-len(labels) // n_columns)
+    figure.set_figheight(figure.get_figheight() + 0.18 * max(0, n_lines - 2))
 
 
 def _legend_width(labels: Sequence[str], n_columns: int) -> float:

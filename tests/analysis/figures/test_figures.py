@@ -1,9 +1,12 @@
 """Figures of runs and classes."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.figures import classes as class_figures
 from analysis.figures import runs as run_figures
+from analysis.figures.panel import prediction_panel
+from analysis.report.blocks import picture
 from analysis.tables import arms, classes, runs
 
 
@@ -15,3 +18,14 @@ def test_figures_are_figures(study):
     curves = run_figures.learning_curves(runs.history(study), ["bce", "dice_bce"])
     assert len(curves.axes) == 1  # only one network has finished runs
     assert sum(str(line.get_gid()).startswith("seed") for line in curves.axes[0].lines) == 6
+
+
+def test_a_legend_of_many_classes_leaves_room_for_the_pictures():
+    masks = [np.arange(40, dtype=np.uint8).reshape(5, 8)] * 2
+    images = [np.zeros((5, 8, 3), np.uint8)] * 2
+    heights = []
+    for names in ([f"c{i}" for i in range(40)], [f"a name of a class {i} " * 9 for i in range(40)]):
+        figure = prediction_panel(images, masks, {"arm": masks}, names, rows=["a", "b"])
+        picture("a", figure, "", "")
+        heights.append(figure.axes[0].get_window_extent().height / figure.dpi)
+    assert min(heights) > 0.6  # inches
