@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seglib.data.lists import VOC_CLASSES
+from seglib.drawing import VOC_CLASSES
 from seglib.metrics import CONTRACT
 from study.config import FIELDS, RECIPE
 from study.declare import declare

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import runs
-from seglib.data.shapes import voc_palette
+from seglib.drawing import voc_palette
 from study.config import FIELDS, RECIPE
 from study.declare import declare
 from study.matrix import Matrix
@@ -51,7 +51,7 @@ def write_folder(
             mask[0] = 255
             Image.fromarray(image).save(root / "JPEGImages" / f"{name}.jpg", quality=95)
             label = Image.fromarray(mask)
-            label.putpalette(voc_palette())
+            label.putpalette(voc_palette().tobytes())
             label.save(root / "SegmentationClass" / f"{name}.png")
         (root / "ImageSets/Segmentation" / f"{split}.txt").write_text("\n".join(names) + "\n")
     (root / "classes.txt").write_text("\n".join(classes) + "\n")

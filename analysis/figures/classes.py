@@ -30,7 +30,10 @@ from analysis.figures.style import (
     quiet,
     wrap,
 )
+from seglib.drawing import cut
 from study.record import SPLITS
+
+MOST_LETTERS = 40  # of a class name
 
 
 def per_class_map(per_class: pd.DataFrame, n_finished: Mapping[str, int]) -> Figure:
@@ -56,7 +59,7 @@ def per_class_map(per_class: pd.DataFrame, n_finished: Mapping[str, int]) -> Fig
             style = {"ha": "center", "va": "center", "color": letters_on(value)}
             axes.text(column, row, f"{value:.2f}", fontsize=7, **style)
     names = [
-        name if there else f"{name} (not in test)"
+        cut(name, MOST_LETTERS) + ("" if there else " (not in test)")
         for name, there in zip(per_class["class"], in_test, strict=True)
     ]
     arms = [f"{arm} (n={n})" for arm, n in n_finished.items()]
@@ -84,7 +87,8 @@ def class_frequencies(table: pd.DataFrame) -> Figure:
     axes.set_xscale("log")
     axes.set_xlim(lowest, 2)
     percent_axis(axes)
-    axes.set_yticks(range(len(table)), map(plain, table["class"]))
+    names = [plain(cut(name, MOST_LETTERS)) for name in table["class"]]
+    axes.set_yticks(range(len(table)), names)
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlabel("share of valid pixels / of images in fit (log scale)", fontsize=8)
     quiet(axes)
@@ -155,6 +159,7 @@ def _confusion(axes: Axes, counts: np.ndarray, names: Sequence[str]) -> ScalarMa
             style: Style = {"ha": "center", "va": "center", "color": letters_on(value)}
             axes.text(column, row, f"{100 * value:.0f}", fontsize=5.5, **style)
     turned: Style = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(at, map(plain, names), fontsize=6, **turned)
-    axes.set_yticks(at, map(plain, names), fontsize=6)
+    short = [plain(cut(name, 30)) for name in names]
+    axes.set_xticks(at, short, fontsize=6, **turned)
+    axes.set_yticks(at, short, fontsize=6)
     return ScalarMappable(image.norm, image.cmap)

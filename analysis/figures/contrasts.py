@@ -25,6 +25,7 @@ from analysis.figures.style import (
     plain,
     quiet,
 )
+from seglib.drawing import cut
 
 MARKS = {"better": COLOURS[0], "worse": COLOURS[1], "equivalent": COLOURS[2]}  # else grey
 
@@ -88,6 +89,7 @@ def class_differences(classes: pd.DataFrame) -> Figure:
         style: Style = {"ha": "center", "va": "center", "fontweight": weight, "color": colour}
         axes.text(x, y, text, fontsize=6.5, **style)
     colours, rows = ScalarMappable(scale, image.cmap), [f"{a}\nminus {b}" for a, b in pairs]
+    names = [cut(name, 40) for name in names]
     label_map(axes, colours, rows, names, "points of test IoU", 7)
     return figure
 
@@ -123,7 +125,7 @@ def _by_share(axes: Axes, classes: pd.DataFrame) -> None:
     axes.plot(shares, points, "o", color=COLOURS[0], markersize=4)
     style: Style = {"xytext": (2, 2), "textcoords": "offset points", "color": GREY, "rotation": 35}
     for name, at in zip(rows["class"], zip(shares, points, strict=True), strict=True):
-        axes.annotate(plain(name), at, fontsize=5.5, **style)
+        axes.annotate(plain(cut(name, 24)), at, fontsize=5.5, **style)
     axes.set_xscale("log")
     axes.margins(0.12, 0.15)  # room for the names
     quiet(axes)

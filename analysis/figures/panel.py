@@ -5,7 +5,6 @@ Must not know: studies, files, HTML.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from analysis.figures.style import GREY, HATCHED, legend, plain, voc_palette
+from analysis.figures.fonts import called
+from analysis.figures.style import GREY, HATCHED, legend, plain, wrap
+from seglib.drawing import colourize, cut, palette
 from seglib.metrics import VOID
 
 
@@ -35,7 +36,7 @@ def prediction_panel(
     """
     columns = {"image": images, "truth": masks, **predictions}
     ratios = [mask.shape[0] / mask.shape[1] for mask in masks]
-    size = (1.25 * len(columns) + 1, 1.25 * sum(ratios) + 1.2 + 0.15 * len(masks) * bool(notes))
+    size = (1.25 * len(columns) + 1, 1.25 * sum(ratios) + 1.5 + 0.15 * len(masks) * bool(notes))
     figure = Figure(
         figsize=(max(size[0], 5), size[1]),
         layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0),
@@ -43,7 +44,7 @@ def prediction_panel(
     grid = figure.subplots(len(masks), len(columns), squeeze=False, height_ratios=ratios)
     for column, (title, maps) in enumerate(columns.items()):
         for axes, shown in zip(grid[:, column], maps, strict=True):
-            rgb = shown if shown.ndim == 3 else colourize(shown)
+            rgb = shown if shown.ndim == 3 else colourize(shown, classes)
             axes.imshow(rgb, interpolation="antialiased" if shown.ndim == 3 else "nearest")
             axes.set_xticks([])
             axes.set_yticks([])
@@ -60,20 +61,12 @@ def prediction_panel(
 def _legend(figure: Figure, maps: Sequence[np.ndarray], classes: Sequence[str]) -> None:
     """A legend of the classes in these maps."""
     seen = sorted(set().union(*map(np.unique, maps)) - {VOID})
-    patches = [Patch(facecolor=voc_palette()[index] / 255, edgecolor=GREY) for index in seen]
+    names, colours = [cut(name, 28) for name in called(classes)], palette(classes) / 255
+    patches = [Patch(facecolor=colours[index], edgecolor=GREY) for index in seen]
     patches.append(Patch(facecolor="white", edgecolor=HATCHED, hatch="////"))
-    legend(figure, patches, [*(classes[index] for index in seen), "void (never scored)"])
+    legend(figure, patches, [*(names[index] for index in seen), "void (never scored)"])
 
 
 def _wrapped(text: str, width: int) -> str:
-    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, width))
-
-
-def colourize(mask: np.ndarray) -> np.ndarray:
-    """(H, W) class ids to (H, W, 3) uint8 in VOC colours; void becomes pale diagonal stripes."""
-    rgb = voc_palette()[mask]
-    rows, columns = np.indices(mask.shape)
-    stripe = (rows + columns) // max(2, max(mask.shape) // 40) % 2
-    return np.where((mask == VOID)[..., None], np.where(stripe, 250, 205)[..., None], rgb).astype(
-        np.uint8
-    )
+    """Lines of a width, at most four for each line of a text."""
+    return "\n".join(part for line in text.split("\n") for part in wrap(line, width, 4))

@@ -15,10 +15,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from analysis.figures.fonts import escaped
+from seglib.drawing import cut
+
 # Okabe and Ito 2008, safe for colour-blind readers; its yellow is left out, too pale on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 GREY, PALE, HATCHED = "#666666", "#eeeeee", "#aaaaaa"
+MOST_LETTERS = 64  # of a line of a name
 NO_CONTRAST = "no contrast has runs on both sides"
 Style = dict[str, Any]  # how something is drawn, as matplotlib's functions take it
 Choice = TypeVar("Choice")
@@ -30,7 +34,11 @@ def assign(names: Iterable[str], choices: Sequence[Choice]) -> dict[str, Choice]
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib draws as it is: no formulas; a leading _ would hide it from a legend."""
+    """Text that matplotlib draws as it is: no formulas; a leading _ would hide it from a legend.
+
+    Each line is cut to `MOST_LETTERS`: longer ones would leave no room for the rest of a figure.
+    """
+    text = "\n".join(cut(line, MOST_LETTERS) for line in escaped(text).split("\n"))
     return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
@@ -44,12 +52,6 @@ def wrap(text: str, n_letters: int, n_lines: int) -> list[str]:
     return textwrap.wrap(cut(text, n_letters * n_lines), n_letters)
 
 
-def cut(text: str, n_letters: int) -> str:
-    """The start and the end of what is too long: names often differ in the end only."""
-    half = n_letters // 2
-    return text if len(text) <= n_letters else f"{text[:half]}…{text[1 - half :]}"
-
-
 def quiet(axes: Axes) -> None:
     """A pale grid behind, no frame above and to the right."""
     axes.grid(axis="x" if axes.yaxis_inverted() else "both", color="#dddddd", linewidth=0.6)
@@ -59,12 +61,14 @@ def quiet(axes: Axes) -> None:
 
 
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """One legend below all panels, in as many columns as fit."""
+    """One legend below all panels, in as many columns as fit; for many lines the figure grows."""
     width = figure.get_figwidth()
     most = max(1, min(len(labels), int(width / 1.5)))
     n_columns = next((n for n in range(most, 1, -1) if _legend_width(labels, n) < width), 1)
     style: Style = {"loc": "outside lower center", "fontsize": 8, "frameon": False}
     figure.legend(handles, list(map(plain, labels)), ncols=n_columns, **style)
+    n_lines = -(-len(labels) // n_columns)
+    figure.set_figheight(figure.get_figheight() + 0.18 * max(0, n_lines - 2))
 
 
 def _legend_width(labels: Sequence[str], n_columns: int) -> float:
@@ -108,12 +112,3 @@ def message(text: str) -> Figure:
     figure = Figure(figsize=(6, 1))
     figure.text(0.5, 0.5, plain(text), ha="center", va="center", color=GREY)
     return figure
-
-
-def voc_palette() -> np.ndarray:
-    """(256, 3) uint8: the class colours of the VOC devkit (its function VOClabelcolormap)."""
-    ids, palette = np.arange(256), np.zeros((256, 3), np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            palette[:, channel] |= ((ids >> (3 * bit + channel) & 1) << (7 - bit)).astype(np.uint8)
-    return palette

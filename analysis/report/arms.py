@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from analysis.figures import classes as class_figures
 from analysis.figures import runs as run_figures
+from analysis.figures.fonts import key, renamed
 from analysis.records import Study
 from analysis.report.blocks import (
     Block,
@@ -23,11 +24,12 @@ from analysis.report.blocks import (
 )
 from analysis.tables import arms, classes, metrics, runs
 from analysis.tables.arms import n_finished
+from analysis.tables.chosen import never_chosen
 from study.record import SPLITS
 
 
 def lead(study: Study) -> list[Block]:
-    """What the numbers below are made from."""
+    """What the numbers below are made from; `study` with the arms that are left out of them."""
     data, counts = study.data, study.data.n_images
     seeds = ", ".join(map(str, study.seeds)) or "none"
     with_runs = [arm for arm, n in n_finished(study).items() if n]
@@ -39,6 +41,23 @@ def lead(study: Study) -> list[Block]:
             f"(seeds {seeds}); {len(with_runs)} of {len(study.cells)} declared arms have a "
             "finished run."
         ),
+        *_left_out(study),
+    ]
+
+
+def _left_out(study: Study) -> list[Block]:
+    """How much of the declaration is not in this report."""
+    if not (gone := never_chosen(study)):
+        return []
+    declared = study.declaration.contrasts
+    lost = sum(not {one.a, one.b}.isdisjoint(gone) for one in declared)
+    contrasts = f", and with them {lost} of {len(declared)} planned contrasts" if lost else ""
+    are = "has no run and is" if len(gone) == 1 else "have no run and are"
+    return [
+        Text(
+            f"{len(gone)} of {len(study.cells)} arms {are} left out of tables and figures"
+            f"{contrasts} (named under Missing and failed runs)."
+        )
     ]
 
 
@@ -101,10 +120,10 @@ def per_class(study: Study) -> list[Block]:
     table = classes.per_class(study)
     heat = picture(
         "per_class",
-        class_figures.per_class_map(table, n_finished(study)),
+        class_figures.per_class_map(renamed(table, study.classes), n_finished(study)),
         "Heat map of mean test IoU, arms by classes",
         "The same numbers; classes from frequent to rare. Hatched: no such pixel in the test "
-        "truth. Pale: no finished run.",
+        f"truth. Pale: no finished run.{key(study.classes)}",
     )
     named = [n if t else f"{n} (not in test)" for n, t in table[["class", "in_test"]].values]
     headers = {arm: header for arm, header in with_n(study).items() if study.finished(arm)}
@@ -138,11 +157,13 @@ def other_metrics(study: Study) -> list[Block]:
 
 def frequencies(study: Study) -> list[Block]:
     """How rare the classes are in fit."""
+    table = classes.class_frequencies(study.data)
     return [
         picture(
             "class_frequencies",
-            class_figures.class_frequencies(classes.class_frequencies(study.data)),
+            class_figures.class_frequencies(renamed(table, study.classes)),
             "Bars of each class's share of pixels and of images in fit",
-            "Share of valid pixels, and share of images that contain the class, in fit.",
+            "Share of valid pixels, and share of images that contain the class, in fit."
+            + key(study.classes),
         )
     ]

@@ -16,6 +16,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from analysis.figures.fonts import dress
 from analysis.tables.runs import shown
 
 PNG_DPI = 150
@@ -93,6 +94,7 @@ class Section:
 
 def picture(name: str, figure: Figure, alt: str, caption: str) -> Picture:
     """Draw a figure; `alt` says what it shows to who cannot see it."""
+    dress(figure)
     png, svg = io.BytesIO(), io.BytesIO()
     figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
     with rc_context({"svg.hashsalt": name}):  # the same figure gives the same file

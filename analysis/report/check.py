@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.classes import frequency_bars
-from analysis.figures.contact import contact_sheet
+from analysis.figures.contact import called, contact_sheet
+from analysis.figures.fonts import key, renamed, without_letters
 from analysis.figures.style import count
 from analysis.report import pages
 from analysis.report.blocks import (
@@ -30,6 +31,8 @@ from analysis.report.blocks import (
     picture,
 )
 from analysis.report.check_words import absent, floor, problems, sizes, void
+from analysis.report.exits import csv_table
+from analysis.report.folder import replace_folder
 from analysis.tables.classes import class_frequencies
 from study.record import SPLITS, Inspection, Sample
 
@@ -52,9 +55,10 @@ def write_check(facts: Inspection, sheet: Sequence[Sample], folder: Path) -> Pat
     """
     bars = picture(
         "frequencies",
-        frequency_bars(class_frequencies(facts), facts.n_images),
+        frequency_bars(renamed(class_frequencies(facts), facts.classes), facts.n_images),
         "Bars of each class's share of pixels and of images in fit, dev and test",
-        "Share of valid pixels, on a log scale, and images that show the class.",
+        "Share of valid pixels, on a log scale, and images that show the class."
+        + key(facts.classes),
     )
     shown = [_sheet_picture(facts, sheet)] if sheet else []
     about = {"path": facts.path, "fingerprint": facts.fingerprint}
@@ -67,12 +71,9 @@ def write_check(facts: Inspection, sheet: Sequence[Sample], folder: Path) -> Pat
         Section("Data set", [pairs(about, "what")]),
     ]
     page = pages.html(f"Data check: {facts.name}", [Text(" ".join(_lead(facts)))], sections)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "contact-sheet.png").unlink(missing_ok=True)  # the one that may be absent
-    for drawn in (bars, *shown):
-        (folder / f"{drawn.name}.png").write_bytes(drawn.png)
-    (folder / "frequencies.csv").write_bytes(_shares(facts).to_csv(index=False).encode())
-    (folder / "index.html").write_bytes(page.encode())
+    files = {f"{drawn.name}.png": drawn.png for drawn in (bars, *shown)}
+    files["frequencies.csv"] = csv_table(_shares(facts)).encode()
+    replace_folder(folder, {**files, "index.html": page.encode()})
     return folder / "index.html"
 
 
@@ -97,6 +98,8 @@ def _sheet_picture(facts: Inspection, sheet: Sequence[Sample]) -> Picture:
     )
     if any(sample.note for sample in sheet):
         caption += " Framed: the mask looks suspicious, the reason is under it."
+    images = [sample.name for sample in sheet]
+    caption += key(facts.classes, drawn=called) + key(images, "image", called)
     width_px = round(drawn.width / PNG_DPI * CSS_PX_PER_INCH)
     alt = "Images with their masks drawn over them"
     return Picture("contact-sheet", buffer.getvalue(), width_px, alt, caption)
@@ -115,7 +118,7 @@ def _lead(facts: Inspection) -> list[str]:
 
 
 def _warnings(facts: Inspection) -> list[Block]:
-    notes = [f"Note: {note}" for note in facts.notes]
+    notes = [f"Note: {note}" for note in (*facts.notes, *without_letters(facts.classes))]
     blocks: list[Block] = [Bullets(notes)] if notes else []
     found = problems(facts)
     for one in found:

@@ -10,6 +10,7 @@ import numpy as np
 from analysis.answer import TERCILES, Answer
 from analysis.figures import classes as class_figures
 from analysis.figures import contrasts as figures
+from analysis.figures.fonts import called, key, renamed
 from analysis.records import Study
 from analysis.report.blocks import (
     Block,
@@ -37,10 +38,12 @@ INTERVAL: Columns = {
 NONE = "No contrast has runs on both sides."
 
 
-def planned(answer: Answer) -> list[Block]:
-    """The planned contrasts with their intervals and verdicts."""
+def planned(answer: Answer, n_declared: int) -> list[Block]:
+    """The planned contrasts of arms that have a run, with their intervals and verdicts."""
     table = tables.contrasts(answer)
     if not len(table):
+        if n_declared:
+            return [Text(f"No planned contrast (of {n_declared}) is of two arms that have a run.")]
         return [Text("This study declared no contrasts.")]
     n_seeds = {"n_a": ("n a", str), "n_b": ("n b", str)}
     columns: Columns = {**as_is("family"), **PAIR, **n_seeds, **INTERVAL, **as_is("verdict")}
@@ -88,11 +91,11 @@ def per_class(study: Study, answer: Answer) -> list[Block]:
         return [Text(NONE)]
     drawn = picture(
         "class_differences",
-        figures.class_differences(table),
+        figures.class_differences(renamed(table, study.classes)),
         "Heat map of per-class differences",
         "Points of test IoU, a minus b; classes from frequent to rare. Bold with *: its verdict, "
         "adjusted over the classes of that contrast, is better or worse. The numbers with "
-        "intervals are in tables/class_differences.csv.",
+        f"intervals are in tables/class_differences.csv.{key(study.classes)}",
     )
     told = table[table["verdict"].isin(["better", "worse"])]
     share: Columns = {"fit_pixel_share": ("fit pixels", percent)}
@@ -113,10 +116,10 @@ def by_frequency(study: Study, answer: Answer) -> list[Block]:
         return [Text(NONE)]
     drawn = picture(
         "against_frequency",
-        figures.against_frequency(tables.classes(study, answer), slopes),
+        figures.against_frequency(renamed(tables.classes(study, answer), study.classes), slopes),
         "Per-class differences against class frequency",
         "Each dot is a class: its difference over its share of the fit pixels. A "
-        "background is not in the slope.",
+        f"background is not in the slope.{key(study.classes)}",
     )
     if not len(groups):
         few = "Groups need at least 3 classes that are in fit and in test, background apart."
@@ -162,14 +165,14 @@ def confusions(study: Study, answer: Answer) -> list[Block]:
             [run.confusion("test")[1].sum(0) for run in done], axis=0
         )
         for arm in dict.fromkeys([answer.chosen, study.declaration.baseline])
-        if (done := study.finished(arm))
+        if arm and (done := study.finished(arm))
     }
     drawn = picture(
         "confusions",
-        class_figures.confusions(parts, study.classes),
+        class_figures.confusions(parts, called(study.classes)),
         "Confusion matrices on test",
         "The arm chosen on dev (and the baseline, where it is "
         "another and has a finished run): where the pixels of each class of the truth went, "
-        "percent of that class.",
+        f"percent of that class.{key(study.classes)}",
     )
     return [drawn]

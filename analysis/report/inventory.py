@@ -5,18 +5,23 @@ Must not know: how numbers are computed, how pages are marked up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from analysis.records import Study
-from analysis.report.blocks import Block, Columns, as_is, fraction, grid, grid_or, pairs
+from analysis.report.blocks import Block, Columns, Text, as_is, fraction, grid, grid_or, pairs
 from analysis.tables import arms, runs
 
 
-def missing(study: Study) -> list[Block]:
-    """Runs that a complete study would have."""
+def missing(study: Study, gone: Sequence[str]) -> list[Block]:
+    """Runs that a complete study would have; the names of the arms that were left out."""
     columns: Columns = {**as_is("run", "state", "reason"), "run_id": ("run id", str)}
     none = "Nothing: every declared arm has finished all the seeds that any arm has."
-    return [grid_or(none, runs.missing(study), columns)]
+    if gone:
+        none = "Of the other arms nothing: each has finished all the seeds that any arm has."
+    left = [Text(f"Without a run of any seed, so left out: {', '.join(gone)}.")] if gone else []
+    return [*left, grid_or(none, runs.missing(study), columns)]
 
 
 def excluded(study: Study) -> list[Block]:

@@ -1,6 +1,6 @@
-"""Owns how a report is written down: the same sections as Markdown and one HTML page; LaTeX tables.
+"""Owns how a report is written down: the same sections as Markdown and one HTML page.
 
-All escape the strings that go in. Must not know: studies, files other than the page template.
+Both escape the strings that go in. Must not know: studies, files other than the page template.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.report.blocks import Block, Bullets, Code, Grid, Picture, Section, Text
+from analysis.report.exits import html as escape_html
+from analysis.report.exits import markdown as escape
+from analysis.report.exits import one_line
 
 
 def html(title: str, lead: Sequence[Block], sections: Sequence[Section]) -> str:
@@ -19,6 +21,7 @@ def html(title: str, lead: Sequence[Block], sections: Sequence[Section]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=escape_html,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -35,14 +38,6 @@ def markdown(title: str, lead: Sequence[Block], sections: Sequence[Section]) -> 
     return "\n\n".join(parts) + "\n"
 
 
-def escape(text: str) -> str:
-    """Text for one line of Markdown or one cell: no line break, no markup, no HTML, no cell end."""
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for mark in "\\|`*[":
-        text = text.replace(mark, "\\" + mark)
-    return text
-
-
 def _block(block: Block) -> str:
     match block:
         case Text():
@@ -51,36 +46,15 @@ def _block(block: Block) -> str:
             return "\n".join(f"- {escape(item)}" for item in block.items)
         case Grid():
             rule = ["---:" if numeric else "---" for numeric in block.numeric]
-            rows = [map(escape, block.headers), rule, *(map(escape, row) for row in block.rows)]
+            rows = [
+                map(escape, block.headers),
+                rule,
+                *(map(escape, row) for row in block.rows),
+            ]
             lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
             return lines + (f"\n\n{escape(block.caption)}" if block.caption else "")
         case Picture():
             return f"![{escape(block.alt)}](figures/{block.name}.png)\n\n{escape(block.caption)}"
         case Code():
-            lines = "\n".join(" ".join(line.split()) for line in block.lines)
+            lines = "\n".join(map(one_line, block.lines))
             return f"```sh\n{lines}\n```"
-
-
-def latex(table: pd.DataFrame) -> str:
-    """A table as a LaTeX tabular, every string escaped."""
-    plain = table.rename(columns=lambda name: tex(str(name)))
-    text: str = plain.to_latex(
-        index=False,
-        escape=False,
-        na_rep="--",
-        float_format="%.4f",
-        formatters={
-            tex(str(name)): (lambda value: tex(str(value)))
-            for name in table.columns
-            if not pd.api.types.is_numeric_dtype(table[name])
-        },
-    )
-    return text
-
-
-def tex(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
-    special |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "\n": " "}
-    return "".join(special.get(letter, letter) for letter in text)

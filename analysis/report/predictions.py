@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.figures.fonts import called, key
 from analysis.figures.panel import prediction_panel
 from analysis.records import Study
 from analysis.report.blocks import Block, Picture, Text, picture
@@ -54,7 +55,12 @@ def _disagreement(
         told += f" In none of these images: {', '.join(absent)}."
     if not len(rows):
         return [Text(f"The arms shown disagree on no class.{told}")]
-    at = [shown.pool.names.index(name) for name in rows["image"]]
+    at, images = (
+        [shown.pool.names.index(n) for n in rows["image"]],
+        called(shown.pool.names, "image"),
+    )
+    called_class = dict(zip(study.classes, called(study.classes), strict=True))
+    labels = zip(rows["class"], (images[i] for i in at), strict=True)
     drawn = prediction_panel(
         [shown.pool.images[i] for i in at],
         [shown.pool.masks[i] for i in at],
@@ -63,11 +69,12 @@ def _disagreement(
             for run, maps in zip(shown.runs, shown.maps, strict=True)
         },
         study.classes,
-        rows=[f"{name}\n{image}" for name, image in zip(rows["class"], rows["image"], strict=True)],
+        rows=[f"{called_class[name]}\n{image}" for name, image in labels],
         notes={titles[arm]: [f"IoU {value:.2f}" for value in rows[arm]] for arm in titles},
     )
     caption = (
         f"{_which(shown, len(rows), len(differing))} All classes: tables/disagreement.csv.{told}"
+        f"{_keys(study, shown)}"
     )
     alt = "Per class the image on which the arms disagree most: image, truth, a map per arm"
     return [picture("disagreement", drawn, alt, caption)]
@@ -92,6 +99,11 @@ def _which(shown: Examples, n_rows: int, n_differing: int) -> str:
     )
 
 
+def _keys(study: Study, shown: Examples) -> str:
+    """What is behind the numbers that stand for names without letters."""
+    return key(study.classes) + key(shown.pool.names, "image")
+
+
 def _fixed(study: Study, shown: Examples, titles: dict[str, str], told: str) -> Picture:
     pool = shown.pool
     drawn = prediction_panel(
@@ -99,11 +111,11 @@ def _fixed(study: Study, shown: Examples, titles: dict[str, str], told: str) -> 
         pool.masks[:N_FIXED],
         {titles[run.arm]: maps[:N_FIXED] for run, maps in zip(shown.runs, shown.maps, strict=True)},
         study.classes,
-        rows=pool.names[:N_FIXED],
+        rows=called(pool.names, "image")[:N_FIXED],
     )
     caption = (
         "Test images fixed before the runs, whatever the arms make of them: those with most "
         "pixels of the classes that are rarest in test. The first finished "
-        f"seed of each arm.{told}"
+        f"seed of each arm.{told}{_keys(study, shown)}"
     )
     return picture("predictions", drawn, "Example images, truth and predicted class maps", caption)

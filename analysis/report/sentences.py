@@ -123,8 +123,8 @@ def effects_sentence(grid: Crossing) -> str:
     """What keeps the effects of a study's axes from being told."""
     if len(grid.axes) < 2:
         return (
-            "Main effects need two axes of two levels or more, such as networks and losses; this "
-            f"study has {next(iter(grid.axes), 'none')}{' alone' if grid.axes else ''}."
+            "Main effects need two axes of two levels or more, such as networks and losses; the "
+            f"arms shown have {next(iter(grid.axes), 'none')}{' alone' if grid.axes else ''}."
         )
     named = axes_named(grid)
     if grid.absent:

@@ -11,10 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.answer import Answer, answer
+from analysis.figures.fonts import without_letters
 from analysis.records import Study
-from analysis.report import arms, contrasts, effects, inventory, pages, training
+from analysis.report import arms, contrasts, effects, exits, inventory, pages, training
 from analysis.report.blocks import Block, Bullets, Picture, Section, pairs
 from analysis.report.examples import disagreement, examples
+from analysis.report.folder import replace_folder
 from analysis.report.predictions import predictions
 from analysis.report.provenance import commands, provenance
 from analysis.report.sentences import sentences
@@ -23,6 +25,7 @@ from analysis.tables import classes as class_tables
 from analysis.tables import contrasts as contrast_tables
 from analysis.tables import curves as curve_tables
 from analysis.tables import runs as run_tables
+from analysis.tables.chosen import chosen, never_chosen
 from analysis.tables.metrics import more_metrics
 from analysis.tables.tunings import tunings
 
@@ -39,13 +42,18 @@ def write_report(
         place: the study's folder as the commands to reproduce name it; where it was read if None.
     Returns: the path of `index.html`, which needs none of the other files.
     """
+    whole, study = study, chosen(study)
     title, found = f"Study {study.name}", answer(study)
     shown = examples(study, found.chosen)
     apart = disagreement(study, shown)
-    noted = [f"Note: {note}" for note in (*study.data.notes, *notes)]
-    lead = [Bullets([*sentences(study, found), *noted]), *arms.lead(study)]
+    noted = (*study.data.notes, *notes, *without_letters(study.classes))
+    said = [*sentences(study, found), *(f"Note: {note}" for note in noted)]
+    lead = [Bullets(said), *arms.lead(whole)]
     pictures = predictions(study, shown, apart, found.chosen)
-    sections = _sections(study, found, pictures, place or study.root)
+    sections = [
+        *_sections(study, found, pictures, whole),
+        Section("Commands to reproduce", commands(whole, place or study.root)),
+    ]
     files = {
         f"tables/{name}.{suffix}": text.encode()
         for name, table in (*_tables(study, found), ("disagreement", apart))
@@ -57,20 +65,15 @@ def write_report(
             files[f"figures/{block.name}.svg"] = block.svg
     files["report.md"] = pages.markdown(title, lead, sections).encode()
     files["index.html"] = pages.html(title, lead, sections).encode()
-    for folder in ("tables", "figures"):
-        (out_dir / folder).mkdir(parents=True, exist_ok=True)
-    for old in (*out_dir.glob("figures/*.png"), *out_dir.glob("figures/*.svg")):
-        old.unlink()  # some figures may be absent this time
-    for name, content in files.items():
-        (out_dir / name).write_bytes(content)
+    replace_folder(out_dir, files)
     return out_dir / "index.html"
 
 
 def _written(name: str, table: pd.DataFrame) -> Iterable[tuple[str, str]]:
     """A table as CSV, and as LaTeX unless it is raw material."""
-    yield "csv", table.to_csv(index=False)
+    yield "csv", exits.csv_table(table)
     if name not in RAW:
-        yield "tex", pages.latex(table)
+        yield "tex", exits.latex_table(table)
 
 
 def _tables(study: Study, found: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
@@ -96,13 +99,14 @@ def _tables(study: Study, found: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "score_at_cost", curve_tables.at_cost(study)
 
 
-def _sections(study: Study, found: Answer, pictures: list[Block], place: Path) -> list[Section]:
+def _sections(study: Study, found: Answer, pictures: list[Block], whole: Study) -> list[Section]:
     """The report's order; each section stands also when it has nothing to list."""
+    gone, n_contrasts = never_chosen(whole), len(whole.declaration.contrasts)
     tuned = [Section("Tuning", training.tuning(study))] if study.declaration.tunings else []
     return [
         Section("Results per arm", arms.per_arm(study)),
         Section("Results per class", arms.per_class(study)),
-        Section("Planned contrasts", contrasts.planned(found)),
+        Section("Planned contrasts", contrasts.planned(found, n_contrasts)),
         Section("Differences per class", contrasts.per_class(study, found)),
         Section("Rare and frequent classes", contrasts.by_frequency(study, found)),
         effects.effects(found),
@@ -115,12 +119,11 @@ def _sections(study: Study, found: Answer, pictures: list[Block], place: Path) -
         Section("Class frequencies", arms.frequencies(study)),
         Section("Predictions", pictures),
         Section("Cost", training.cost(study)),
-        Section("Missing and failed runs", inventory.missing(study)),
+        Section("Missing and failed runs", inventory.missing(study, gone)),
         Section("Excluded cells", inventory.excluded(study)),
         Section("Superseded runs", inventory.superseded(study)),
         Section("Environment mixtures", inventory.mixtures(study)),
         Section("Metric contract", [pairs(study.declaration.contract, "rule")]),
         Section("Recipe", inventory.recipe(study)),
         Section("Data, weights and code", [pairs(provenance(study), "what")]),
-        Section("Commands to reproduce", commands(study, place)),
     ]

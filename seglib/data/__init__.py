@@ -7,11 +7,11 @@ from seglib.data.devkit import open_voc
 from seglib.data.findings import copies, suspicious
 from seglib.data.folder import Folder, open_folder
 from seglib.data.integrity import changes, check_sources, damaged, find_store
-from seglib.data.lists import VOC_CLASSES
 from seglib.data.plain import DataError
 from seglib.data.shapes import VERSION as SHAPES_VERSION
-from seglib.data.shapes import voc_palette, write_shapes
+from seglib.data.shapes import write_shapes
 from seglib.data.store import Split, Store, open_store, store_path
+from seglib.drawing import VOC_CLASSES
 
 __all__ = [
     "AUGMENTATION_FIELDS",
@@ -35,6 +35,5 @@ __all__ = [
     "open_voc",
     "store_path",
     "suspicious",
-    "voc_palette",
     "write_shapes",
 ]

@@ -12,7 +12,6 @@ from seglib.data.plain import DataError, oddity, read_lines, shown
 __all__ = [
     "PICTURES",
     "SUFFIXES",
-    "VOC_CLASSES",
     "DataError",
     "form",
     "key",
@@ -20,10 +19,6 @@ __all__ = [
     "read_lists",
 ]
 
-VOC_CLASSES = (
-    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse "
-    "motorbike person pottedplant sheep sofa train tvmonitor"
-).split()
 SUFFIXES = (".jpg", ".png", ".jpeg")  # of images that are read
 PICTURES = (*SUFFIXES, ".bmp", ".tif", ".tiff", ".webp", ".gif")  # those that say what a file is
 SPLITS = ("train", "val", "test")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seglib.data.classes import ClassList
-from seglib.data.lists import VOC_CLASSES
+from seglib.drawing import VOC_CLASSES
 from seglib.data.pictures import as_labels, colours_of, labels_in, open_picture
 from seglib.data.plain import DataError, read_plain
 from seglib.drawing import voc_palette

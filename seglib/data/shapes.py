@@ -11,23 +11,11 @@ import numpy as np
 from PIL import Image
 
 from seglib.data.scenes import CLASSES, draw_scene
+from seglib.drawing import voc_palette
 
 # Part of the data folder's name: raise it with any change that alters a pixel, here or in scenes.py
 VERSION = 1
 SPLITS = ("train", "val", "test")
-
-
-def voc_palette() -> list[int]:
-    """The VOC colour map as 768 ints, R G B of index 0 to 255; index 255 is the void cream.
-
-    Source: VOCcode/VOClabelcolormap.m of the VOC devkit: the index's bits, three at a time, become
-    the high bits of R, G and B.
-    """
-    return [
-        sum((index >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(8))
-        for index in range(256)
-        for channel in range(3)
-    ]
 
 
 def write_shapes(
@@ -62,7 +50,7 @@ def write_shapes(
         for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
             (partial / folder).mkdir(parents=True)
         (partial / "classes.txt").write_text("\n".join(CLASSES) + "\n")
-        palette, n_done = voc_palette(), 0
+        palette, n_done = voc_palette().tobytes(), 0
         for split_index, split in enumerate(SPLITS):
             names = [f"{split}_{i:05d}" for i in range(counts[split])]
             (partial / f"ImageSets/Segmentation/{split}.txt").write_text("\n".join(names) + "\n")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from seglib.data.shapes import voc_palette
 from seglib.data.store import Split, Store
+from seglib.drawing import sheet
 from study.record import RunDir, files, write_npz
 from study.record.files import atomic_write
 
 N_PANEL, N_SHEET = 24, 8  # example images of a study; those of them drawn in panel.png
-GAP_PX = 4
 
 
 def panel_indices(split: Split, n: int = N_PANEL) -> list[int]:
@@ -46,35 +44,23 @@ def write_panel(store: Store, path: Path) -> None:
 
 
 def write_predictions(
-    run_dir: RunDir, test: Split, predict: Callable[[np.ndarray], np.ndarray]
+    run_dir: RunDir,
+    test: Split,
+    classes: Sequence[str],
+    predict: Callable[[np.ndarray], np.ndarray],
 ) -> None:
-    """Store a run's class maps of the panel, and draw the first of them.
+    """Store a run's class maps of the panel, and draw the first of them beside image and truth.
 
     Args: predict: image (H, W, 3) uint8 -> class map (H, W) uint8.
     """
-    maps, rows = {}, []
+    maps: dict[str, np.ndarray] = {}
+    shown: dict[str, list[np.ndarray]] = {"image": [], "truth": [], "prediction": []}
     for number, index in enumerate(panel_indices(test)):
         image, mask = test[index]
         maps[f"prediction_{number}"] = prediction = predict(image)
         if number < N_SHEET:
-            rows.append([image, colours(mask), colours(prediction)])
+            for column, picture in zip(shown.values(), (image, mask, prediction), strict=True):
+                column.append(picture)
     write_npz(run_dir.path / files.PANEL, maps)
-    sheet = _sheet(rows)
-    atomic_write(run_dir.path / files.PANEL_SHEET, lambda part: sheet.save(part, format="PNG"))
-
-
-def _sheet(rows: list[list[np.ndarray]]) -> Image.Image:
-    """Pictures (H, W, 3) in rows and columns of the size of the largest."""
-    height = max(row[0].shape[0] for row in rows) + GAP_PX
-    width = max(row[0].shape[1] for row in rows) + GAP_PX
-    sheet = Image.new("RGB", (width * len(rows[0]), height * len(rows)), "white")
-    for y, row in enumerate(rows):
-        for x, picture in enumerate(row):
-            sheet.paste(Image.fromarray(picture), (x * width, y * height))
-    return sheet
-
-
-def colours(labels: np.ndarray) -> np.ndarray:
-    """Class ids (H, W) uint8 in VOC's colours, (H, W, 3) uint8."""
-    palette = np.array(voc_palette(), np.uint8).reshape(256, 3)
-    return np.asarray(palette[labels])
+    drawn = sheet(shown, classes)
+    atomic_write(run_dir.path / files.PANEL_SHEET, lambda part: drawn.save(part, format="PNG"))

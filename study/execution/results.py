@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -104,17 +104,21 @@ def store_results(
             counts = class_counts(evaluated(score_void=True))
             metrics["test/miou_void_scored"] = mean_iou(counts)
         arrays |= {"test": confusions.astype(np.int32), "test_names": np.array(test.names)}
-        _predict_panel(config, run_dir, model, test)
+        _predict_panel(config, run_dir, model, test, classes)
     write_npz(run_dir.path / files.CONFUSION, arrays)
     epochs = [event.model_dump() for event in run_dir.journal().epochs]
     write_json(run_dir.path / files.HISTORY, epochs)
     return metrics
 
 
-def _predict_panel(config: RunConfig, run_dir: RunDir, model: nn.Module, test: Split) -> None:
+def _predict_panel(
+    config: RunConfig, run_dir: RunDir, model: nn.Module, test: Split, classes: Sequence[str]
+) -> None:
     settings = {
         "n_classes": test.class_pixels.shape[1],
         "multiple": multiple_of(config),
         "precision": config.precision,
     }
-    write_predictions(run_dir, test, lambda image: predict(model, image[None], **settings)[0])
+    write_predictions(
+        run_dir, test, classes, lambda image: predict(model, image[None], **settings)[0]
+    )

@@ -70,7 +70,7 @@ def test_a_grid_with_a_hole_names_it(tmp_path):
 def test_arms_without_a_run_and_single_axes_are_named(tmp_path):
     cells = [cell("unet-scratch", "bce"), cell("unet-scratch", "dice_bce")]
     _, found, _ = said(write_study(tmp_path / "one", cells))
-    assert effects_sentence(found.grid).endswith("this study has loss alone.")
+    assert effects_sentence(found.grid).endswith("the arms shown have loss alone.")
     cells += [cell("resnetunet-scratch", one.loss) for one in cells]
     declared = [(one, range(1), (0.9, 0.5, 0.5), 0.0) for one in cells[:3]]
     _, found, _ = said(make(tmp_path / "s", [*declared, (cells[3], [], (0, 0, 0), 0)]))

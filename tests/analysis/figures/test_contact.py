@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.figures.contact import contact_sheet, overlay
+from seglib.drawing import VOC_CLASSES
 from study.record import Sample
 from tests.analysis.report.inspections import CLASSES, sample
 
@@ -15,9 +16,9 @@ def test_overlay_mixes_half_and_draws_outlines():
     mask = np.tile(np.array([1, 1, 1, 255, 255, 0], np.uint8), (3, 1))
     disc, void = (128, 0, 0), (224, 224, 192)
     half_disc, none = (114, 50, 50), (100, 100, 100)
-    drawn = overlay(image, mask, background=True)[1].tolist()
+    drawn = overlay(image, mask, VOC_CLASSES, background=True)[1].tolist()
     assert list(map(tuple, drawn)) == [half_disc, half_disc, disc, void, void, none]
-    assert tuple(overlay(image, mask * 0, background=False)[1, 1]) == (50, 50, 50)
+    assert tuple(overlay(image, mask * 0, VOC_CLASSES, background=False)[1, 1]) == (50, 50, 50)
 
 
 def test_contact_sheet_has_the_mixed_colour_at_its_place():
@@ -27,7 +28,7 @@ def test_contact_sheet_has_the_mixed_colour_at_its_place():
         sample([2], (100, 10), name="high", note="odd"),
         sample([1], (40, 44), split="test"),
     ]
-    drawn = contact_sheet(sheet, CLASSES, True)
+    drawn = contact_sheet(sheet, VOC_CLASSES, True)
     at = drawn.getpixel
     assert at((10 + 75, 10 + 150)) == (114, 50, 50)  # class 1 over grey
     assert at((10 + 225, 10 + 299)) == (162, 162, 146)  # void is cream
@@ -37,7 +38,7 @@ def test_contact_sheet_has_the_mixed_colour_at_its_place():
     assert at((650 + 10, 100)) == PALE and at((650 + 150, 10 + 449)) == (50, 114, 50)
     assert at((645, 100)) == ORANGE and at((5, 100)) == WHITE  # only the third is framed
     assert drawn.width == 4 * 320
-    one = contact_sheet([sample([1])], CLASSES, True)
+    one = contact_sheet([sample([1])], VOC_CLASSES, True)
     assert one.getpixel((15, 10 + 300 + 20 + 2 * 24 + 8)) == (128, 0, 0)  # the legend, below all
 
 

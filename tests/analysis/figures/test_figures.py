@@ -1,19 +1,13 @@
-"""Figures of runs and classes; the class colours."""
+"""Figures of runs and classes."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.figures import classes as class_figures
 from analysis.figures import runs as run_figures
-from analysis.figures.panel import colourize
-from analysis.figures.style import voc_palette
+from analysis.figures.panel import prediction_panel
+from analysis.report.blocks import picture
 from analysis.tables import arms, classes, runs
-from seglib.data import shapes
-
-
-def test_class_colours_are_those_of_the_stored_masks():
-    """Written twice because analysis may not import seglib.data: the two must stay one table."""
-    assert voc_palette().ravel().tolist() == shapes.voc_palette()
 
 
 def test_figures_are_figures(study):
@@ -26,12 +20,12 @@ def test_figures_are_figures(study):
     assert sum(str(line.get_gid()).startswith("seed") for line in curves.axes[0].lines) == 6
 
 
-def test_voc_colours():
-    assert voc_palette()[[0, 1, 2, 15, 20]].tolist() == [
-        [0, 0, 0],
-        [128, 0, 0],
-        [0, 128, 0],
-        [192, 128, 128],
-        [0, 64, 128],
-    ]
-    assert colourize(np.full((4, 4), 255, np.uint8)).min() >= 200
+def test_a_legend_of_many_classes_leaves_room_for_the_pictures():
+    masks = [np.arange(40, dtype=np.uint8).reshape(5, 8)] * 2
+    images = [np.zeros((5, 8, 3), np.uint8)] * 2
+    heights = []
+    for names in ([f"c{i}" for i in range(40)], [f"a name of a class {i} " * 9 for i in range(40)]):
+        figure = prediction_panel(images, masks, {"arm": masks}, names, rows=["a", "b"])
+        picture("a", figure, "", "")
+        heights.append(figure.axes[0].get_window_extent().height / figure.dpi)
+    assert min(heights) > 0.6  # inches

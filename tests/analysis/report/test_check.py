@@ -174,9 +174,10 @@ def test_a_second_check_replaces_the_first(tmp_path):
     text = page(tmp_path, [sample([1], note="all one")])
     assert "1 image of 13: the mask&#39;s colours" in text and "Framed: the mask looks" in text
     files = {path.name for path in (tmp_path / "check").iterdir()}
-    assert files == {"index.html", "frequencies.csv", "frequencies.png", "contact-sheet.png"}
+    pictures = {"frequencies.png", "contact-sheet.png"}
+    assert files == {"index.html", "frequencies.csv", "manifest.json", *pictures}
     with Image.open(tmp_path / "check/contact-sheet.png") as stored:
-        assert stored.getpixel((85, 160)) == (114, 50, 50)
+        assert stored.getpixel((85, 160)) == (162, 92, 178)
     text = page(tmp_path, name="second")
     assert "Data check: second" in text and "No images were chosen." in text
     assert not (tmp_path / "check/contact-sheet.png").exists()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.records import read_study
-from analysis.report.pages import escape, latex
+from analysis.report.exits import latex_table, markdown
 from analysis.report.write import write_report
 from tests.analysis.made import make
 from tests.analysis.studies import BCE, DICE, cell, write_run, write_study
@@ -61,7 +61,7 @@ def test_hostile_names_stay_text(tmp_path):
     assert rows and all("alert(1)&lt;/script&gt;\\|x" in row for row in rows)
     summary = [line for line in text.splitlines() if line.startswith("| unet-scratch | ")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in summary} == {14}
-    assert escape("a|b\n`c` [d](e) *f* & \\") == r"a\|b \`c\` \[d](e) \*f\* &amp; \\"
+    assert markdown("a|b\n`c` [d](e) *f* & \\") == r"a\|b \`c\` \[d](e) \*f\* &amp; \\"
 
 
 def test_study_without_runs_or_panel_still_reports(tmp_path):
@@ -76,7 +76,7 @@ def test_study_without_runs_or_panel_still_reports(tmp_path):
 
 def test_latex_prints_names_as_they_are():
     table = pd.DataFrame({"a_b": ["50 % & <x>", "$^\\{~"], "n": [1.0, math.nan]})
-    text = latex(table)
+    text = latex_table(table)
     assert r"a\_b & n" in text and r"50 \% \& \textless{}x\textgreater{} & 1.0000" in text
     assert r"\$\textasciicircum{}\textbackslash{}\{\textasciitilde{} & --" in text
 

@@ -9,8 +9,8 @@ from seglib.data.augment import Augmentation, CropSampler, colour_matrix, crop, 
 from seglib.data.build import build_store
 from seglib.data.findings import copies, suspicious
 from seglib.data.folder import open_folder
-from seglib.data.shapes import voc_palette
 from seglib.data.splits import draw_dev
+from seglib.drawing import voc_palette
 from tests.conftest import write_folder
 
 PLAIN = Augmentation(
@@ -177,7 +177,7 @@ def test_copies_and_suspicious_masks_are_found(folder, tmp_path):
             result.putpalette(palette or label.getpalette())
         result.save(masks / name)
 
-    palette = voc_palette()
+    palette = voc_palette().ravel().tolist()
     palette[3:6] = 1, 2, 3
     change("train_03.png", lambda m: m, palette)
     change("train_05.png", np.zeros_like)

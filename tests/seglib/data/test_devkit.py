@@ -13,7 +13,8 @@ import pytest
 from seglib.data import devkit
 from seglib.data.build import build_store
 from seglib.data.devkit import is_dev, open_voc
-from seglib.data.lists import VOC_CLASSES, DataError
+from seglib.data.lists import DataError
+from seglib.drawing import VOC_CLASSES
 from study.presets import FOLDER, VOC2007, VOC2012, data_name, open_data
 from tests.helpers import write_folder
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from seglib.data.scenes import CLASSES, VOID, draw_scene
-from seglib.data.shapes import SPLITS, voc_palette, write_shapes
+from seglib.data.shapes import SPLITS, write_shapes
+from seglib.drawing import voc_palette
 
 N_CLASSES = len(CLASSES)
 COUNTS = {"n_train": 160, "n_val": 60, "n_test": 60}
@@ -100,12 +101,12 @@ def test_long_tail_and_void_share(splits):
 def test_masks_carry_the_voc_palette_and_keep_their_indices(root):
     # Known entries of VOC's map: background, aeroplane, bicycle, tvmonitor, void.
     known = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 20: (0, 64, 128), 255: (224, 224, 192)}
-    palette = np.array(voc_palette()).reshape(256, 3)
+    palette = voc_palette()
     assert {index: tuple(palette[index].tolist()) for index in known} == known
     _, drawn = draw_scene(np.random.default_rng([0, 0, 0]))
     with Image.open(root / "SegmentationClass/train_00000.png") as mask:
         assert mask.mode == "P"
-        assert mask.getpalette() == voc_palette()
+        assert mask.getpalette() == palette.ravel().tolist()
         assert np.array_equal(np.asarray(mask), drawn)
         assert np.array_equal(np.asarray(mask.convert("RGB")), palette[drawn])
 
