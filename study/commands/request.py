@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 import typing
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from study.commands.words import command_line
 from study.config import SEED_RANGES, ConfigError
 
 Verb = typing.Literal["check", "grid", "plan", "tune", "report", "sync"]
@@ -39,6 +40,16 @@ class Request(BaseModel):
     pretrained: str | None = None
     set: tuple[str, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text(cls, values: dict[str, object]) -> dict[str, object]:
+        """Names go into paths, JSON and databases: some letters, and Unicode."""
+        for name, value in values.items():
+            for text in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(text, str) and (not text or re.search("[\0\ud800-\udfff]", text)):
+                    raise ValueError(f"--{name} must be some text in UTF-8, got {text!r}")
+        return values
+
     @model_validator(mode="after")
     def _nothing_useless(self) -> typing.Self:
         flags, why = USELESS.get(self.verb, ((), ""))
@@ -61,19 +72,26 @@ class Request(BaseModel):
         words = ["python", "runs.py", f"--{verb or self.verb}"]
         for name in ("data", "study", "matrix", "seeds", "workers", "device", "out", "pretrained"):
             if (value := getattr(self, name)) != type(self).model_fields[name].default:
-                words += [f"--{name}", str(value)]
+                words += _flag(name, str(value))
         settings = [
             text
             for text in self.set
             if verb is None or not text.startswith("tune.") or text.startswith("tune.name=")
         ]
-        words += [word for text in self.only for word in ("--only", text)]
-        words += [word for text in (*settings, *filter(None, [extra])) for word in ("--set", text)]
-        return shlex.join(words)
+        words += [word for text in self.only for word in _flag("only", text)]
+        words += [
+            word for text in (*settings, *filter(None, [extra])) for word in _flag("set", text)
+        ]
+        return command_line(words)
 
     def about(self, verb: Verb, study: str) -> str:
         """The command line of a verb that needs a study's name and place alone."""
         return Request(verb=verb, study=study, out=self.out).command()
+
+
+def _flag(name: str, value: str) -> list[str]:
+    """A flag with its value as it is read back, a value that begins with - too."""
+    return [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
 
 
 def _complaint(error: ValidationError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import typing
@@ -17,9 +18,10 @@ from rich.console import Console
 from seglib.data import Folder, Store
 from study.commands.choice import choose, chosen_seeds, only_values, without_tuning
 from study.commands.console import step
+from study.commands.place import check_name, safe_name
 from study.commands.request import Request
 from study.commands.settings import Settings, read_settings
-from study.config import ConfigError, RunConfig
+from study.config import RunConfig
 from study.continuing import open_or_create
 from study.declare import declare
 from study.describe import describe_data
@@ -116,12 +118,12 @@ def n_cores() -> int:
 
 
 def study_name(request: Request) -> str:
-    """The name given, or `<matrix>-<data>`."""
+    """The name given, or `<matrix>-<data>` with other letters than a name may have as -."""
     device = preflight.resolve_device(request.device)
-    name = request.study or f"{request.matrix}-{data_name(request.data, device)}"
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name[0] in "-.":
-        raise ConfigError(f"--study must be letters, digits, - _ and ., got {name!r}")
-    return name
+    if request.study is None:
+        return safe_name(f"{request.matrix}-{data_name(request.data, device) or 'data'}")
+    check_name(request.study)
+    return request.study
 
 
 def git_commit() -> str:
@@ -214,13 +216,20 @@ def _check_only(only: Sequence[str], fresh: Study, tuned: bool, n_seeds: int) ->
 
 @contextmanager
 def study_lock(study: Study) -> Iterator[None]:
-    """One driver a study; a second is refused with one line."""
+    """One driver a study; a second is refused with one line. What was refused leaves no folder."""
     study.path.mkdir(parents=True, exist_ok=True)
-    owner = study.path / files.DRIVER_PID
+    owner, lock = study.path / files.DRIVER_PID, study.path / files.DRIVER_LOCK
     try:
-        with FileLock(study.path / files.DRIVER_LOCK, timeout=0):
+        with FileLock(lock, timeout=0):
             owner.write_text(str(os.getpid()))
-            yield
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    if {path.name for path in study.path.iterdir()} == {owner.name, lock.name}:
+                        for path in (owner, lock):
+                            path.unlink()
+                        study.path.rmdir()
     except Timeout:
         who = owner.read_text() if owner.exists() else "?"
         raise StudyError(
