@@ -118,23 +118,24 @@ def table(
     Args: spare: columns to leave out, the first one first, while the names get too little room.
     """
     texts = [[visible(str(value)) for value in row] for row in rows]
-    needs = [
-        max(
-            cell_len(word)
-            for text in (column, *(row[i] for row in texts))
-            for word in text.split() or [""]
-        )
-        for i, column in enumerate(columns)
-    ]
+    entries = [[title, *cells] for title, *cells in zip(columns, *texts, strict=True)]
+    whole = [max(map(cell_len, column)) for column in entries]
+    least = [max(cell_len(word) for text in column for word in text.split()) for column in entries]
     kept = list(range(len(columns)))
     for name in spare:
-        if sum(needs[i] + 3 for i in kept[1:]) + min(needs[0], NAME_CELLS) + 4 > width:
+        if sum(least[i] + 3 for i in kept[1:]) + min(whole[0], NAME_CELLS) + 4 > width:
             kept.remove(columns.index(name))
+    narrow = sum(whole[i] + 3 for i in kept) + 1 > width
     result = Table(title=visible(title) or None, title_justify="left")
-    for i in kept:
-        justify: typing.Literal["left", "right"] = "right" if i else "left"
-        least = needs[i] if i else None  # the names give way, and are folded
-        result.add_column(columns[i], justify=justify, overflow="fold", min_width=least)
+    for i in kept:  # where room lacks, the names are folded and the numbers are not
+        number = i > 0 and not any(" " in row[i] for row in texts)
+        result.add_column(
+            columns[i],
+            justify="right" if i else "left",
+            overflow="fold",
+            min_width=least[i] if i else None,
+            width=least[i] if narrow and number else None,
+        )
     for row in texts:
         result.add_row(*(row[i] for i in kept))
     return result

@@ -189,5 +189,5 @@ def say_left_out(session: Session, console: Console, n: int) -> None:
     if n:
         total = len(session.study.cells)
         console.print(
-            f"left out: {n} of {total} arms, which --only does not choose and have no run"
+            f"left out: {n} of {total} arms that --only does not choose and no run of which exists"
         )

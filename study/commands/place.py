@@ -29,9 +29,10 @@ def check_out(out: Path) -> None:
             pass
     except OSError as error:
         no_folder = isinstance(error, FileExistsError | NotADirectoryError)
-        reason = "it is no folder" if no_folder else os.strerror(error.errno or 0)
+        reason = f"nothing can be written there ({os.strerror(error.errno or 0)})"
         raise ConfigError(
-            f"--out must be a folder that can be written, got {out}: {reason}; give another"
+            f"--out must be a folder that can be written, got {out}: "
+            f"{'it is no folder' if no_folder else reason}; give another"
         ) from None
     finally:
         for path in missing:
@@ -64,4 +65,4 @@ def safe_name(text: str) -> str:
         return text
     name = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", text)).lstrip("-.")
     name = os.fsencode(name)[: MAX_BYTES - 40].decode(errors="ignore").rstrip("-.")
-    return f"{name}-data" if not name or name.casefold() in RESERVED else name
+    return f"{name or 'unnamed'}-data" if name.casefold() in {"", *RESERVED} else name

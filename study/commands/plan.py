@@ -32,7 +32,7 @@ def plan(session: Session, console: Console) -> int:
     title = f"plan of study {study.name}"
     console.print(table(["arm", "runs"], rows, title, width=console.width))
     if n := len(study.cells) - len(rows):
-        console.print(f"left out: {n} of {len(study.cells)} arms, which --only does not choose")
+        console.print(f"left out: {n} of {len(study.cells)} arms that --only does not choose")
     _describe(session, console)
     _forecast(session, console, missing)
     return 0

@@ -21,7 +21,7 @@ from study.commands.console import step
 from study.commands.place import check_name, safe_name
 from study.commands.request import Request
 from study.commands.settings import Settings, read_settings
-from study.config import RunConfig
+from study.config import ConfigError, RunConfig
 from study.continuing import open_or_create
 from study.declare import declare
 from study.describe import describe_data
@@ -30,7 +30,7 @@ from study.matrix import Matrix
 from study.presets import Preset, data_name, open_data
 from study.record import Cell, Given, files
 from study.record.files import Scalar
-from study.study import Study, StudyError, load
+from study.study import Study, StudyError, check_values, load
 from study.tuning.result import tuned_values
 
 
@@ -170,8 +170,7 @@ def open_session(request: Request, matrix: Matrix, console: Console) -> Session:
 
     Raises: ValueError kinds whose message is one line for the user.
     """
-    losses = [str(point.values["loss"]) for point in matrix.expand()]
-    settings = read_settings(request, tuple(dict.fromkeys(losses)))
+    settings = read_settings(request, _losses(request.matrix, matrix))
     if matrix.tuned and request.verb != "tune":
         settings = replace(settings, tuned=True)
     path = request.out / study_name(request)
@@ -204,6 +203,17 @@ def _declare(
         pretrained=request.pretrained or data.preset.pretrained,
         given=Given(data=request.data, set=typed),
     )
+
+
+def _losses(name: str, matrix: Matrix) -> tuple[str, ...]:
+    """The losses of a matrix, whose cells must say what they train."""
+    try:
+        points = matrix.expand()
+        for point in points:
+            check_values(point.values)
+    except (TypeError, ValueError) as error:  # TypeError: a value that is none
+        raise ConfigError(f"matrix {name} of runs.py cannot be read: {error}") from None
+    return tuple(dict.fromkeys(str(point.values["loss"]) for point in points))
 
 
 def _check_only(only: Sequence[str], fresh: Study, tuned: bool, n_seeds: int) -> None:

@@ -29,7 +29,7 @@ from study.tuning.options import TuningError
 from study.tuning.outcome import N_CANDIDATES, N_RERANK_SEEDS
 from study.tuning.search import Tuning
 
-SPARE = ("default", "trials", "epochs")  # on a narrow terminal
+SPARE = ("default", "trials", "epochs", "chosen: at selection")  # on a narrow terminal
 COLUMNS = ("arm", "trials", "epochs", "default", "chosen: at selection", "run again", "settings")
 
 
