@@ -16,6 +16,7 @@ RESERVED = {
     *("store", "tuning", "data", "check", "mlartifacts", "mlruns", "report", "runs"),
     *(f"mlflow.db{ending}" for ending in ("", "-journal", "-shm", "-wal")),
 }
+MLFLOWS = "Default"  # its artifacts lie outside of --out
 MAX_BYTES = 200  # of 255: temporary names are made from it
 
 
@@ -51,10 +52,10 @@ def check_name(name: str) -> None:
         raise ConfigError(
             f"--study must be at most {MAX_BYTES} bytes long, got {len(os.fsencode(name))}"
         )
-    if name.casefold() in RESERVED:
+    if name.casefold() in RESERVED or name == MLFLOWS:
         raise ConfigError(
-            f"--study must not be what lies beside the studies ({', '.join(sorted(RESERVED))}), "
-            f"got {name!r}; give another name"
+            "--study must not be what lies beside or in studies, nor MLflow's own experiment "
+            f"({', '.join(sorted(RESERVED))}, {MLFLOWS}), got {name!r}; give another name"
         )
 
 
@@ -65,4 +66,7 @@ def safe_name(text: str) -> str:
         return text
     name = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", text)).lstrip("-.")
     name = os.fsencode(name)[: MAX_BYTES - 40].decode(errors="ignore").rstrip("-.")
-    return f"{name or 'unnamed'}-data" if name.casefold() in {"", *RESERVED} else name
+    with contextlib.suppress(ConfigError):
+        check_name(name)
+        return name
+    return f"{name or 'unnamed'}-data"

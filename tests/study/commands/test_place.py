@@ -10,7 +10,7 @@ from study.values import ConfigError
     "name",
     [
         *sorted(RESERVED),
-        *("STORE", "Mlflow.DB", "Runs"),
+        *("STORE", "Mlflow.DB", "Runs", "Default"),
         *("", ".", "..", ".hidden", "-x", "a.", "a..", "a/b", "../a", "a b", "a\n", "a\x1b", "a:b"),
         *("a" * 201, "ß" * 101, "网" * 67, "a" * 256),
     ],
