@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from study.record import RunDir
+from study.tracking.store import connect
 from tests.helpers import flags, mlflow_runs, run_command
 
 pytestmark = pytest.mark.slow
@@ -24,7 +25,11 @@ PYTHON = [sys.executable, "runs.py"]
 def words(out, data, study, epochs):
     line = f"--grid --matrix losses --study {study} --seeds 1 --only loss=bce --workers 1"
     place = ["--data", str(data), "--out", str(out)]
-    return [*line.split(), *place, *flags(epochs=epochs, n_evaluations=10, checkpoint_s=0)]
+    return [
+        *line.split(),
+        *place,
+        *flags(epochs=epochs, n_evaluations=epochs // 10, checkpoint_s=0),
+    ]
 
 
 def begun(folder):
@@ -44,6 +49,7 @@ def check_stopped_in_order(run, out, study):
     while run.locked() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert run.state() == "dead" and run.journal().events[-1].event == "stopped"
+    connect(f"sqlite:///{out}/mlflow.db")  # which keeps the warnings of its libraries away
     _, all_runs = mlflow_runs(out, study)
     (status,) = [r.info.status for r in all_runs if "role" in r.data.tags]
     assert status == "KILLED"
@@ -51,7 +57,7 @@ def check_stopped_in_order(run, out, study):
 
 @pytest.mark.parametrize("number", [None, signal.SIGHUP], ids=["reader gone", "SIGHUP"])
 def test_stopped_in_order(tmp_path, data, number):
-    study, line = "s", words(tmp_path, data, "s", 3000)
+    study, line = "s", words(tmp_path, data, "s", 1500)
     process = subprocess.Popen(
         [*PYTHON, *line], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -59,9 +65,10 @@ def test_stopped_in_order(tmp_path, data, number):
     process.stdout.close()  # SIGHUP: of a terminal that takes the output with it
     if number:
         process.send_signal(number)
-    process.wait(timeout=60)
-    error = process.stderr.read()
-    process.stderr.close()
+    try:
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
     why = "interrupted, the terminal" if number else "stopped, the reader of standard output is"
     assert process.returncode == (130 if number else 141)
     assert error.startswith(f"runs.py: {why} gone") and error.count("\n") == 1
@@ -72,7 +79,7 @@ def test_stopped_in_order(tmp_path, data, number):
 
 def test_a_closed_terminal(tmp_path, data):
     """Its whole process group gets SIGHUP, and what is written to it fails."""
-    line = words(tmp_path, data, "s", 3000)
+    line = words(tmp_path, data, "s", 1500)
     pid, screen = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
@@ -92,7 +99,10 @@ def test_nohup_goes_on(tmp_path, data):
     process = subprocess.Popen(["bash", "-c", f"trap '' HUP; exec {line} >&- 2>&- <&-"], cwd=ROOT)
     begun(tmp_path / "s")
     process.send_signal(signal.SIGHUP)
-    assert process.wait(timeout=90) == 0
+    try:
+        assert process.wait(timeout=90) == 0
+    finally:
+        process.kill()
     assert run_command("--report", "--study", "s", out=tmp_path) == 0
 
 
