@@ -1,14 +1,25 @@
 """What is shown: at any width, in any alphabet, with nothing that a terminal would obey."""
 
 import io
+import math
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.cells import cell_len
 
+from study.commands.choice import choose
 from study.commands.console import Terminal, fitted, shortened, step, table
-from study.commands.grid import SPARE, SUMMARY
+from study.commands.grid import SPARE, SUMMARY, print_summary, ui_command
+from study.commands.request import Request
+from study.tracking.store import tracking_uri
+from tests.helpers import new_study
 from tests.study.commands.nasty import NASTY
 
+ROOT = Path(__file__).parents[3]
 ARMS = [
     f"{network}-{loss}"
     for network in ("unet-w16-scratch", "resnetunet-scratch", "resnetunet-pretrained", "网络")
@@ -78,3 +89,44 @@ def test_a_line_of_text_is_not_wrapped():
     console = screen(40)
     console.print("next: python runs.py --report --study 'a b' --out some/where/far")
     assert len(lines(console)) == 1
+
+
+def test_what_was_never_chosen_is_counted_and_left_out(tmp_path, monkeypatch):
+    study = new_study(tmp_path / "a b")
+    chosen = choose(study.cells, ["model=unet"])
+    request = Request(verb="grid", out=tmp_path / "$o ut", only=("model=unet",))
+    session = SimpleNamespace(study=study, request=request, out=request.out, cells=lambda: chosen)
+    row = {"n": 0, "test/miou mean": math.nan, "test/miou sd": math.nan, "dev/miou mean": math.nan}
+    rows = [
+        row | {"arm": cell.arm, "minutes per run mean": 0.2, "status": "not run"}
+        for cell in study.cells
+    ]
+    rows[-1] |= {"status": "failed", "test/miou mean": 0.5}
+    console, failed = screen(80), {"x seed 0": "\x1b[31mbad"}
+    print_summary(session, console, SimpleNamespace(summary=lambda _: rows), failed)
+    text = console.file.getvalue()
+    assert sum(line.startswith("│ unet-") for line in lines(console)) == 3
+    assert (
+        text.count("│ resnetunet") == 1 and "0:12" in text
+    )  # the one that failed; not 0.0 minutes
+    assert "left out: 5 of 9 arms that --only does not choose and no run of which exists" in text
+    assert r"failed: x seed 0: \x1b[31mbad" in text
+    (command,) = [line for line in lines(console) if line.startswith("next: ")]
+    words = shlex.split(command)
+    assert words[-1] == str(request.out) and words[words.index("--study") + 1] == "a b"
+
+
+@pytest.mark.parametrize("word", [w for w in NASTY if w.isprintable() and w])
+def test_the_command_for_mlflows_pages_can_be_pasted(tmp_path, word):
+    """Through bash and make to the server's words."""
+    out, bin_ = tmp_path / word.replace("/", ""), tmp_path / "bin"
+    for folder in (out, bin_):
+        folder.mkdir()
+    (out / "mlflow.db").write_text("")
+    (tmp_path / "ready").write_text("")
+    (bin_ / "python").symlink_to(sys.executable)
+    (bin_ / "mlflow").write_text('#!/bin/sh\nprintf "%s" "$3" > ' + str(tmp_path / "got"))
+    (bin_ / "mlflow").chmod(0o755)
+    line = f"{ui_command(out)} BIN={bin_} READY={tmp_path / 'ready'} >/dev/null"
+    subprocess.run(["bash", "-c", line], cwd=ROOT, check=True)
+    assert (tmp_path / "got").read_text() == tracking_uri(out)

@@ -28,7 +28,7 @@ def words(out, data, study, epochs):
     return [
         *line.split(),
         *place,
-        *flags(epochs=epochs, n_evaluations=epochs // 10, checkpoint_s=0),
+        *flags(epochs=epochs, n_evaluations=epochs),
     ]
 
 
@@ -62,14 +62,15 @@ def test_stopped_in_order(tmp_path, data, number):
         [*PYTHON, *line], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     run = begun(tmp_path / study)
-    process.stdout.close()  # SIGHUP: of a terminal that takes the output with it
     if number:
         process.send_signal(number)
+    else:
+        process.stdout.close()
     try:
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=120)
     finally:
         process.kill()
-    why = "interrupted, the terminal" if number else "stopped, the reader of standard output is"
+    why = "interrupted, the terminal is" if number else "stopped, the reader of standard output is"
     assert process.returncode == (130 if number else 141)
     assert error.startswith(f"runs.py: {why} gone") and error.count("\n") == 1
     check_stopped_in_order(run, tmp_path, study)
@@ -86,7 +87,7 @@ def test_a_closed_terminal(tmp_path, data):
         os.execv(sys.executable, [*PYTHON, *line])
     run = begun(tmp_path / "s")
     os.close(screen)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert os.waitstatus_to_exitcode(ended[1]) == 130
@@ -100,7 +101,7 @@ def test_nohup_goes_on(tmp_path, data):
     begun(tmp_path / "s")
     process.send_signal(signal.SIGHUP)
     try:
-        assert process.wait(timeout=90) == 0
+        assert process.wait(timeout=120) == 0
     finally:
         process.kill()
     assert run_command("--report", "--study", "s", out=tmp_path) == 0
