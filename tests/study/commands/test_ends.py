@@ -131,7 +131,7 @@ def test_streams_that_are_not_there(tmp_path, data, command, code, line):
 
 MISTAKES = {  # found at the import, and at the use
     'axes={"model": "unet"}': "axis model must list its values, got 'unet'",
-    'cells=({"model": "unet", "loss": "bce"},)': "cannot be read: a cell must have model, init, ",
+    'cells=({"model": "unet", "loss": "bce"},)': "cannot be read: a cell must have init, got",
 }
 
 

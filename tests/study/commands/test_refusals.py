@@ -89,7 +89,7 @@ BCE = {"model": "unet", "init": "scratch", "loss": "bce"}
 @pytest.mark.parametrize(
     "mine, message",
     [
-        ({"cells": ({"model": "unet", "loss": "bce"},)}, "a cell must have model, init, loss"),
+        ({"cells": ({"model": "unet", "loss": "bce"},)}, "a cell must have init, got"),
         ({"cells": ({**BCE, "loss": "bcee"},)}, "loss must be one of ce, bce, "),
         ({"axes": {"model": (["unet"],), "init": ("pretrained",)}}, "unhashable type: 'list'"),
     ],
