@@ -47,7 +47,7 @@ def _import_failed(error: BaseException) -> int:
     lines = [
         f.lineno
         for f in traceback.extract_tb(error.__traceback__)
-        if f.name == "<module>" and os.path.samefile(f.filename, sys.argv[0])
+        if f.name == "<module>" and os.path.abspath(f.filename) == os.path.abspath(sys.argv[0])
     ]
     name = matrix_at(Path(sys.argv[0]), lines[-1] or 0) if lines else ""
     said = one_line(str(error))
