@@ -14,10 +14,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from study.commands.signals import during_imports
+from study.commands.process import begin
 
 if __name__ == "__main__":
-    during_imports()  # Ctrl-C during the imports below, which take seconds
+    begin()  # before the imports below, which take seconds
 
 import analysis
 from study.commands.hooks import Analysis

@@ -5,6 +5,8 @@ And whether its runs are what they were.
 
 from __future__ import annotations
 
+import shlex
+
 from seglib.data.integrity import changes, find_store
 from seglib.metrics import CONTRACT
 from study.config import FIELDS, RECIPE, RunConfig
@@ -40,7 +42,7 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
         before, now = getattr(old, name), getattr(new, name)
         if before != now:
             differences.append(f"{name} {before} (now {now})")
-            flags.append(f"--{name} {before}")
+            flags.append(shlex.join([f"--{name}", str(before)]))
     if old.contract != CONTRACT:
         differences.append(f"the metric contract {old.contract} (now {CONTRACT})")
     if not differences and _default_cells(old) != _default_cells(new):
@@ -95,7 +97,7 @@ def _other_settings(old: Declaration, new: Declaration) -> tuple[list[str], list
             was = as_text(before.get(name))
             differences.append(f"{name}={was} (now {as_text(now.get(name))})")
             if before.get(name) is not None or name in RECIPE:
-                flags.append(f"--set {name}={was}")
+                flags.append(shlex.join(["--set", f"{name}={was}"]))
     return differences, flags
 
 

@@ -81,6 +81,7 @@ class Matrix:
     smallest_difference: float = 0.005  # mIoU, as a fraction
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         setters: dict[str, str] = {}
         for name, levels in self.axes.items():
             bundles = _bundles(name, levels)
@@ -91,6 +92,19 @@ class Matrix:
                         f"{setters[fld]} sets too"
                     )
                 setters[fld] = name
+
+    def _check_kinds(self) -> None:
+        """What a hand that wrote the matrix may have got wrong at first sight."""
+        kinds = {"axes": Mapping, "baseline": Mapping, "cells": Mapping}
+        for name, kind in (kinds | {"exclude": Exclusion, "contrasts": Contrast}).items():
+            given = getattr(self, name)
+            several = name in ("cells", "exclude", "contrasts")
+            if several and (isinstance(given, str) or not isinstance(given, Sequence)):
+                raise ValueError(f"{name} must be a list, got {given!r}")
+            for one in given if several else [given]:
+                if not isinstance(one, kind):
+                    what = "a mapping" if kind is Mapping else f"{kind.__name__}(...)"
+                    raise ValueError(f"{name} must be {what}{' each' * several}, got {one!r}")
 
     @property
     def factors(self) -> dict[str, Bundles]:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seglib.data.classes import read_classes
-from seglib.drawing import VOC_CLASSES
 from seglib.data.lists import read_groups, read_lists
 from seglib.data.names import find_files
 from seglib.data.plain import DataError, convert_line, oddity
 from seglib.data.recognise import check_colours, read_palettes, recognise, year_of
+from seglib.drawing import VOC_CLASSES
 
 DEVELOPMENT, TEST = "development", "test"
 IMAGES, MASKS = "JPEGImages", "SegmentationClass"

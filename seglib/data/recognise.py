@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seglib.data.classes import ClassList
-from seglib.drawing import VOC_CLASSES
 from seglib.data.pictures import as_labels, colours_of, labels_in, open_picture
 from seglib.data.plain import DataError, read_plain
-from seglib.drawing import voc_palette
+from seglib.drawing import VOC_CLASSES, voc_palette
 from seglib.metrics import VOID
 
 # year -> how its images are called: 007039; 2008_001235

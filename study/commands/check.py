@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from study.commands.hooks import Analysis
+from study.commands.place import safe_name
 from study.commands.request import Request
 from study.commands.session import prepare_data
 from study.commands.settings import pairs_of, parse_settings
@@ -30,4 +31,4 @@ def check(request: Request, console: Console, analysis: Analysis) -> int:
 
 def page_name(facts: Inspection) -> str:
     """Of the page's folder: the data's name and what tells folders of one name apart."""
-    return f"{facts.name}-{digest(facts.path)[:6]}"
+    return f"{safe_name(facts.name)}-{digest(facts.path)[:6]}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from study.config import AXES, FIELDS, parse_value
 from study.record import Cell
-from study.record.files import as_text
+from study.record.files import Scalar, as_text
 from study.values import ConfigError, unknown_name
 
 
@@ -43,6 +43,16 @@ def choose(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
     if not chosen:
         raise ConfigError(f"--only {' --only '.join(only)} must leave at least one cell, got none")
     return chosen
+
+
+def may_match(where: Mapping[str, Scalar], only: Sequence[str]) -> bool:
+    """Whether `--only` leaves room for cells that have all values of `where`."""
+    wanted = only_values(only)
+    return all(
+        as_text(value) in {_as_written(name, text) for text in wanted[name]}
+        for name, value in where.items()
+        if name in wanted
+    )
 
 
 def _as_written(name: str, text: str) -> str:

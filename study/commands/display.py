@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from study.commands.console import clock
+from study.commands.console import clock, fitted, shortened
+from study.commands.words import visible
 from study.execution.executor import Job, Message
 from study.record.journal import Died, Epoch, Event, Failed, Finished, Note, Start, Stopped
+
+WIDE = 100  # cells, below which a bar gives way to names
 
 
 class Display:
@@ -33,13 +37,10 @@ class Display:
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
-            self._progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=20),
-                TextColumn("{task.fields[note]}", markup=False),
-                console=self.console,
-                transient=True,
-            )
+            text = TextColumn("{task.description}", markup=False)
+            note = TextColumn("{task.fields[note]}", markup=False)
+            bar = [BarColumn(bar_width=20)] if self._wide else []
+            self._progress = Progress(text, *bar, note, console=self.console, transient=True)
             self._progress.start()
             self._study = self._progress.add_task("study", total=self.n_runs, note="")
         return self
@@ -82,6 +83,9 @@ class Display:
         attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
         self._line(f"{name} started{attempt}", plain_only=True)
         if self._progress:
+            name = (
+                visible(name) if self._wide else shortened(visible(name), self.console.width - 25)
+            )
             self._tasks[run_id] = self._progress.add_task(name, total=job.config.epochs, note="")
 
     def _epoch(self, job: Job, event: Epoch) -> None:
@@ -96,7 +100,9 @@ class Display:
         )
         if "dev/miou" in metrics:
             note += f"  dev mIoU {metrics['dev/miou']:.3f}"
-            self._line(f"{job.name}  {note}  {self._standing()}", plain_only=True)
+            self._line(f"{job.name}  {note}", self._standing(), plain_only=True)
+        if not self._wide:
+            note = f"epoch {event.epoch}/{n_epochs}"
         if self._progress and run_id in self._tasks:
             self._progress.update(self._tasks[run_id], completed=event.epoch, note=note)
 
@@ -111,13 +117,13 @@ class Display:
         if isinstance(event, Stopped):
             self._line(f"{name} {event.reason or 'stopped'}")
         elif isinstance(event, Finished):
-            scores = "  ".join(
+            scores = [
                 f"{key.split('/')[0]} mIoU {event.metrics[key]:.3f}"
                 for key in ("dev/miou", "test/miou")
                 if key in event.metrics
-            )
+            ]
             took = clock(event.duration_s)
-            self._line(f"{name} finished in {took}  {scores}  {self._standing()}")
+            self._line(f"{name} finished in {took}", *scores, self._standing())
         elif isinstance(event, Failed | Died):
             later = "; tried again after the others" if again else ""
             self._line(f"{name} FAILED: {event.error}{later}", style="red")
@@ -125,6 +131,13 @@ class Display:
     def _standing(self) -> str:
         return f"[{self.n_done} of {self.n_runs} runs, {self._eta()}]"
 
-    def _line(self, text: str, *, plain_only: bool = False, style: str = "") -> None:
-        if not (plain_only and self.console.is_terminal):
-            self.console.print(text, style=style)
+    @property
+    def _wide(self) -> bool:
+        return self.console.width >= WIDE
+
+    def _line(self, *parts: str, plain_only: bool = False, style: str = "") -> None:
+        if plain_only and self.console.is_terminal:
+            return
+        width = self.console.width if self.console.is_terminal else sys.maxsize
+        for line in fitted(parts, width):
+            self.console.print(line, style=style)

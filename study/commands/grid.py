@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
 from seglib.data.store import open_store
-from study.commands.console import table
+from study.commands.console import clock, table
 from study.commands.display import Display
 from study.commands.hooks import Analysis
 from study.commands.session import Session
 from study.commands.signals import stop_on_signal
+from study.commands.words import command_line
 from study.execution.executor import Job, LocalExecutor, Message
 from study.execution.panel import write_panel
 from study.execution.preflight import check_drift, check_room
@@ -21,7 +23,8 @@ from study.record.journal import Died, Failed, Finished
 from study.tracking.projection import Projection
 from study.tracking.sender import Sender
 
-SUMMARY = ("arm", "n", "test mIoU mean", "s.d.", "dev mIoU", "minutes", "status")
+SUMMARY = ("arm", "n", "test mIoU mean", "s.d.", "dev mIoU", "time", "status")
+SPARE = ("dev mIoU", "time", "s.d.")  # on a narrow terminal
 
 
 def grid(session: Session, console: Console, analysis: Analysis) -> int:
@@ -136,7 +139,6 @@ def close_sender(sender: Sender, session: Session, console: Console, quickly: bo
         console.print(
             f"MLflow is behind ({behind}); send what is missing with: {line}",
             style="yellow",
-            soft_wrap=True,
         )
 
 
@@ -145,9 +147,13 @@ def print_summary(
 ) -> None:
     """A table of the arms, the floor, what failed, what comes next."""
 
-    def number(value: object, digits: int = 3) -> str:
-        return f"{value:.{digits}f}" if isinstance(value, float) and value == value else "-"
+    def number(value: object) -> str:
+        return f"{value:.3f}" if isinstance(value, float) and value == value else "-"
 
+    def a_run(minutes: object) -> str:
+        return clock(60 * minutes) if isinstance(minutes, float) and minutes == minutes else "-"
+
+    chosen = {cell.arm for cell in session.cells()}
     rows = [
         [
             row["arm"],
@@ -155,17 +161,33 @@ def print_summary(
             number(row["test/miou mean"]),
             number(row["test/miou sd"]),
             number(row["dev/miou mean"]),
-            number(row["minutes per run mean"], 1),
+            a_run(row["minutes per run mean"]),
             row["status"],
         ]
         for row in analysis.summary(session.study.path)
+        if row["arm"] in chosen or row["status"] != "not run"
     ]
-    console.print(table(SUMMARY, rows, f"study {session.study.name}"))
+    title = f"study {session.study.name}"
+    console.print(table(SUMMARY, rows, title, width=console.width, spare=SPARE))
+    say_left_out(session, console, len(session.study.cells) - len(rows))
     floor = session.study.declaration.data.constant_floor
     console.print(f"floor: predicting {floor.name} everywhere scores {floor.test_miou:.3f}")
     for name, reason in failed.items():
         console.print(f"failed: {name}: {reason}", style="red")
-    usual = str(session.out) == "outputs"
-    report = session.request.about("report", session.study.name)
-    ui = "make ui" + ("" if usual else f" OUT={session.out}")
-    console.print(f"next: {report}\nthen: {ui}")
+    console.print(f"next: {session.request.about('report', session.study.name)}")
+    console.print(f"then: {ui_command(session.out)}")
+
+
+def ui_command(out: Path) -> str:
+    """How to look at MLflow; make reads $$ as $."""
+    place = str(out).replace("$", "$$")
+    return command_line(["make", "ui", *([] if place == "outputs" else [f"OUT={place}"])])
+
+
+def say_left_out(session: Session, console: Console, n: int) -> None:
+    """How many arms a table leaves out, of those that --only does not choose."""
+    if n:
+        total = len(session.study.cells)
+        console.print(
+            f"left out: {n} of {total} arms that --only does not choose and no run of which exists"
+        )

@@ -11,41 +11,42 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from study.commands.console import make_console
+from study.commands.failure import fail
 from study.commands.hooks import Analysis
 from study.commands.parser import parse
+from study.commands.place import check_out
 from study.commands.request import Request
-from study.commands.signals import EXIT_CODE, interruptible
+from study.commands.signals import farewell, interruptible
+from study.commands.streams import guarded, tell
 from study.matrix import Matrix
 from study.values import ConfigError, unknown_name
 
 
 def run(argv: Sequence[str] | None, matrices: Mapping[str, Matrix], analysis: Analysis) -> int:
-    """Run one command; bad input is one line on stderr and exit code 2."""
-    console = make_console()
-    try:
-        request = parse(argv, matrices)
-        if request.matrix not in matrices:
-            raise unknown_name(request.matrix, matrices, "--matrix")
-    except ConfigError as error:
-        return _refuse(error)
-    with interruptible(_last_words(request)):
+    """Run one command; whatever goes wrong is one line on stderr and an exit code."""
+    with guarded():
         try:
-            return _verb(request, matrices[request.matrix], console, analysis)
-        except (ValueError, OSError) as error:
-            return _refuse(error)
-        except KeyboardInterrupt:
-            console.print(_last_words(request))
-            return EXIT_CODE
+            request = parse(argv, matrices)
+            if request.matrix not in matrices:
+                raise unknown_name(request.matrix, matrices, "--matrix")
+        except ConfigError as error:
+            return fail(error)
+        again = request.verb in ("grid", "tune")
+        with interruptible(request.command() if again else ""):
+            return _ended(request, matrices[request.matrix], analysis)
 
 
-def _refuse(error: Exception) -> int:
-    print(f"runs.py: {' '.join(str(error).splitlines())}", file=sys.stderr)
-    return 2
-
-
-def _last_words(request: Request) -> str:
-    again = request.verb in ("grid", "tune")
-    return "interrupted" + (f"; continue with: {request.command()}" if again else "")
+def _ended(request: Request, matrix: Matrix, analysis: Analysis) -> int:
+    """Do what is asked; however it ends, that is a line and an exit code."""
+    try:
+        check_out(request.out)
+        return _verb(request, matrix, make_console(), analysis)
+    except KeyboardInterrupt:
+        words, stream, code = farewell()
+        tell(words, sys.stdout if stream == 1 else sys.stderr)
+        return code
+    except BaseException as error:  # MemoryError, or what a library raises past Exception
+        return fail(error, request.out)
 
 
 def _verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis) -> int:

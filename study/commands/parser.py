@@ -7,6 +7,8 @@ import typing
 from collections.abc import Iterable, Sequence
 
 from study.commands.request import Request, Verb
+from study.commands.streams import complain
+from study.commands.words import one_line
 
 
 def parse(argv: Sequence[str] | None, matrices: Iterable[str]) -> Request:
@@ -25,8 +27,8 @@ def parse(argv: Sequence[str] | None, matrices: Iterable[str]) -> Request:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> typing.NoReturn:
         """One line, as for all bad input, instead of the whole usage."""
-        line = " ".join(message.splitlines())
-        self.exit(2, f"{self.prog}: {line}; `python runs.py --help` lists the flags\n")
+        complain(f"{one_line(message)}; `python runs.py --help` lists the flags")
+        raise SystemExit(2)
 
 
 def parser(matrices: Iterable[str]) -> argparse.ArgumentParser:
@@ -35,7 +37,8 @@ def parser(matrices: Iterable[str]) -> argparse.ArgumentParser:
         prog="runs.py",
         description="Train and compare a matrix of segmentation models and losses.",
         epilog=f"Matrices: {', '.join(matrices)}. Exit codes: 0 all chosen runs finished, 1 some "
-        "run failed, 2 bad input or a refusal, 130 interrupted.",
+        "run failed, 2 bad input or a refusal, 3 not foreseen (the line names a traceback), "
+        "130 interrupted, 141 standard output could not be written.",
     )
     _add_verbs(made.add_mutually_exclusive_group(required=True))
     _add_flags(made)

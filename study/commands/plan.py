@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from seglib.data.store import open_store
+from study.commands.choice import may_match
 from study.commands.console import duration, table
 from study.commands.session import Session, n_cores
 from study.config import RunConfig
@@ -28,7 +29,10 @@ def plan(session: Session, console: Console) -> int:
             missing += [config] if state != "finished" else []
         shown = [f"{state} x{states.count(state)}" for state in dict.fromkeys(states)]
         rows.append([cell.arm, ", ".join(shown)])
-    console.print(table(["arm", "runs"], rows, f"plan of study {study.name}"))
+    title = f"plan of study {study.name}"
+    console.print(table(["arm", "runs"], rows, title, width=console.width))
+    if n := len(study.cells) - len(rows):
+        console.print(f"left out: {n} of {len(study.cells)} arms that --only does not choose")
     _describe(session, console)
     _forecast(session, console, missing)
     return 0
@@ -37,6 +41,8 @@ def plan(session: Session, console: Console) -> int:
 def _describe(session: Session, console: Console) -> None:
     declared = session.study.declaration
     for entry in declared.excluded:
+        if not may_match(entry.where, session.request.only):
+            continue
         where = ", ".join(f"{name}={value}" for name, value in entry.where.items())
         console.print(f"excluded: {where}: {entry.reason}")
     sizes = ", ".join(f"{split} {n}" for split, n in declared.data.n_images.items())

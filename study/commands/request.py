@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 import typing
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from study.commands.words import command_line
 from study.config import SEED_RANGES, ConfigError
 
 Verb = typing.Literal["convert", "check", "grid", "plan", "tune", "report", "sync"]
@@ -25,6 +26,8 @@ USELESS: dict[str, tuple[tuple[str, ...], str]] = {
     "sync": (("only", "set"), "it sends the whole study"),
 }
 CONVERT_FLAGS = ("to", "labels", "groups", "format")
+
+FLAGS = ("data", "study", "matrix", "seeds", "workers", "device", "out", "pretrained")
 
 
 class Request(BaseModel):
@@ -47,6 +50,16 @@ class Request(BaseModel):
     labels: Path | None = None
     groups: str | None = None
     format: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text(cls, values: dict[str, object]) -> dict[str, object]:
+        """Names go into paths, JSON and databases: some letters, and Unicode."""
+        for name, value in values.items():
+            for text in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(text, str) and (not text or re.search("[\0\ud800-\udfff]", text)):
+                    raise ValueError(f"--{name} must be some text in UTF-8, got {text!r}")
+        return values
 
     @model_validator(mode="after")
     def _nothing_useless(self) -> typing.Self:
@@ -72,35 +85,33 @@ class Request(BaseModel):
 
     def command(self, verb: Verb | None = None, extra: str = "") -> str:
         """The command line that asks for this; `verb` and one more setting for a next step."""
-        words = ["python", "runs.py", f"--{verb or self.verb}"]
-        flags: tuple[str, ...] = (
-            "study",
-            "matrix",
-            "seeds",
-            "workers",
-            "device",
-            "out",
-            "pretrained",
-        )
-        if (verb or self.verb) in ("convert", "check"):
-            words.append(self.data)
-        else:
-            flags = ("data", *flags)
+        verb_word, flags = verb or self.verb, list(FLAGS)
+        words = ["python", "runs.py", f"--{verb_word}"]
+        if verb_word in ("convert", "check"):
+            words[2:] = _flag(verb_word, self.data)
+            flags.remove("data")
         for name in (*flags, *CONVERT_FLAGS):
             if (value := getattr(self, name)) != type(self).model_fields[name].default:
-                words += [f"--{name}", str(value)]
+                words += _flag(name, str(value))
         settings = [
             text
             for text in self.set
             if verb is None or not text.startswith("tune.") or text.startswith("tune.name=")
         ]
-        words += [word for text in self.only for word in ("--only", text)]
-        words += [word for text in (*settings, *filter(None, [extra])) for word in ("--set", text)]
-        return shlex.join(words)
+        words += [word for text in self.only for word in _flag("only", text)]
+        words += [
+            word for text in (*settings, *filter(None, [extra])) for word in _flag("set", text)
+        ]
+        return command_line(words)
 
     def about(self, verb: Verb, study: str) -> str:
         """The command line of a verb that needs a study's name and place alone."""
         return Request(verb=verb, study=study, out=self.out).command()
+
+
+def _flag(name: str, value: str) -> list[str]:
+    """A flag with its value as it is read back, a value that begins with - too."""
+    return [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
 
 
 def _complaint(error: ValidationError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import typing
@@ -17,6 +18,7 @@ from rich.console import Console
 from seglib.data import Folder, Store
 from study.commands.choice import choose, chosen_seeds, only_values, without_tuning
 from study.commands.console import step
+from study.commands.place import check_name, safe_name
 from study.commands.request import Request
 from study.commands.settings import Settings, read_settings
 from study.config import ConfigError, RunConfig
@@ -30,7 +32,7 @@ from study.record import Cell, Given, files
 from study.record.files import Scalar, write_text
 from study.record.inside import check_file, lock, read_bytes
 from study.record.leftovers import sweep
-from study.study import Study, StudyError, load
+from study.study import Study, StudyError, check_values, load
 from study.tuning.result import tuned_values
 
 
@@ -118,12 +120,12 @@ def n_cores() -> int:
 
 
 def study_name(request: Request) -> str:
-    """The name given, or `<matrix>-<data>`."""
+    """The name given, or `<matrix>-<data>` with other letters than a name may have as -."""
     device = preflight.resolve_device(request.device)
-    name = request.study or f"{request.matrix}-{data_name(request.data, device)}"
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name[0] in "-.":
-        raise ConfigError(f"--study must be letters, digits, - _ and ., got {name!r}")
-    return name
+    if request.study is None:
+        return safe_name(f"{request.matrix}-{data_name(request.data, device) or 'data'}")
+    check_name(request.study)
+    return request.study
 
 
 def git_commit() -> str:
@@ -172,8 +174,7 @@ def open_session(request: Request, matrix: Matrix, console: Console) -> Session:
 
     Raises: ValueError kinds whose message is one line for the user.
     """
-    losses = [str(point.values["loss"]) for point in matrix.expand()]
-    settings = read_settings(request, tuple(dict.fromkeys(losses)))
+    settings = read_settings(request, _losses(request.matrix, matrix))
     if matrix.tuned and request.verb != "tune":
         settings = replace(settings, tuned=True)
     path = request.out / study_name(request)
@@ -208,6 +209,17 @@ def _declare(
     )
 
 
+def _losses(name: str, matrix: Matrix) -> tuple[str, ...]:
+    """The losses of a matrix, whose cells must say what they train."""
+    try:
+        points = matrix.expand()
+        for point in points:
+            check_values(point.values)
+    except (TypeError, ValueError) as error:  # TypeError: a value that is none
+        raise ConfigError(f"matrix {name} of runs.py cannot be read: {error}") from None
+    return tuple(dict.fromkeys(str(point.values["loss"]) for point in points))
+
+
 def _check_only(only: Sequence[str], fresh: Study, tuned: bool, n_seeds: int) -> None:
     """`--only` before the recipe: it must fit the study asked for or, with its tuned cells, the
     one that is stored under its name."""
@@ -218,13 +230,20 @@ def _check_only(only: Sequence[str], fresh: Study, tuned: bool, n_seeds: int) ->
 
 @contextmanager
 def study_lock(study: Study) -> Iterator[None]:
-    """One driver a study; a second is refused with one line."""
+    """One driver a study; a second is refused with one line. What was refused leaves no folder."""
     study.path.mkdir(parents=True, exist_ok=True)
-    owner = study.path / files.DRIVER_PID
+    owner, held = study.path / files.DRIVER_PID, study.path / files.DRIVER_LOCK
     try:
-        with lock(study.path / files.DRIVER_LOCK, 0):
+        with lock(held, 0):
             write_text(owner, str(os.getpid()))
-            yield
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    if {path.name for path in study.path.iterdir()} == {owner.name, held.name}:
+                        for path in (owner, held):
+                            path.unlink()
+                        study.path.rmdir()
     except Timeout:
         who = read_bytes(owner, 100).decode(errors="replace") if check_file(owner) else "?"
         who = who if who.isdecimal() else "?"

@@ -29,10 +29,11 @@ def sync(request: Request, console: Console, analysis: Analysis) -> int:
 
     with study_lock(study), step(console, f"sending study {study.name}") as progress:
         done = send(study, out, aggregate, progress)
-    console.print(
-        f"sync: {done.n_sent} of {done.n_runs} runs brought up to date in MLflow at {shown(uri)}",
-        soft_wrap=True,
-    )
+    where = f"MLflow at {shown(uri)}"
+    if done.n_sent or done.problems:
+        console.print(f"sync: {done.n_sent} of {done.n_runs} runs brought up to date in {where}")
+    else:
+        console.print(f"sync: {where} had all {done.n_runs} runs as they are; nothing to send")
     for problem in done.problems:
-        console.print(f"not sent: {problem}", style="red", soft_wrap=True)
+        console.print(f"not sent: {problem}", style="red")
     return 1 if done.problems else 0

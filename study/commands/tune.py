@@ -29,6 +29,7 @@ from study.tuning.options import TuningError
 from study.tuning.outcome import N_CANDIDATES, N_RERANK_SEEDS
 from study.tuning.search import Tuning
 
+SPARE = ("default", "trials", "epochs", "chosen: at selection")  # on a narrow terminal
 COLUMNS = ("arm", "trials", "epochs", "default", "chosen: at selection", "run again", "settings")
 
 
@@ -80,7 +81,7 @@ def _tune(session: Session, console: Console, tunings: Sequence[Tuning]) -> int:
     options = session.settings.tune
     if rows:
         title = f"tuning on dev alone: {options.objective}, {options.sampler}"
-        console.print(table(COLUMNS, rows, title))
+        console.print(table(COLUMNS, rows, title, width=console.width, spare=SPARE))
     for line in failed:
         console.print(f"failed: {line}", style="red")
     if work.executor.interrupted:

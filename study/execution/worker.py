@@ -49,10 +49,11 @@ def worker_context() -> ForkServerContext:
     """How worker processes are made; starts the fork server."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["study.execution.run"])
-    # Ctrl-C reaches the whole process group, and some schedulers send SIGTERM to it: the server
-    # and what it forks have both blocked from their first instruction on
-    multiprocessing.resource_tracker.ensure_running()  # it would unblock them on its way
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    # Ctrl-C and a closed terminal reach the whole process group, and some schedulers send SIGTERM
+    # to it: the server and what it forks have all three blocked from their first instruction on
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+    multiprocessing.resource_tracker.ensure_running()  # it would unblock the others on its way
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     multiprocessing.forkserver.ensure_running()
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context

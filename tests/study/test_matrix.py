@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 
 import pytest
 
@@ -172,3 +173,20 @@ def test_an_explicit_cell_has_a_level_that_the_factor_has():
     matrix = Matrix(axes={**PLAIN, "aug": FLIP}, cells=[{**BASE, "aug": "c"}])
     with pytest.raises(ValueError, match="aug must be one of a, b, got 'c'"):
         matrix.expand()
+
+
+@pytest.mark.parametrize(
+    "mine, message",
+    [
+        ({"axes": ["model"]}, "axes must be a mapping, got ['model']"),
+        ({"baseline": ("unet",)}, "baseline must be a mapping, got ('unet',)"),
+        ({"cells": BASE}, "cells must be a list, got {"),
+        ({"cells": ("unet",)}, "cells must be a mapping each, got 'unet'"),
+        ({"contrasts": ({"loss": "bce"},)}, "contrasts must be Contrast(...) each, got {'loss'"),
+        ({"contrasts": Contrast("loss", {}, {})}, "contrasts must be a list, got Contrast("),
+        ({"exclude": ({"model": "unet"},)}, "exclude must be Exclusion(...) each, got {'model'"),
+    ],
+)
+def test_a_matrix_of_other_kinds_of_things(mine, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Matrix(**mine)

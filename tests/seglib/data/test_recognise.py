@@ -10,9 +10,8 @@ from PIL import Image
 from seglib.data.devkit import divided, is_dev
 from seglib.data.folder import open_folder
 from seglib.data.lists import DataError
-from seglib.drawing import VOC_CLASSES
 from seglib.data.recognise import Palettes, looks_like_voc, read_palettes
-from seglib.drawing import voc_palette
+from seglib.drawing import VOC_CLASSES, voc_palette
 from study.presets import FOLDER, VOC2007, VOC2012, open_data
 
 VOC = "\n".join(VOC_CLASSES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.commands.choice import choose, only_values, without_tuning
+from study.commands.choice import choose, may_match, only_values, without_tuning
 from study.config import ConfigError
 from study.matrix import Matrix
 from tests.helpers import new_study
@@ -57,3 +57,18 @@ def test_a_loss_parameter_is_chosen_as_it_is_written(tmp_path):
 @pytest.mark.parametrize("only", [["tuning=tuned,loss=bce"], ["loss=bce,tuning=tuned"]])
 def test_what_is_said_beside_tuning_is_kept(only):
     assert without_tuning([*only, "lr=1,2", "arm=a-lr=1"]) == ["loss=bce", "lr=1,2", "arm=a-lr=1"]
+
+
+@pytest.mark.parametrize(
+    "only, told",
+    [
+        ([], True),
+        (["loss=bce"], True),
+        (["model=unet"], True),
+        (["model=resnetunet"], False),
+        (["init=scratch"], False),
+        (["model=unet,resnetunet", "init=pretrained"], True),
+    ],
+)
+def test_an_exclusion_is_told_where_only_leaves_room_for_it(only, told):
+    assert may_match({"model": "unet", "init": "pretrained"}, only) == told

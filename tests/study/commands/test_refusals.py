@@ -3,6 +3,7 @@
 import pytest
 
 import runs
+from study.matrix import Matrix
 from tests.helpers import TINY, flags
 
 pytestmark = pytest.mark.slow
@@ -80,3 +81,21 @@ def test_bad_input_is_one_line_and_exit_2(grid, out, data, words, message, capsy
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not (out / "new/study.json").exists()  # bad input starts no study
+
+
+BCE = {"model": "unet", "init": "scratch", "loss": "bce"}
+
+
+@pytest.mark.parametrize(
+    "mine, message",
+    [
+        ({"cells": ({"model": "unet", "loss": "bce"},)}, "a cell must have init, got"),
+        ({"cells": ({**BCE, "loss": "bcee"},)}, "loss must be one of ce, bce, "),
+        ({"axes": {"model": (["unet"],), "init": ("pretrained",)}}, "unhashable type: 'list'"),
+    ],
+)
+def test_a_matrix_that_cannot_be_read_is_named(tmp_path, monkeypatch, capsys, mine, message):
+    monkeypatch.setitem(runs.MATRICES, "mine", Matrix(**mine))
+    assert runs.main(["--plan", "--matrix", "mine", "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert f"matrix mine of runs.py cannot be read: {message}" in error and error.count("\n") == 1

@@ -1,12 +1,18 @@
 """The command line as a Request, and requests as command lines."""
 
 import shlex
+import subprocess
 
 import pytest
 
 import runs
 from study.commands.parser import parse
 from study.config import ConfigError
+
+
+def read_by_bash(line):
+    done = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True)
+    return done.stdout.decode().split("\0")[:-1]
 
 
 def parsed(line):
@@ -23,12 +29,15 @@ def parsed(line):
         "--tune --set tune.trials=3",
         "--check 'my data' --out o",
         "--convert 'my data' --out o --to 'a new' --labels l.txt --groups '^([^_]+)_' --format voc",
+        "--grid --data=-x --study a.b --out 'it'\"'\"'s $HOME; ?%#' --only=-y=1",
+        "--grid --out $'\\x1b[31m\\x0ared' --pretrained '~/my weights.pt'",
     ],
 )
 def test_a_command_that_is_printed_asks_for_the_same(line):
-    request = parsed(line)
+    request = parse(read_by_bash(line), runs.MATRICES)
     assert request.command() == f"python runs.py {line}"
-    assert parsed(request.command().removeprefix("python runs.py ")) == request
+    words = read_by_bash(request.command().removeprefix("python runs.py "))
+    assert parse(words, runs.MATRICES) == request
 
 
 def test_the_next_step_leaves_out_what_is_not_its_own():
@@ -42,6 +51,10 @@ def test_the_next_step_leaves_out_what_is_not_its_own():
 @pytest.mark.parametrize(
     "line, message",
     [
+        ("--grid --data ''", "--data must be some text in UTF-8, got ''"),
+        ("--grid --study ''", "--study must be some text in UTF-8, got ''"),
+        ("--grid --out ''", "--out must be some text in UTF-8, got ''"),
+        ("--plan --only 'a\udcff=1'", "--only must be some text in UTF-8, got 'a.udcff=1'"),
         ("--grid --seeds 0", "--seeds must be at least 1 and at most 1000, got 0"),
         ("--grid --workers 2000", "--workers must be at least 1 and at most 1024, got 2000"),
         ("--report --only loss=bce", "--report takes no --only or --set: it shows the whole study"),

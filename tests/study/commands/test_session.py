@@ -2,7 +2,13 @@
 
 import subprocess
 
+import pytest
+
 from study.commands import session
+from study.commands.place import check_name
+from study.commands.request import Request
+from study.study import StudyError
+from tests.helpers import new_study
 
 
 def test_untracked_files_change_no_code(tmp_path, monkeypatch):
@@ -28,3 +34,33 @@ def test_untracked_files_change_no_code(tmp_path, monkeypatch):
     assert session.git_commit() == clean
     (here / "session.py").write_text("2")
     assert session.git_commit() == f"{clean}+"
+
+
+def test_what_was_refused_leaves_no_folder(tmp_path):
+    study = new_study(tmp_path / "s")
+    with pytest.raises(StudyError), session.study_lock(study):
+        assert (study.path / "driver.lock").exists()
+        raise StudyError("refused")
+    assert not study.path.exists()
+    with pytest.raises(StudyError), session.study_lock(study):
+        study.save()
+        raise StudyError("refused later")
+    assert (study.path / "study.json").exists()
+    with session.study_lock(study):
+        pass
+
+
+@pytest.mark.parametrize(
+    "data, name",
+    [
+        ("my data", "losses-my-data"),
+        ("Gr\u00f6\u00dfe & co.", "losses-Gr\u00f6\u00dfe-co"),
+        ("\u202e\x1b[31m", "losses--31m"),
+        ("x" * 250, None),
+    ],
+)
+def test_a_study_is_named_after_any_folder(tmp_path, data, name):
+    request = Request(verb="plan", matrix="losses", data=str(tmp_path / data))
+    made = session.study_name(request)
+    check_name(made)
+    assert made == (name or made)

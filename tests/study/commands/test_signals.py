@@ -15,7 +15,7 @@ class Executor:
     def interrupt(self):
         self.stopped = True
 executor, interrupt.LAST_S = Executor(), {last_s}
-with interrupt.interruptible("last words"):
+with interrupt.interruptible("COMMAND"):
     {body}
 """
 ORDERLY = """
@@ -54,7 +54,7 @@ LATE = """
         (ORDERLY, 9, "stopped in order\n", 0),
         (OUTSIDE, 9, "raised\n", 0),
         (TWICE, 9, "", 130),
-        (LATE, 0.2, "last words\n", 130),
+        (LATE, 0.2, "interrupted; continue with: COMMAND\n", 130),
     ],
     ids=["in order", "outside", "twice", "late"],
 )

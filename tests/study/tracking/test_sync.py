@@ -29,7 +29,7 @@ def test_runs_of_a_killed_driver_and_a_lost_store(out, uri, monkeypatch, capsys)
     assert (name, "KILLED", "dead") in in_mlflow(uri, "left")[1]
     before = in_mlflow(uri, "left")
     assert runs.main(words) == 0
-    assert "sync: 0 of 6 runs" in capsys.readouterr().out
+    assert "had all 6 runs as they are; nothing to send" in capsys.readouterr().out
     assert in_mlflow(uri, "left") == before
     RunDir(path).append(Failed(error="at last"))
     assert runs.main(words) == 0

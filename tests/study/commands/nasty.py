@@ -1,0 +1,27 @@
+"""Words that a terminal, a shell or make would take for something else than letters."""
+
+NASTY = [
+    "",
+    "my out",
+    "it's",
+    'say "hi"',
+    "$HOME",
+    "`id`",
+    "a;b & c | d > e",
+    "*?[a-z]{1,2}",
+    "~root",
+    "!!",
+    "#no comment",
+    "100%",
+    "back\\slash",
+    "-x",
+    "--out=y",
+    "a\nb",
+    "tab\there",
+    "\x1b]0;title\x07\x1b[31mred",
+    "it's\x1b\\",
+    "\u202eexe.gpj",
+    "网络",
+    "\udcff",
+    "=cmd()",
+]
