@@ -18,8 +18,16 @@ from functools import lru_cache
 from urllib.parse import quote, unquote, unquote_plus
 
 ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "OPTUNA_STORAGE")
-LOGINS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
-LOGINS += ("PGUSER", "PGPASSWORD", "MYSQL_PWD", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET")
+LOGINS = (
+    "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+    "PGUSER",
+    "PGPASSWORD",
+    "MYSQL_PWD",
+    "DATABRICKS_TOKEN",
+    "DATABRICKS_CLIENT_SECRET",
+)
 
 KEY = (
     r"(?:[\w.-]*(?:passw(?:or)?d|passwort|pwd|passphrase|secret|token|credential|api_?key|sslkey|"

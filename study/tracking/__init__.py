@@ -1,6 +1,8 @@
 """The study in MLflow: the only folder that imports mlflow.
 
 store        the address, whether it answers, its database, the files it hands out
+schema       whether a database is MLflow's and of the installed version
+answers      what a server's answer, or its silence, means
 experiment   one MLflow experiment: its runs by key, and what is written to them
 names        what metrics are called there
 child        one run directory as one MLflow run
