@@ -6,12 +6,17 @@ import importlib.metadata
 import importlib.util
 import re
 import shlex
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from study.addresses import MLFLOWS, tables_of
 from study.errors import shown
+
+if TYPE_CHECKING:  # slow to import
+    from sqlalchemy import Engine
 
 
 class SchemaError(ValueError):
@@ -86,22 +91,37 @@ def check_file(path: Path, url: str, given: bool) -> None:
         raise SchemaError(f"tracking database {path} must be MLflow's, got {problem}")
 
 
-def check_server(url: str) -> None:
-    """As `check_file`, of a database on a server. Raises: SchemaError, or what SQLAlchemy does."""
+def check_server(url: str, reached: Callable[[], object], patience_s: float) -> None:
+    """As `check_file`, of a database on a server, whose tables another process may be making.
+
+    Args: reached: called when the server has answered.
+    Raises: SchemaError, or what SQLAlchemy does.
+    """
     if not url.startswith(MLFLOWS):
         return
-    from sqlalchemy import create_engine, inspect, text  # slow to import
+    from sqlalchemy import create_engine  # slow to import
 
-    engine = create_engine(url)
+    engine, until = create_engine(url), time.monotonic() + patience_s
     try:
-        with engine.connect() as connection:
-            tables = set(inspect(connection).get_table_names())
-            version = (
-                connection.scalars(text("SELECT version_num FROM alembic_version")).all()
-                if "alembic_version" in tables
-                else ()
-            )
+        while True:
+            tables, version = _look(engine)
+            reached()
+            if version or not tables >= OURS or time.monotonic() > until:
+                break
+            time.sleep(0.5)
     finally:
         engine.dispose()
-    if problem := wrong(tables, [str(one) for one in version], '"$MLFLOW_TRACKING_URI"'):
+    if problem := wrong(tables, version, '"$MLFLOW_TRACKING_URI"'):
         raise SchemaError(f"tracking database {shown(url)} must be MLflow's, got {problem}")
+
+
+def _look(engine: Engine) -> tuple[set[str], list[str]]:
+    """Tables and versions of a database."""
+    from sqlalchemy import inspect, text  # slow to import
+
+    with engine.connect() as connection:
+        tables = set(inspect(connection).get_table_names())
+        if "alembic_version" not in tables:
+            return tables, []
+        rows = connection.scalars(text("SELECT version_num FROM alembic_version"))
+        return tables, [str(one) for one in rows]

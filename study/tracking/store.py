@@ -118,14 +118,15 @@ def probe(uri: str) -> None:
             raise TrackingError(str(error)) from None
         return
     failure: list[tuple[str, str] | ValueError] = []
+    reached = threading.Event()
 
     def ask() -> None:
         try:
-            schema.check_server(uri)
+            schema.check_server(uri, reached.set, LOCK_S)
             if found := _ask(uri, time.monotonic() + PROBE_S):
                 failure.append(found)
             else:
-                _patiently(uri)
+                _connect_at_last(uri)
         except schema.SchemaError as error:
             failure.append(error)
         except Exception as error:  # any failure to answer means the same here
@@ -134,6 +135,8 @@ def probe(uri: str) -> None:
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PROBE_S)
+    if reached.is_set():
+        thread.join(LOCK_S)  # a database answers, and its tables are being made
     if thread.is_alive():
         failure.append((f"no answer within {PROBE_S:.0f} s", ""))
     if not failure:
@@ -157,14 +160,14 @@ def _ask(uri: str, until: float) -> tuple[str, str] | None:
         time.sleep(AGAIN_S)
 
 
-def _patiently(uri: str) -> None:
-    """Connect; once more where another process made the tables of a database meanwhile."""
+def _connect_at_last(uri: str) -> None:
+    """Connect; again where another process was making the tables of a database meanwhile."""
     try:
         connect(uri)
     except Exception:
         if uri.startswith(HTTP):
             raise
-        schema.check_server(uri)
+        schema.check_server(uri, lambda: None, LOCK_S)
         connect(uri)
 
 
