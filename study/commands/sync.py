@@ -13,6 +13,7 @@ from study.commands.session import study_lock, study_name
 from study.errors import shown
 from study.study import load
 from study.tracking import store
+from study.tracking.moved import check, settle
 from study.tracking.sync import sync as send
 
 
@@ -21,6 +22,9 @@ def sync(request: Request, console: Console, analysis: Analysis) -> int:
     out = request.out
     study, uri = load(out / study_name(request), to_run=False), store.tracking_uri(out)
     store.probe(uri)
+    for note in settle(out):
+        console.print(f"note: {note}", soft_wrap=True)
+    check(out, study.name)
     aggregate = partial(analysis.aggregate, study.path)
     with study_lock(study), step(console, f"sending study {study.name}") as progress:
         done = send(study, out, aggregate, progress)

@@ -70,7 +70,8 @@ class Child:
         """
         run, now = self._run(name, parent, tags), self.standing
         as_it_is = run.data.tags.get("state") == now.state and run.info.status == now.status
-        if as_it_is and not now.under_way and run.info.end_time == self._end:
+        complete = as_it_is and not now.under_way and run.info.end_time == self._end
+        if complete and not self.experiment.lacks_artifacts(run):
             return False
         self._describe(run)
         n_sent = self._send_epochs(run)

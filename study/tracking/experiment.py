@@ -11,7 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.tracking.store import all_runs, connect, database, local_folder, plain
+from study.tracking import place
+from study.tracking.moved import check_place
+from study.tracking.place import local_folder
+from study.tracking.store import TrackingError, all_runs, connect, database, plain
 
 if TYPE_CHECKING:  # slow to import
     from mlflow import MlflowClient
@@ -66,10 +69,11 @@ class Experiment:
         found = client.get_experiment_by_name(self.name)
         if found is None:
             local = self.uri.startswith(("sqlite", "postgresql", "mysql", "mssql"))
-            place = self._artifacts.resolve().as_uri() if local else None
-            there, number = {}, client.create_experiment(self.name, place)
+            where = self._artifacts.resolve().as_uri() if local else None
+            there, number = {}, client.create_experiment(self.name, where)
         else:
             there, number = found.tags, found.experiment_id
+            check_place(str(found.artifact_location or ""), self._artifacts, self.name)
             if found.lifecycle_stage == "deleted":
                 client.restore_experiment(number)
         for name, value in (
@@ -140,31 +144,45 @@ class Experiment:
 
     def put(self, run: Run, paths: Iterable[Path]) -> None:
         """Store files, those that exist, as artifacts."""
-        folder = local_folder(run.info.artifact_uri)
+        folder = self._folder(run)
         for path in paths:
-            if path.exists() and not (folder is not None and _link(path, folder / path.name)):
+            if not os.path.lexists(path):
+                continue
+            place.refuse_links(path)
+            if folder is None:
                 self.client.log_artifact(run.info.run_id, str(path))
+            else:
+                place.link(path, folder / path.name)
 
     def put_with_study(self, paths: Iterable[Path]) -> None:
         """Store files and folders, those that exist, as artifacts of the study's own run."""
-        tags = {"kind": "study", "study": self.name}
-        run_id = self._closed("study", f"study {self.name}", tags).info.run_id
+        run = self._closed("study", f"study {self.name}", {"kind": "study", "study": self.name})
+        folder = self._folder(run)
         for path in paths:
-            if path.is_dir():
-                self.client.log_artifacts(run_id, str(path), path.name)
-            elif path.exists():
-                self.client.log_artifact(run_id, str(path))
+            if not os.path.lexists(path):
+                continue
+            place.refuse_links(path)
+            if folder is not None:
+                place.copy(path, folder / path.name)
+            elif path.is_dir():
+                self.client.log_artifacts(run.info.run_id, str(path), path.name)
+            else:
+                self.client.log_artifact(run.info.run_id, str(path))
 
+    def lacks_artifacts(self, run: Run) -> bool:
+        """Whether the folder of a run's artifacts is gone, e.g. from a copy without it."""
+        folder = local_folder(run.info.artifact_uri)
+        return folder is not None and not folder.is_dir()
 
-def _link(path: Path, target: Path) -> bool:
-    """Have a file stand at `target` too, as a hard link; False where it must be copied there."""
-    if target.exists():
-        if target.samefile(path) or target.stat().st_size == path.stat().st_size:
-            return True
-        target.unlink()  # an earlier state, from a copy
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(path, target)
-    except OSError:  # another file system
-        return False
-    return True
+    def _folder(self, run: Run) -> Path | None:
+        """Where a run's artifacts lie, None where a server has them: never outside our own place.
+
+        Raises: TrackingError.
+        """
+        folder = local_folder(run.info.artifact_uri)
+        if folder and not folder.resolve().is_relative_to(self._artifacts.resolve()):
+            raise TrackingError(
+                f"artifacts of run {run.info.run_name} must go to {self._artifacts}, but the "
+                f"database has them in {folder}; delete that run in MLflow and send it with --sync"
+            )
+        return folder

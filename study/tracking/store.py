@@ -17,13 +17,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 
 from study.addresses import HTTP, sqlite_path, sqlite_url, tracking_address
 from study.errors import shown
 from study.tracking import answers, schema
+from study.tracking.place import local_folder
 
 if TYPE_CHECKING:  # slow to import
     from mlflow import MlflowClient
@@ -195,12 +195,6 @@ def reason(error: BaseException) -> str:
 def plain(value: object, most: int) -> str:
     """A value as every store takes it: no NUL, and not longer than its column."""
     return str(value).replace("\0", "\\0")[:most]
-
-
-def local_folder(artifact_uri: str) -> Path | None:
-    """Where artifacts lie beside a local database; None where a server has them."""
-    url = urlparse(artifact_uri)
-    return Path(unquote(url.path)) if url.scheme in ("", "file") else None
 
 
 def download(uri: str, artifact_uri: str, names: Sequence[str], folder: Path) -> None:

@@ -38,10 +38,13 @@ def test_mlflows_database_appears_whole(tmp_path, monkeypatch):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with pytest.raises(KeyboardInterrupt):
         make_database(uri)
-    assert not list(tmp_path.iterdir())
+    assert [p.name for p in tmp_path.iterdir()] == [".mlflow.db.lock"]
     Client.halfway = False
     make_database(uri)
-    assert [p.read_text() for p in tmp_path.iterdir()] == ["whole"]
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {
+        ".mlflow.db.lock": "",
+        "mlflow.db": "whole",
+    }
 
 
 @contextlib.contextmanager
