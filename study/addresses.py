@@ -18,8 +18,9 @@ HTTP = ("http", "https")
 MLFLOWS = ("postgresql", "mysql", "mssql")  # besides SQLite
 # Handed on as they are: MLflow's own way to reach what is no address of a database.
 DATABRICKS = ("databricks", "databricks-uc", "uc")
-EXTRAS = {"psycopg": "'.[postgres]'", "psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}
-SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?=[^?#]*[^?#/])", re.I)
+EXTRAS = {"psycopg": "-e '.[postgres]'", "psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}
+SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?=.)", re.I)
+HEADER = b"SQLite format 3\0"
 
 
 class AddressError(ValueError):
@@ -64,15 +65,6 @@ def database_address(url: str, variable: str) -> str:
     return _database(url, scheme, variable, ())
 
 
-def check_file(path: Path, variable: str) -> None:
-    """The folder of a SQLite file must be there, and at its place a file or nothing."""
-    if not path.parent.is_dir():
-        raise AddressError(
-            f"{variable} must name a file in a folder that exists, got {path}; make the folder "
-            f"{path.parent} or mend the address"
-        )
-
-
 def tables_of(path: Path) -> tuple[set[str], list[str]] | None:
     """Tables of a SQLite file and its schema's versions; None where there is no file.
 
@@ -90,6 +82,12 @@ def tables_of(path: Path) -> tuple[set[str], list[str]] | None:
             "delete it and a new one is made"
         )
     try:
+        with path.open("rb") as file:
+            if file.read(len(HEADER)) != HEADER:
+                raise AddressError(
+                    f"database {path} must be a SQLite file, got another kind of file; move it "
+                    "away, or put the right one there"
+                )
         with closing(sqlite3.connect(path, timeout=10)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -97,7 +95,7 @@ def tables_of(path: Path) -> tuple[set[str], list[str]] | None:
             versions = "SELECT version_num FROM alembic_version"
             found = connection.execute(versions) if "alembic_version" in tables else ()
             return tables, [version for (version,) in found]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise AddressError(
             f"database {path} must be a writable SQLite file, got: {one_line(error)}; "
             f"{_remedy(str(error))}"
@@ -183,26 +181,30 @@ def _database(url: str, scheme: str, variable: str, kinds: tuple[str, ...]) -> s
     except ImportError as error:
         name = EXTRAS.get(dialect.driver, dialect.driver)
         raise AddressError(
-            f"{variable} needs the driver {dialect.driver}, got: {one_line(error)}; install it "
-            f"(pip install {'-e ' * name.startswith(chr(39))}{name}) or name another"
+            f"{variable} must name a driver that is installed, got {dialect.driver} "
+            f"({one_line(error)}); run pip install {name}, or name another"
         ) from None
     return url
 
 
 def _file(url: str, variable: str) -> str:
-    path = sqlite_path(url)
-    name = url[SQLITE.match(url).end() :] if path else ""  # type: ignore[union-attr]
+    name = SQLITE.sub("", url, count=1)
     if "?" in name:
         raise AddressError(
             f"{variable} must name a SQLite file without options, got {shown(url)}; leave out "
             "what follows the ? (a ? of the file's name is written %3F)"
         )
-    if path is None or name.startswith((":memory:", "file:")):
+    path = sqlite_path(url)
+    if path is None or name.startswith((":memory:", "file:")) or name.endswith("/"):
         raise AddressError(
             f"{variable} must name a file that stays, got {shown(url)}; write "
             "sqlite:///PATH/NAME.db, with four slashes for a path from the root"
         )
-    check_file(path, variable)
+    if not path.parent.is_dir():
+        raise AddressError(
+            f"{variable} must name a file in a folder that exists, got {path}; make the folder "
+            f"{path.parent} or mend the address"
+        )
     return sqlite_url(path)
 
 

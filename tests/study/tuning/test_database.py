@@ -68,7 +68,7 @@ def test_the_search_halves_the_regret_of_random_search():
 def test_storage_that_cannot_be_opened_is_one_line(tmp_path, monkeypatch, real):
     (tmp_path / "tuning").mkdir()
     (tmp_path / "tuning/optuna.db").write_bytes(b"this is no database at all" * 100)
-    with pytest.raises(ValueError, match=r"optuna.db must be a writable SQLite file, got: file is"):
+    with pytest.raises(ValueError, match="optuna.db must be a SQLite file, got another kind"):
         begin(tmp_path, trials=3)
     monkeypatch.setenv("OPTUNA_STORAGE", "postgresql+nothing://me:secret@host/db")
     with pytest.raises(ValueError, match="must name a driver that SQLAlchemy has") as error:
