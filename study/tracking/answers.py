@@ -23,7 +23,7 @@ PATH = "check host, port and path of MLFLOW_TRACKING_URI"
 LOGIN = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 # What stands in an error of requests -> why, what to do.
 SIGNS = (
-    (r"CERTIFICATE_VERIFY_FAILED\] certificate verify failed: ([^(\"']+)", r"\1", TRUST),
+    (r"CERTIFICATE_VERIFY_FAILED\] certificate verify failed: (.+?) ?\(_ssl", r"\1", TRUST),
     (r"CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted", TRUST),
     (
         r"suitable TLS CA certificate bundle, invalid path: ([^\s\"']+)",

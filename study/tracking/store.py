@@ -61,14 +61,17 @@ def database(uri: str) -> Path | None:
     return sqlite_path(uri)
 
 
-def connect(uri: str) -> MlflowClient:
-    """An MlflowClient whose database has its schema.
-
-    MLflow's own lines and tracebacks are kept off the terminal: what fails raises here.
-    """
-    warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy|pydantic)(\.|$)")
-    for name in ("alembic", "mlflow", "sqlalchemy"):
+def quieten() -> None:
+    """Keep lines, warnings and tracebacks of MLflow off the terminal: what fails raises here."""
+    modules = "mlflow|alembic|sqlalchemy|pydantic|urllib3|requests"
+    warnings.filterwarnings("ignore", module=rf"({modules})(\.|$)")
+    for name in ("alembic", "mlflow", "sqlalchemy", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def connect(uri: str) -> MlflowClient:
+    """An MlflowClient whose database has its schema."""
+    quieten()
     from mlflow import MlflowClient  # slow to import
 
     make_database(uri)
@@ -117,13 +120,16 @@ def probe(uri: str) -> None:
         except ValueError as error:
             raise TrackingError(str(error)) from None
         return
+    quieten()
+    import mlflow.tracking  # noqa: F401  # slow to import: its seconds are not the server's
+
     failure: list[tuple[str, str] | ValueError] = []
     reached = threading.Event()
 
     def ask() -> None:
         try:
             schema.check_server(uri, reached.set, LOCK_S)
-            if found := _ask(uri, time.monotonic() + PROBE_S):
+            if found := _ask(uri, time.monotonic() + 0.8 * PROBE_S):
                 failure.append(found)
             else:
                 _connect_at_last(uri)

@@ -45,7 +45,7 @@ BOTH = (
     ("postgresql+psycopg2://me:secret@host:port/db", "like postgresql.*%40"),
     (
         "postgresql://me:se/cret@host:5432/db",
-        "like postgresql.*%40|installed, got psycopg .*postgres",
+        "like postg.*%40|got psycopg .*postgres",
     ),
     ("ftp://host/x", "begin with|driver"),
     ("host=db user=me password=secret", "scheme"),
