@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,9 +30,6 @@ N_STARTUP = 5  # trials before the median prunes, and before a sampler learns fr
 LOCK_S = 60.0  # while another process makes Optuna's tables, or writes
 N_TRIES, AGAIN_S = 5, 1.0  # where two processes make the tables of a server at once
 TABLES = {"studies", "trials", "version_info"}  # Optuna's, among others
-FOLDER_ID = (
-    "folder_id"  # file of a tuning's folder: whose trials a shared database keeps under its name
-)
 STORAGE_ERRORS = (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError)
 
 
@@ -94,7 +90,7 @@ def _on_server(url: str) -> optuna.storages.BaseStorage:
 def _check_tables(path: Path) -> None:
     """Refuse a file that holds other tables, before Optuna adds its own to them."""
     there = tables_of(path)
-    if there and there[0] and not there[0] >= TABLES:
+    if there and there[0] and not there[0] & TABLES:  # some of them: a kill, Optuna makes the rest
         whose = "MLflow's" if "experiments" in there[0] else f"{', '.join(sorted(there[0])[:4])}"
         raise TuningError(
             f"Optuna's storage {path} must hold Optuna's tables, got {whose}; give it a file of "
@@ -136,9 +132,6 @@ def open_study(
     Raises: TuningError when the storage does not answer, or the study there was made for
         something else.
     """
-    made_for = dict(made_for)
-    if shared := bool(os.environ.get("OPTUNA_STORAGE")):  # one lock a folder: two must not mix
-        made_for["folder_id"] = _folder_id(place)
     storage = open_storage(storage_url(place.out))
     known = {
         summary.study_name: summary
@@ -157,33 +150,10 @@ def open_study(
         sampler=make_sampler(sampler, seed),
         pruner=pruner,
     )
-    if shared:
-        _check_trials(place, study)
     if there is None or not there.n_trials:
         for name, value in made_for.items():
             study.set_user_attr(name, value)
     return study
-
-
-def _folder_id(place: TuningPlace) -> str:
-    """What the folder of a tuning is known by in a shared database, wherever it is moved."""
-    path = place.runs / FOLDER_ID
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.atomic_write(path, lambda part: part.write_text(uuid.uuid4().hex))
-    return path.read_text().strip()
-
-
-def _check_trials(place: TuningPlace, study: optuna.Study) -> None:
-    """A copy of the folder shares its id: trials that were done elsewhere are not here."""
-    done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    ids = {str(trial.user_attrs["run_id"]) for trial in done if "run_id" in trial.user_attrs}
-    if missing := sorted(one for one in ids if not (place.runs / one).is_dir()):
-        raise TuningError(
-            f"the Optuna study {place.key} of {place.arm} must have all its trials in "
-            f"{place.runs}, got none of {', '.join(missing[:3])} ({len(missing)} missing): another "
-            "copy of this folder goes on with it; run that one, or give --set tune.name=NEWNAME"
-        )
 
 
 def _check_made_for(
@@ -191,8 +161,6 @@ def _check_made_for(
 ) -> None:
     stored = {"direction": there.direction.name.lower(), **there.user_attrs}
     wanted = {"direction": "maximize", **made_for}
-    if stored.get("folder") == str(place.runs.resolve()):  # of before: it was known by its path
-        stored.setdefault("folder_id", made_for.get("folder_id"))
     if not there.n_trials:  # its driver may have died before it had said it all
         stored = {**wanted, **stored}
     if wrong := [k for k, v in wanted.items() if stored.get(k) != v]:

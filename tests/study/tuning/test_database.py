@@ -4,7 +4,6 @@ import contextlib
 import math
 import multiprocessing
 import os
-import shutil
 import sqlite3
 
 import numpy as np
@@ -16,7 +15,7 @@ from study.tuning import database
 from study.tuning.database import make_pruner, make_sampler
 from study.tuning.options import TuningError
 from study.tuning.space import search_space
-from tests.study.tuning.pretend import begin, play
+from tests.study.tuning.pretend import begin
 
 
 @pytest.mark.parametrize("kind", ["median", "hyperband", "none"])
@@ -102,24 +101,6 @@ def test_another_version_of_optunas_tables_is_said(tmp_path, real, version, want
         connection.commit()
     with pytest.raises(TuningError, match=wanted):
         begin(tmp_path, trials=3)
-
-
-def test_a_shared_database_knows_a_folder_that_was_moved_and_no_other(tmp_path, monkeypatch, real):
-    monkeypatch.setenv("OPTUNA_STORAGE", f"sqlite:///{tmp_path}/shared.db")
-    here = tmp_path / "here"
-    tuning = begin(here, trials=3)
-    play(tuning)
-    tuning.close()
-    with pytest.raises(TuningError, match="was made for folder_id"):
-        begin(tmp_path / "other", trials=3)
-    copy = shutil.copytree(here, tmp_path / "copy")
-    moved = here.rename(tmp_path / "moved")
-    begin(moved, trials=3).close()
-    tuning = begin(copy, trials=6)  # goes on, so that the other has not got all trials
-    play(tuning)
-    tuning.close()
-    with pytest.raises(TuningError, match="another copy of this folder goes on with it"):
-        begin(moved, trials=9)
 
 
 def _open(barrier, url, told):
