@@ -116,7 +116,7 @@ def probe(uri: str) -> None:
     """
     if path := database(uri):
         try:
-            schema.check_file(path, uri, given="MLFLOW_TRACKING_URI" in os.environ)
+            schema.check_file(path, uri, given=bool(os.environ.get("MLFLOW_TRACKING_URI")))
         except ValueError as error:
             raise TrackingError(str(error)) from None
         return
