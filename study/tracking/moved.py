@@ -29,11 +29,18 @@ def settle(out: Path) -> list[str]:
     """Have this output folder's own database name its own artifacts.
 
     Returns: a line where the folder was copied or moved.
+    Raises: TrackingError when the database cannot be changed.
     """
     uri, out = tracking_uri(out), out.resolve()
     path = database(uri)
     own = path is not None and uri == sqlite_url(out / "mlflow.db") and path.is_file()
-    return _rewrite(path, out) if path is not None and own else []
+    try:
+        return _rewrite(path, out) if path is not None and own else []
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"tracking database {path} must be a writable SQLite file, got: {error}; make it so, "
+            "or end what holds it"
+        ) from None
 
 
 def check(out: Path, name: str) -> None:
