@@ -15,6 +15,7 @@ LAYERS = (
     "seglib",
     "study.record",
     "study.errors",
+    "study.addresses",
     "study.values",
     "study.config",
     "study.matrix",

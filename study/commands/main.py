@@ -74,6 +74,7 @@ def _study_verb(request: Request, matrix: Matrix, console: Console, analysis: An
     """--plan, --tune and --grid."""
     # imports in here: as in _verb
     from study.commands.session import open_session, study_lock
+    from study.tracking.moved import check, settle
     from study.tracking.store import probe, tracking_uri
 
     if request.verb != "plan":
@@ -83,6 +84,9 @@ def _study_verb(request: Request, matrix: Matrix, console: Console, analysis: An
         from study.commands.plan import plan
 
         return plan(session, console)
+    for note in settle(session.out):
+        console.print(f"note: {note}", soft_wrap=True)
+    check(session.out, session.study.name)
     with study_lock(session.study):
         session.resolve_weights()
         if request.verb == "tune":

@@ -16,7 +16,8 @@ from study.errors import one_line, shown
 from study.record import Declaration, files, run_dirs
 from study.study import load
 from study.tracking.fetch import deleted, fetch, publish
-from study.tracking.store import TrackingError, database, tracking_uri
+from study.tracking.moved import settle
+from study.tracking.store import TrackingError, database, probe, tracking_uri
 
 
 def report(request: Request, console: Console, analysis: Analysis) -> int:
@@ -40,14 +41,18 @@ def write(out: Path, name: str, analysis: Analysis, console: Console) -> tuple[P
     if (folder / files.STUDY).exists() or not there:
         declaration = _declaration(folder)
         notes, there = _deleted(folder, declaration, uri) if there else ([], False)
+        notes += settle(out) if there else []
         return _write(declaration, folder, folder, uri if there else "", notes, analysis)
     with tempfile.TemporaryDirectory() as scratch:
         fetched = Path(scratch) / name
         try:
+            probe(uri)
+            moved = settle(out)
             with step(console, f"fetching study {name}") as progress:
                 notes = fetch(uri, name, fetched, progress)
         except TrackingError as error:
             raise TrackingError(f"study {name} is not in {out}, and {error}") from None
+        notes += moved
         notes.insert(0, f"read from MLflow at {shown(uri)}: the run directories are not here")
         declaration = _declaration(fetched)
         return _write(declaration, fetched, folder, uri, notes, analysis)

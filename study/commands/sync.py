@@ -14,6 +14,7 @@ from study.continuing import check_runs
 from study.errors import shown
 from study.study import load
 from study.tracking import store
+from study.tracking.moved import check, settle
 from study.tracking.sync import sync as send
 
 
@@ -22,6 +23,9 @@ def sync(request: Request, console: Console, analysis: Analysis) -> int:
     out = request.out
     study, uri = load(out / study_name(request), to_run=False), store.tracking_uri(out)
     store.probe(uri)
+    for note in settle(out):
+        console.print(f"note: {note}")
+    check(out, study.name)
 
     def aggregate(arms: Sequence[str]) -> dict[str, dict[str, float]]:
         check_runs(study)

@@ -1,6 +1,11 @@
 """The study in MLflow: the only folder that imports mlflow.
 
 store        the address, whether it answers, its database, the files it hands out
+schema       whether a database is MLflow's and of the installed version
+answers      what a server's answer, or its silence, means
+place        artifacts that lie in a folder here, and how files come there
+moved        an output folder that was copied or moved: its artifacts are its own
+known        what MLflow has of a run, read without mlflow where it is a SQLite file
 experiment   one MLflow experiment: its runs by key, and what is written to them
 names        what metrics are called there
 child        one run directory as one MLflow run

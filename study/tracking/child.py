@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from study.record import DataFacts, Journal, RunDir, RunRecord, files
 from study.record.journal import Died, Epoch, Failed, Finished, Metrics
 from study.tracking.experiment import Experiment, Values
+from study.tracking.known import Known
 from study.tracking.names import MetricNames
 from study.tracking.store import plain
 
 if TYPE_CHECKING:  # slow to import
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Metric
 
 BATCH = 1000  # metrics in one request: MLflow's limit
 RECORD = (files.CONFIG, files.JOURNAL)
@@ -68,37 +69,49 @@ class Child:
 
         The tag "state" is written last: a run that has its final one is complete.
         """
-        run, now = self._run(name, parent, tags), self.standing
-        as_it_is = run.data.tags.get("state") == now.state and run.info.status == now.status
-        if as_it_is and not now.under_way and run.info.end_time == self._end:
+        now, there = self.standing, self.experiment.known(self._key)
+        if there is not None and self._complete(there):
             return False
+        run = self._run(name, parent, tags)
+        as_it_is = self._as_it_is(run)
         self._describe(run)
         n_sent = self._send_epochs(run)
         if as_it_is and now.under_way:
             return bool(n_sent)
         self._describe_environment(run)
         if now.under_way:
-            self.experiment.client.update_run(run.info.run_id, status=now.status)
+            self.experiment.client.update_run(run.run_id, status=now.status)
         else:
             self._close(run)
-        self.experiment.client.set_tag(run.info.run_id, "state", now.state)
+        self.experiment.client.set_tag(run.run_id, "state", now.state)
         self.experiment.refresh(run)
         return True
+
+    def _as_it_is(self, run: Known) -> bool:
+        return run.tags.get("state") == self.standing.state and run.status == self.standing.status
+
+    def _complete(self, run: Known) -> bool:
+        ended = not self.standing.under_way and run.end_time == self._end
+        return ended and self._as_it_is(run) and not self.experiment.lacks_artifacts(run)
+
+    @property
+    def _key(self) -> str:
+        # a directory that was deleted and trained again is another MLflow run
+        return f"{self.folder.name}:{self.journal.events[0].time}"
 
     @property
     def _end(self) -> int:
         return _stamp(self.journal.events[-1].time)
 
-    def _run(self, name: str, parent: str, tags: Values) -> Run:
+    def _run(self, name: str, parent: str, tags: Values) -> Known:
         top = self.experiment.parent(parent, tags)
         began, run_id = self.journal.events[0].time, self.folder.name
-        # a directory that was deleted and trained again is another MLflow run
-        more = {"run_id": run_id, "mlflow.parentRunId": top.info.run_id}
-        return self.experiment.run(f"{run_id}:{began}", name, {**tags, **more}, began)
+        more = {"run_id": run_id, "mlflow.parentRunId": top.run_id}
+        return self.experiment.run(self._key, name, {**tags, **more}, began)
 
-    def _describe(self, run: Run) -> None:
+    def _describe(self, run: Known) -> None:
         """Params, the data set and what the run is, as far as they are not there yet."""
-        arrived, run_id = self.experiment.arrived, run.info.run_id
+        arrived, run_id = self.experiment.arrived, run.run_id
         if run_id in arrived:
             return
         flat: dict[str, object] = {}
@@ -109,7 +122,7 @@ class Child:
                 else {name: value}
             )
         self.experiment.log(run, params=flat)
-        if not (run.inputs and run.inputs.dataset_inputs):
+        if not run.has_data:
             self._describe_data(run_id)
         self._put(run, *RECORD)
         history = self.experiment.client.get_metric_history(run_id, "train/loss")
@@ -129,7 +142,7 @@ class Child:
         tag = InputTag("mlflow.data.context", "train")
         self.experiment.client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [tag])])
 
-    def _describe_environment(self, run: Run) -> None:
+    def _describe_environment(self, run: Known) -> None:
         for start in self.journal.starts[:1]:
             self.experiment.log(
                 run,
@@ -137,9 +150,9 @@ class Child:
                 tags={f"env.{k}": v for k, v in start.environment.items()},
             )
 
-    def _send_epochs(self, run: Run) -> int:
+    def _send_epochs(self, run: Known) -> int:
         """Write the epochs that are missing, several in one request; how many."""
-        arrived = self.experiment.arrived[run.info.run_id]
+        arrived = self.experiment.arrived[run.run_id]
         missing = [event for event in self.journal.epochs if event.epoch not in arrived]
         batch: list[Metric] = []
         for event in missing:
@@ -152,15 +165,15 @@ class Child:
         arrived.update(event.epoch for event in missing)
         return len(missing)
 
-    def _close(self, run: Run) -> None:
+    def _close(self, run: Known) -> None:
         """Write how the run ended, with its results where it is finished."""
-        client, run_id, last = self.experiment.client, run.info.run_id, self.journal.last
+        client, run_id, last = self.experiment.client, run.run_id, self.journal.last
         if isinstance(last, Finished):
             self.experiment.log(run, self._metrics(_results(last), last, last.best_epoch))
         self._put(run, *RECORD, *(RESULTS if isinstance(last, Finished) else ()))
         if isinstance(last, (Failed, Died)):
             client.set_tag(run_id, "error", plain(last.error, 8000))
-        elif "error" in run.data.tags:
+        elif "error" in run.tags:
             client.delete_tag(run_id, "error")  # of an earlier attempt
         client.set_terminated(run_id, self.standing.status, end_time=self._end)
 
@@ -174,7 +187,7 @@ class Child:
             if value is not None
         ]
 
-    def _put(self, run: Run, *names: str) -> None:
+    def _put(self, run: Known, *names: str) -> None:
         self.experiment.put(run, [self.folder / name for name in names])
 
 

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from study.record import Cell, Journal, RunDir, RunRecord, TuningPlace, files, run_dirs, tunings_of
 from study.study import Study
@@ -17,6 +18,9 @@ from study.tracking.child import Child, standing
 from study.tracking.experiment import Experiment, Values
 from study.tracking.names import MetricNames
 from study.tracking.store import tracking_uri
+
+if TYPE_CHECKING:  # slow to import
+    from mlflow.entities import Metric
 
 
 class Projection:
@@ -107,21 +111,15 @@ class Projection:
         `step` grows with the runs summarised. Should it fall, because runs were deleted, the
         values are written at the highest step so far, else MLflow would go on showing the old ones.
         """
-        from mlflow.entities import Metric  # slow to import
-
         run = self.experiment.parent(parent, tags)
-        known = run.data.metrics
+        known = run.metrics
         # what can no longer be had (an s.d. of one run) is NaN: a metric cannot be deleted
         values = dict.fromkeys(known, math.nan)
         values |= {self._names.of(name): float(value) for name, value in metrics.items()}
         changed = {k: v for k, v in values.items() if str(known.get(k)) != str(v)}
-        step, stamp = max(step, int(run.data.tags.get("step", 0))), int(time.time() * 1000)
-        new = self.experiment.log(
-            run,
-            [Metric(name, value, stamp, step) for name, value in changed.items()],
-            params,
-            {**tags, "step": step},
-        )
+        step = max(step, int(run.tags.get("step", 0)))
+        points = _points(changed, step) if changed else ()
+        new = self.experiment.log(run, points, params, {**tags, "step": step})
         if new:
             self.experiment.refresh(run)
         return new
@@ -145,3 +143,10 @@ class Projection:
         """Tunings of the study's arms."""
         for cell in self.study.cells:
             yield from tunings_of(self._out, cell)
+
+
+def _points(values: Mapping[str, float], step: int) -> list[Metric]:
+    from mlflow.entities import Metric  # slow to import
+
+    stamp = int(time.time() * 1000)
+    return [Metric(name, value, stamp, step) for name, value in values.items()]

@@ -12,14 +12,19 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
 
-from study.errors import one_line, shown
+from filelock import FileLock
+
+from study.addresses import HTTP, sqlite_path, sqlite_url, tracking_address
+from study.errors import shown
 from study.record.inside import check_file
+from study.tracking import answers, schema
+from study.tracking.place import local_folder
 
 if TYPE_CHECKING:  # slow to import
     from mlflow import MlflowClient
@@ -35,8 +40,8 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # what fails raises, and is told
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-PROBE_S = 15
-SQLITE = "sqlite:///"
+PROBE_S, AGAIN_S = 15.0, 2.0  # for an answer; before a server that is busy is asked again
+LOCK_S = 120.0  # while another process makes MLflow's tables
 
 
 class TrackingError(ValueError):
@@ -44,23 +49,30 @@ class TrackingError(ValueError):
 
 
 def tracking_uri(out: Path) -> str:
-    """MLFLOW_TRACKING_URI where set, else SQLite in the output folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{(out / 'mlflow.db').resolve()}"
+    """MLFLOW_TRACKING_URI where set, else SQLite in the output folder.
+
+    Raises: AddressError when nothing can be reached by what is set.
+    """
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    return tracking_address(given) if given else sqlite_url(out / "mlflow.db")
 
 
 def database(uri: str) -> Path | None:
     """The SQLite file that an address names, None where it names another kind of store."""
-    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+    return sqlite_path(uri)
+
+
+def quieten() -> None:
+    """Keep lines, warnings and tracebacks of MLflow off the terminal: what fails raises here."""
+    modules = "mlflow|alembic|sqlalchemy|pydantic|urllib3|requests"
+    warnings.filterwarnings("ignore", module=rf"({modules})(\.|$)")
+    for name in ("alembic", "mlflow", "sqlalchemy", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def connect(uri: str) -> MlflowClient:
-    """An MlflowClient whose database has its schema.
-
-    MLflow's own lines and tracebacks are kept off the terminal: what fails raises here.
-    """
-    warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy|pydantic)(\.|$)")
-    for name in ("alembic", "mlflow", "sqlalchemy"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    """An MlflowClient whose database has its schema."""
+    quieten()
     from mlflow import MlflowClient  # slow to import
 
     make_database(uri)
@@ -70,63 +82,100 @@ def connect(uri: str) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if path := database(uri):
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
+            with contextlib.suppress(sqlite3.OperationalError):  # locked: another process does it
+                connection.execute("PRAGMA journal_mode=WAL")
     return client
 
 
 def make_database(uri: str) -> None:
-    """Make a missing SQLite file beside its place: half a schema, after a kill, is of no use."""
+    """Make a missing SQLite file beside its place: half a schema, after a kill, is of no use.
+
+    One process at a time: a second one waits, and finds it made.
+    """
     path = database(uri)
     if path is None or path.exists():
         return
     from mlflow import MlflowClient  # slow to import
 
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        MlflowClient(f"{SQLITE}{part}").search_experiments(max_results=1)
-        with contextlib.suppress(FileExistsError):  # another process was first
-            os.link(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_S):
+        if path.exists():
+            return
+        part.unlink(missing_ok=True)  # a killed process's
+        try:
+            MlflowClient(sqlite_url(part)).search_experiments(max_results=1)
+            with contextlib.suppress(FileExistsError):
+                os.link(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def probe(uri: str) -> None:
-    """Raise TrackingError, within about 15 s, when the store does not answer.
+    """Raise TrackingError, within about 15 s, when the store does not answer or is not MLflow's.
 
     A SQLite file that is there must be writable; a missing one is made when it is connected to.
     """
     if path := database(uri):
-        _probe_database(path)
+        try:
+            schema.check_file(path, uri, given=bool(os.environ.get("MLFLOW_TRACKING_URI")))
+        except ValueError as error:
+            raise TrackingError(str(error)) from None
         return
-    failure: list[str] = []
+    quieten()
+    import mlflow.tracking  # noqa: F401  # slow to import: its seconds are not the server's
+
+    failure: list[tuple[str, str] | ValueError] = []
+    reached = threading.Event()
 
     def ask() -> None:
         try:
-            connect(uri)
+            schema.check_server(uri, reached.set, LOCK_S)
+            if found := _ask(uri, time.monotonic() + 0.8 * PROBE_S):
+                failure.append(found)
+            else:
+                _connect_at_last(uri)
+        except schema.SchemaError as error:
+            failure.append(error)
         except Exception as error:  # any failure to answer means the same here
-            failure.append(reason(error))
+            failure.append(answers.meaning(error))
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PROBE_S)
+    if reached.is_set():
+        thread.join(LOCK_S)  # a database answers, and its tables are being made
     if thread.is_alive():
-        failure.append(f"no answer within {PROBE_S} s")
-    if failure:
-        raise TrackingError(
-            f"tracking server {shown(uri)} must answer, got: {shown(failure[0])}; start it or "
-            "unset MLFLOW_TRACKING_URI"
-        )
+        failure.append((f"no answer within {PROBE_S:.0f} s", ""))
+    if not failure:
+        return
+    if isinstance(failure[0], ValueError):
+        raise TrackingError(str(failure[0]))
+    why, remedy = failure[0]
+    raise TrackingError(
+        f"tracking server {shown(uri)} must answer, got: {why}; {remedy or answers.START}"
+    )
 
 
-def _probe_database(path: Path) -> None:
+def _ask(uri: str, until: float) -> tuple[str, str] | None:
+    """What is wrong with a server's answer; one that is busy is asked again."""
+    if not uri.startswith(HTTP):
+        return None
+    while True:
+        why, remedy, passes = answers.ask(uri, PROBE_S)
+        if not why or not passes or time.monotonic() + AGAIN_S > until:
+            return (why, remedy) if why else None
+        time.sleep(AGAIN_S)
+
+
+def _connect_at_last(uri: str) -> None:
+    """Connect; again where another process was making the tables of a database meanwhile."""
     try:
-        if path.exists():
-            with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.Error as error:
-        raise TrackingError(
-            f"tracking database {path} must be a writable SQLite file, got: {error}"
-        ) from None
+        connect(uri)
+    except Exception:
+        if uri.startswith(HTTP):
+            raise
+        schema.check_server(uri, lambda: None, LOCK_S)
+        connect(uri)
 
 
 def all_runs(client: MlflowClient, experiment_id: str, view: int = 1) -> Iterator[Run]:
@@ -147,19 +196,12 @@ def all_runs(client: MlflowClient, experiment_id: str, view: int = 1) -> Iterato
 
 def reason(error: BaseException) -> str:
     """Why a store failed, for a line: "no answer" where nobody listens."""
-    silent = "Max retries" in str(error) or "onnection refused" in str(error)
-    return "no answer" if silent else f"{type(error).__name__}: {one_line(error)}"
+    return answers.meaning(error)[0]
 
 
 def plain(value: object, most: int) -> str:
     """A value as every store takes it: no NUL, and not longer than its column."""
     return str(value).replace("\0", "\\0")[:most]
-
-
-def local_folder(artifact_uri: str) -> Path | None:
-    """Where artifacts lie beside a local database; None where a server has them."""
-    url = urlparse(artifact_uri)
-    return Path(unquote(url.path)) if url.scheme in ("", "file") else None
 
 
 def download(uri: str, artifact_uri: str, names: Sequence[str], folder: Path) -> None:

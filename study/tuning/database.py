@@ -5,14 +5,19 @@ Knows nothing of runs; a study there that was made for something else is refused
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import optuna
+import sqlalchemy
 import sqlalchemy.exc
+from filelock import FileLock
 
+from study.addresses import database_address, sqlite_path, sqlite_url, tables_of
 from study.errors import one_line, shown
 from study.record import TuningPlace, files
 from study.tuning.options import TuningError
@@ -22,14 +27,21 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 N_STARTUP = 5  # trials before the median prunes, and before a sampler learns from them
+LOCK_S = 60.0  # while another process makes Optuna's tables, or writes
+N_TRIES, AGAIN_S = 5, 1.0  # where two processes make the tables of a server at once
+TABLES = {"studies", "trials", "version_info"}  # Optuna's, among others
 STORAGE_ERRORS = (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError)
 
 
 def storage_url(out: Path) -> str:
-    """OPTUNA_STORAGE where set, else SQLite in the output folder."""
-    return os.environ.get("OPTUNA_STORAGE") or (
-        f"sqlite:///{(out / files.TUNING / 'optuna.db').resolve()}"
-    )
+    """OPTUNA_STORAGE where set, else SQLite in the output folder.
+
+    Raises: AddressError when nothing can be reached by what is set.
+    """
+    given = os.environ.get("OPTUNA_STORAGE")
+    if given:
+        return database_address(given, "OPTUNA_STORAGE")
+    return sqlite_url(out / files.TUNING / "optuna.db")
 
 
 def open_storage(url: str) -> optuna.storages.BaseStorage:
@@ -37,14 +49,61 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
 
     Raises: TuningError in one line when it cannot be opened.
     """
-    arguments = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    path = sqlite_path(url)
     try:
-        return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
-    except (*STORAGE_ERRORS, ImportError, OSError, ValueError) as error:
+        if path is None:
+            return _on_server(url)
+        # one process at a time: of two that make the tables one would fail
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_S):
+            _check_tables(path)
+            return optuna.storages.RDBStorage(
+                url, engine_kwargs={"connect_args": {"timeout": LOCK_S}}
+            )
+    except TuningError:
+        raise
+    except (*STORAGE_ERRORS, ImportError, OSError, ValueError, RuntimeError) as error:
         raise TuningError(
             f"Optuna's storage {shown(url)} must be a database that answers, got: "
-            f"{shown(one_line(error))}; mend it or set OPTUNA_STORAGE"
+            f"{one_line(error)}; {_remedy(str(error))}"
         ) from None
+
+
+def _on_server(url: str) -> optuna.storages.BaseStorage:
+    """A storage whose tables another process may be making: then it is tried again."""
+    engine = sqlalchemy.create_engine(url)
+    try:
+        tables = set(sqlalchemy.inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+    if tables >= {"experiments", "runs"}:  # both keep their schema's version in one table
+        raise TuningError(
+            f"Optuna's storage {shown(url)} must be a database of its own, got MLflow's; make "
+            "another (createdb NAME) and set OPTUNA_STORAGE to it"
+        )
+    for _ in range(N_TRIES - 1):
+        with contextlib.suppress(sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError):
+            return optuna.storages.RDBStorage(url)
+        time.sleep(AGAIN_S)
+    return optuna.storages.RDBStorage(url)
+
+
+def _check_tables(path: Path) -> None:
+    """Refuse a file that holds other tables, before Optuna adds its own to them."""
+    there = tables_of(path)
+    if there and there[0] and not there[0] & TABLES:  # some of them: a kill, Optuna makes the rest
+        whose = "MLflow's" if "experiments" in there[0] else f"{', '.join(sorted(there[0])[:4])}"
+        raise TuningError(
+            f"Optuna's storage {path} must hold Optuna's tables, got {whose}; give it a file of "
+            "its own"
+        )
+
+
+def _remedy(text: str) -> str:
+    if "storage upgrade" in text:
+        return 'keep a copy, then run: optuna storage upgrade --storage "$OPTUNA_STORAGE"'
+    if "updating optuna" in text:
+        return "a newer Optuna made it: pip install -U optuna"
+    return "mend it or set OPTUNA_STORAGE"
 
 
 def make_sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:

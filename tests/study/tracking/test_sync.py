@@ -5,6 +5,8 @@ import pytest
 import runs
 from study.record import RunDir, TuningResult, tunings_of, write_json
 from study.record.journal import Failed, Pruned
+from study.study import load
+from study.tracking import experiment, known
 from study.tracking.projection import Projection
 from study.tracking.store import connect
 from study.tracking.sync import sync
@@ -108,3 +110,44 @@ def test_sync_when_the_server_does_not_answer(out, clean, monkeypatch, capsys):
     assert runs.main(["--sync", "--study", "clean", "--out", str(out)]) == 2
     error = capsys.readouterr().err
     assert "tracking server http://127.0.0.1:9 must answer" in error and error.count("\n") == 1
+
+
+def test_nothing_new_asks_a_file_alone(out, clean, monkeypatch):
+    """MLflow reads all of every run, 5 ms each: where nothing is missing it is not asked."""
+    study = load(out / "clean", to_run=False)
+    monkeypatch.setattr(experiment, "connect", None)  # whoever connects fails
+    done = sync(study, out, aggregate(study))
+    assert (done.n_runs, done.n_sent, done.problems) == (6, 0, [])
+
+
+def test_a_runs_record_read_from_the_file_is_what_mlflow_says(out, uri, clean):
+    found = known.read(out / "mlflow.db", "clean")
+    mlflows = {r.data.tags["run_key"]: known.Known.of(r) for r in runs_in_mlflow(uri, "clean")}
+    assert found is not None and set(found[1]) == set(mlflows) and len(mlflows) == 9
+    for key, there in mlflows.items():
+        one = found[1][key]
+        assert one.whole == ("kind" in there.tags)
+        for name in ("run_id", "name", "status", "end_time", "artifact_uri"):
+            assert getattr(one, name) == getattr(there, name)
+        assert one.tags.items() <= there.tags.items()
+        if one.whole:
+            assert one.tags == there.tags and one.params == there.params
+            assert {k: str(v) for k, v in one.metrics.items()} == {
+                k: str(v) for k, v in there.metrics.items()
+            }
+
+
+@pytest.mark.slow
+def test_a_link_is_not_sent(out, uri, tmp_path):
+    secret = tmp_path / "private key"
+    secret.write_text("secret")
+    study = make_study(out, "links")
+    run = next(p for p in Projection(study, out).finals() if RunDir(p).state() == "finished")
+    (run / "history.json").symlink_to(secret)
+    (study.path / "report").mkdir()
+    (study.path / "report/index.html").symlink_to(secret)
+    done = sync(study, out, aggregate(study))
+    assert len(done.problems) == 2 and all("got a link" in line for line in done.problems)
+    sent = [p for p in (out / "mlartifacts/links").rglob("*") if p.is_symlink() or p.is_file()]
+    assert sent and not [p for p in sent if p.is_symlink() or p.read_bytes() == b"secret"]
+    assert secret.stat().st_nlink == 1
