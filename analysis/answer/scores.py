@@ -90,11 +90,11 @@ def _test_counts(study: Study, arms: Sequence[str]) -> tuple[tuple[str, ...], li
     Raises: ValueError when runs were scored on different images or classes.
     """
     first = study.finished(arms[0])[0]
-    names = first.counts["test"][0]
+    names = first.test_names
     counts = []
     for arm in arms:
         for run in study.finished(arm):
-            if run.counts["test"][0] != names:
+            if run.test_names != names:
                 raise ValueError(
                     f"run {run.name} must be scored on the same test images in "
                     f"the same order as {first.name}"
@@ -104,7 +104,7 @@ def _test_counts(study: Study, arms: Sequence[str]) -> tuple[tuple[str, ...], li
 
 
 def _checked(study: Study, run: Record) -> np.ndarray:
-    counts, way_out = run.counts["test"][1], "move the run's folder away and run it again"
+    counts, way_out = run.test_counts, "move the run's folder away and run it again"
     wanted = study.data.n_images["test"], len(study.classes)
     if counts.shape[:2] != wanted:
         raise ValueError(

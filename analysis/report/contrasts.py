@@ -159,7 +159,7 @@ def confusions(study: Study, answer: Answer) -> list[Block]:
         return [Text(f"Not drawn for more than {MOST_CLASSES} classes.")]
     parts = {
         f"{arm} (sum of {len(done)} seeds)": np.sum(
-            [run.confusion("test")[1].sum(0) for run in done], axis=0
+            [run.test_total for run in done], axis=0
         )
         for arm in dict.fromkeys([answer.chosen, study.declaration.baseline])
         if (done := study.finished(arm))

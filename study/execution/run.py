@@ -97,7 +97,7 @@ class _Attempt:
             miou = metrics["dev/miou"]
             if miou is None:
                 raise ValueError("dev holds no valid pixel; choose another dev set")
-            self.progress.take(result.epoch, miou, torch.from_numpy(result.confusions), model)
+            self.progress.take(result.epoch, miou, result.confusions, model)
         return metrics | system_metrics(self.config.device)
 
     def _finish(self, model: nn.Module) -> None:
