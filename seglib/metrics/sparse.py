@@ -29,7 +29,9 @@ class Confusions:
         return cls.of_cells(dense.shape, cells := np.flatnonzero(flat), flat[cells])
 
     @classmethod
-    def of_images(cls, matrices: Iterable[tuple[int, Numbers]], n: int, n_classes: int) -> Confusions:
+    def of_images(
+        cls, matrices: Iterable[tuple[int, Numbers]], n: int, n_classes: int
+    ) -> Confusions:
         """Of matrices (C, C) that come one by one, each with its image's index in [0, n)."""
         size, found = n_classes**2, dict[int, tuple[Numbers, Numbers]]()
         shape = (n, n_classes, n_classes)
