@@ -23,7 +23,6 @@ from study.record.files import Arrays, Scalar
 from study.record.journal import Died, Failed, Finished, Metrics, Pruned, Start, Stopped
 from study.record.rundir import WAY_OUT
 
-
 Names = tuple[str, ...]
 
 
@@ -164,7 +163,7 @@ class Record:
 
     @property
     def minutes(self) -> np.ndarray | None:
-        """(E,) since its start; None of a resumed run, of which nobody knows what was done twice."""
+        """(E,) since the start; None of a resumed run: nobody knows what of it was done twice."""
         starts = self.told.starts
         return (self.told.times - starts[0].time) / 60 if len(starts) == 1 else None
 

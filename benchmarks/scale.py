@@ -7,7 +7,6 @@ Runs are made up, of 60 epochs, 21 classes and 210 test images that show 2 to 6 
 command is a process of its own, and its peak is that of the process (VmHWM).
 """
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from benchmarks.made_up import N_DEV, N_TEST, declared, epoch
 from seglib.data.lists import VOC_CLASSES
 from seglib.metrics import CONTRACT, class_counts, iou, mean_iou, pixel_accuracy
 from study.matrix import Matrix
-from study.record import RunDir, files, write_json, write_npz
+from study.record import RunDir, files
 from study.record.journal import Finished, Metrics, Start
 
 N_EPOCHS, C = 60, len(VOC_CLASSES)

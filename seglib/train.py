@@ -206,8 +206,9 @@ def _train_epoch(
         for name, value in values.items():
             sums[name] = sums.get(name, 0) + value * len(images)
     train = {name: float(value) / n_images for name, value in sums.items()}
-    speed = n_images / (time.perf_counter() - began)
-    return {**train, "lr": lr, "images_per_s": speed}
+    spent_s = time.perf_counter() - began
+    speed = {"images_per_s": n_images / spent_s} if spent_s > 0 else {}  # a clock can stand still
+    return {**train, "lr": lr, **speed}
 
 
 def _state(epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:

@@ -38,7 +38,7 @@ def more_metrics(study: Study) -> pd.DataFrame:
         done = study.finished(cell.arm)
         if not done:
             continue
-        dev = sum(run.dev_counts[None] for run in done)
+        dev = np.sum([run.dev_counts for run in done], axis=0)[None]
         in_dev = int((dev[0, :, 0] + dev[0, :, 2] > 0).sum())
         worst = worst_classes(dev, min(k, in_dev))
         found = []

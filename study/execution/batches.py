@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -81,7 +81,7 @@ def _refusal(config: RunConfig, n_crops: int, crop_px: int) -> str:
     return _asked(config.model, tuple(sorted(config.options.items())), n_crops, crop_px)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _asked(model: str, options: tuple[tuple[str, object], ...], n_crops: int, crop_px: int) -> str:
     # without memory or arithmetic, but for a network of the user's, which may not be able to
     device = "cpu" if is_own(model) else "meta"

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from seglib.metrics import Confusions, class_counts, confusion
-from seglib.metrics import sparse
+from seglib.metrics import Confusions, class_counts, confusion, sparse
 
 
 def drawn(n: int, n_classes: int, share: float, seed: int = 0, largest: int = 70_000) -> np.ndarray:
