@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -181,7 +180,8 @@ class Record:
 
     def _unpacked(self, split: str, arrays: Arrays) -> tuple[Names, Confusions]:
         path = self.path / files.CONFUSION
-        names = tuple(sys.intern(str(name)) for name in arrays[f"{split}_names"].ravel())
+        array = arrays[f"{split}_names"].ravel()
+        names = _names(array.dtype.str, array.tobytes())
         try:
             found = Confusions.unpacked(split, arrays)
         except ValueError as error:
@@ -224,6 +224,11 @@ class Record:
         """Predicted class maps (H, W) uint8 in the order of the study's panel; None if absent."""
         path = self.path / files.PANEL
         return numbered(read_npz(path, WAY_OUT), "prediction") if path.is_file() else None
+
+
+@lru_cache(maxsize=8)  # the same in all runs of a study
+def _names(kind: str, content: bytes) -> Names:
+    return tuple(str(name) for name in np.frombuffer(content, kind))
 
 
 def _floats(metrics: Metrics) -> dict[str, float]:

@@ -114,12 +114,12 @@ def check_memory(configs: Iterable[RunConfig], store: Store, n_workers: int) -> 
     """
     here = psutil.Process().memory_info()
     base = float(here.rss - here.shared)  # a worker begins with what this process has imported
-    needs = {one: need for one in _kinds(configs) if (need := run_bytes(one, store)) is not None}
+    needs = [(n, one) for one in _kinds(configs) if (n := run_bytes(one, store)) is not None]
     if not needs:
         return 0.0, 0.0
-    config = max(needs, key=lambda one: needs[one])
-    free, need = available_bytes(), needs[config]
-    at_once = sorted(needs.values())[-1] * n_workers + base  # the server that workers come from
+    need, config = max(needs, key=lambda pair: pair[0])
+    free = available_bytes()
+    at_once = need * n_workers + base  # the server that workers come from
     if config.device == "cpu" and SURE * at_once > free:
         fewer = int((free - base) // need)
         remedy = f"use --workers {fewer}" if fewer > 0 else less_memory(config)
