@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -159,5 +160,40 @@ def runs(n_runs: int = 2000, n_arms: int = 10) -> None:
         timed("--report", REPORT, path)
 
 
+CLASSES = (
+    """
+import sys
+import tempfile
+from pathlib import Path
+import numpy as np
+from benchmarks.scale import one_by_one
+from seglib.metrics import Confusions, mean_iou
+from study.record import read_npz, write_npz
+n_classes, n = map(int, sys.argv[1:])
+found = Confusions.of_images(one_by_one(n, n_classes), n, n_classes)
+print(f"  test mIoU {mean_iou(found.class_counts()):.4f}, {len(found.cells):,} cells above 0")
+with tempfile.TemporaryDirectory() as scratch:
+    path = Path(scratch) / "confusion.npz"
+    write_npz(path, found.packed("test"))
+    print(f"  {path.stat().st_size / 1e6:.1f} MB on disk")
+    again = Confusions.unpacked("test", read_npz(path, ""))
+    assert np.array_equal(again.class_counts(), found.class_counts())
+"""
+    + PEAK
+)
+
+
+def one_by_one(n: int, n_classes: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Each image's index and confusion matrix, as an evaluation gives them."""
+    rng = np.random.default_rng(0)
+    for index, pixels in enumerate(truth(n, n_classes, rng)):
+        yield index, confusions(pixels[None], 0.5, rng)[0]
+
+
+def classes(n_classes: int = 250, n_images: int = 5000) -> None:
+    print(f"a whole array would take {n_images * n_classes**2 * 8 / 1e9:.1f} GB")
+    timed(f"{n_images} images of {n_classes} classes", CLASSES, n_classes, n_images)
+
+
 if __name__ == "__main__":
-    {"runs": runs}[sys.argv[1]](*map(int, sys.argv[2:]))
+    {"runs": runs, "classes": classes}[sys.argv[1]](*map(int, sys.argv[2:]))
