@@ -16,7 +16,7 @@ import numpy as np
 
 from analysis.statistics.covariance import Arm, Covariances, group_means
 
-CHUNK = 1_000_000  # numbers held at once while resampling
+CHUNK = 4_000_000  # numbers held at once while resampling
 
 
 @dataclass(frozen=True, eq=False)

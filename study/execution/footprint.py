@@ -108,19 +108,21 @@ def run_bytes(config: RunConfig, store: Store) -> float | None:
 
 
 def check_memory(configs: Iterable[RunConfig], store: Store, n_workers: int) -> tuple[float, float]:
-    """Bytes of the largest of some runs, and of as many at once as there are workers.
+    """Bytes of the largest of some runs, and of as many at once as there are workers; 0 where it
+    is not known: on a GPU, of a network of the user's.
 
     Raises: ConfigError when they cannot fit into what is available, with what to set.
     """
     here = psutil.Process().memory_info()
     base = float(here.rss - here.shared)  # a worker begins with what this process has imported
-    needs = [(n, one) for one in _kinds(configs) if (n := run_bytes(one, store)) is not None]
+    kinds = [one for one in _kinds(configs) if one.device == "cpu"]  # of a GPU nothing is said
+    needs = [(n, one) for one in kinds if (n := run_bytes(one, store)) is not None]
     if not needs:
         return 0.0, 0.0
     need, config = max(needs, key=lambda pair: pair[0])
     free = available_bytes()
     at_once = need * n_workers + base  # the server that workers come from
-    if config.device == "cpu" and SURE * at_once > free:
+    if SURE * at_once > free:
         fewer = int((free - base) // need)
         remedy = f"use --workers {fewer}" if fewer > 0 else less_memory(config)
         raise ConfigError(
