@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.run import Record, numbered
+from analysis.run import Record, Told, numbered
 from seglib.metrics import terciles
 from study.record import (
     Cell,
@@ -161,7 +161,7 @@ def read_study(place: Path | str) -> Study:
         if not (path / files.CONFIG).is_file():
             strays.append((path.name, f"folder without {files.CONFIG}"))
             continue
-        record = _read_record(path, by_id)
+        record = _read_record(path, by_id, declaration.data)
         if record is None:
             continue
         if record.cell_id not in by_id:
@@ -180,7 +180,7 @@ def read_study(place: Path | str) -> Study:
     return Study(declaration, tuple(runs), tuple(superseded), tuple(strays), folder.resolve())
 
 
-def _read_record(path: Path, by_id: Mapping[str, Cell]) -> Record | None:
+def _read_record(path: Path, by_id: Mapping[str, Cell], data: DataFacts) -> Record | None:
     """A final run's folder as a record, None for another role.
 
     A declared cell's labels win over those the run stored.
@@ -190,7 +190,15 @@ def _read_record(path: Path, by_id: Mapping[str, Cell]) -> Record | None:
     if stored.role != "final":
         return None
     cell = by_id.get(stored.cell_id, stored)
-    return Record(stored, cell.arm, cell.network, run_dir.journal(), path)
+    told = Told.by(run_dir.journal())
+    return Record(stored, cell.arm, cell.network, told, path, _most_bytes(data))
+
+
+def _most_bytes(data: DataFacts) -> int:
+    """What the confusions of a run can be, as they were stored at the most: 8 bytes a cell; names
+    of up to 255 letters of 4 bytes."""
+    n_images = data.n_images["test"] + data.n_images["dev"]
+    return n_images * (8 * (len(data.classes) + 1) ** 2 + 1020) + 1_000_000
 
 
 def _check_result(record: Record, data: DataFacts) -> None:

@@ -9,18 +9,46 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from seglib.metrics import class_counts
-from study.record import TERMINAL, Journal, RunRecord, check_file, files, read_npz, run_name
+from seglib.metrics import Confusions, class_counts
+from study.record import TERMINAL, Event, Journal, RunRecord, check_file, files, read_npz, run_name
 from study.record.files import Arrays, Scalar
-from study.record.journal import Died, Failed, Finished, Metrics, Pruned, Stopped
+from study.record.journal import Died, Failed, Finished, Metrics, Pruned, Start, Stopped
 from study.record.rundir import WAY_OUT
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What a journal says, as little of it as a table needs: of 2,000 runs all are kept."""
+
+    starts: tuple[Start, ...]
+    last: Event | None
+    epochs: np.ndarray  # (E,) ascending
+    times: np.ndarray  # (E,) seconds since 1970
+    metrics: Names  # M, as they first appear
+    values: np.ndarray  # (E, M), NaN where undefined or not measured
+
+    @classmethod
+    def by(cls, journal: Journal) -> Told:
+        epochs = journal.epochs
+        metrics = tuple(dict.fromkeys(name for one in epochs for name in one.metrics))
+        values = np.array([[one.metrics.get(name) for name in metrics] for one in epochs], float)
+        return cls(
+            tuple(journal.starts),
+            journal.last,
+            np.array([one.epoch for one in epochs], int),
+            np.array([one.time for one in epochs], float),
+            metrics,
+            values.reshape(len(epochs), len(metrics)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +58,9 @@ class Record:
     stored: RunRecord
     arm: str
     network: str
-    journal: Journal
+    told: Told
     path: Path
+    most_bytes: int = files.MOST_BYTES  # of its stored confusions, unpacked
 
     @property
     def run_id(self) -> str:
@@ -56,13 +85,13 @@ class Record:
     @property
     def state(self) -> str:
         """finished, failed, pruned or unfinished."""
-        last = self.journal.last
+        last = self.told.last
         return last.event if last is not None and last.event in TERMINAL else "unfinished"
 
     @property
     def end(self) -> Finished | None:
         """Its last event, if that says that the run is whole."""
-        last = self.journal.last
+        last = self.told.last
         return last if isinstance(last, Finished) else None
 
     @property
@@ -72,8 +101,8 @@ class Record:
     @property
     def error(self) -> str:
         """Why it is not finished, one line; "" if it is."""
-        last, epochs = self.journal.last, self.journal.epochs
-        reached = f"epoch {epochs[-1].epoch}" if epochs else "no whole epoch"
+        last, epochs = self.told.last, self.told.epochs
+        reached = f"epoch {epochs[-1]}" if len(epochs) else "no whole epoch"
         match last:
             case None:
                 return "nothing recorded yet"
@@ -110,13 +139,13 @@ class Record:
 
     @property
     def n_parameters(self) -> int | None:
-        starts = self.journal.starts
+        starts = self.told.starts
         return starts[-1].n_parameters if starts else None
 
     @property
     def environments(self) -> tuple[Mapping[str, Scalar], ...]:
         """One per attempt."""
-        return tuple(start.environment for start in self.journal.starts)
+        return tuple(start.environment for start in self.told.starts)
 
     @property
     def environment(self) -> Mapping[str, Scalar]:
@@ -126,41 +155,80 @@ class Record:
     @cached_property
     def history(self) -> pd.DataFrame:
         """A row per epoch: "epoch", a column per metric and, unless resumed, "minutes"."""
-        epochs, starts = self.journal.epochs, self.journal.starts
-        rows = [{"epoch": one.epoch, **_floats(one.metrics)} for one in epochs]
-        table = pd.DataFrame(rows) if rows else pd.DataFrame({"epoch": []}, dtype=int)
-        if len(starts) == 1:  # of a resumed run, nobody knows which of its time was spent twice
-            times = np.array([one.time for one in epochs])
-            table["minutes"] = (times - starts[0].time) / 60
-        return table
+        columns = dict(zip(self.told.metrics, self.told.values.T, strict=True))
+        if self.minutes is not None:
+            columns["minutes"] = self.minutes
+        return pd.DataFrame({"epoch": self.told.epochs, **columns})
 
-    def confusion(self, split: Literal["test", "dev"]) -> tuple[tuple[str, ...], np.ndarray]:
-        """Image names (n,) and confusion matrices (n, C, C) int64, rows truth, of one split."""
+    @property
+    def minutes(self) -> np.ndarray | None:
+        """(E,) since the start; None of a resumed run: nobody knows what of it was done twice."""
+        starts = self.told.starts
+        return (self.told.times - starts[0].time) / 60 if len(starts) == 1 else None
+
+    def confusion(self, split: Literal["test", "dev"]) -> tuple[Names, Confusions]:
+        """Image names (n,) and confusion matrices of one split."""
         if split not in ("test", "dev"):
             raise ValueError(f"split must be 'test' or 'dev', got {split!r}")
+        return self._unpacked(split, self._arrays())
+
+    def _arrays(self) -> Arrays:
         path = self.path / files.CONFUSION
         if not path.is_file():
             raise ValueError(f"run {self.name} must have {path}, got none; is it finished?")
-        arrays = read_npz(path, WAY_OUT, split, f"{split}_names")
-        names = tuple(str(name) for name in arrays[f"{split}_names"].ravel())
-        counts = arrays[split].astype(np.int64)
-        if counts.ndim != 3 or counts.shape[0] != len(names) or counts.shape[1] != counts.shape[2]:
+        return read_npz(path, WAY_OUT, "test_names", "dev_names", at_most=self.most_bytes)
+
+    def _unpacked(self, split: str, arrays: Arrays) -> tuple[Names, Confusions]:
+        path = self.path / files.CONFUSION
+        array = arrays[f"{split}_names"].ravel()
+        names = _names(array.dtype.str, array.tobytes())
+        try:
+            found = Confusions.unpacked(split, arrays)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; run it again") from None
+        if len(found) != len(names):
             raise ValueError(
                 f"{path}: {split} must be ({len(names)}, C, C) for {len(names)} names, "
-                f"got {counts.shape}; run it again"
+                f"got {found.shape}; run it again"
             )
-        return names, counts
+        return names, found
 
     @cached_property
-    def counts(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-        """By split, "test" and "dev": image names (n,) and class counts (n, C, 3): TP, FP, FN."""
-        read = {"test": self.confusion("test"), "dev": self.confusion("dev")}
-        return {split: (names, class_counts(counts)) for split, (names, counts) in read.items()}
+    def _scored(self) -> tuple[Names, Confusions, np.ndarray]:
+        """What is read once and kept: names and confusions of test, class counts (C, 3) of dev."""
+        arrays = self._arrays()
+        dev = self._unpacked("dev", arrays)[1].total()
+        return *self._unpacked("test", arrays), class_counts(dev)
+
+    @property
+    def test_names(self) -> Names:
+        """The test images, in the order of their counts."""
+        return self._scored[0]
+
+    @property
+    def test_counts(self) -> np.ndarray:
+        """(n, C, 3) TP, FP, FN of the test images."""
+        return self._scored[1].class_counts()
+
+    @property
+    def test_total(self) -> np.ndarray:
+        """(C, C) the confusion matrix of all test images together."""
+        return self._scored[1].total()
+
+    @property
+    def dev_counts(self) -> np.ndarray:
+        """(C, 3) TP, FP, FN of all dev images together."""
+        return self._scored[2]
 
     def panel(self) -> tuple[np.ndarray, ...] | None:
         """Predicted class maps (H, W) uint8 in the order of the study's panel; None if absent."""
         path = self.path / files.PANEL
         return numbered(read_npz(path, WAY_OUT), "prediction") if check_file(path) else None
+
+
+@lru_cache(maxsize=8)  # the same in all runs of a study
+def _names(kind: str, content: bytes) -> Names:
+    return tuple(str(name) for name in np.frombuffer(content, kind))
 
 
 def _floats(metrics: Metrics) -> dict[str, float]:

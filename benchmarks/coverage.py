@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 from simulated import IMAGE_NOISE, RARE, SEED_NOISE, World, simulate, true_scores
 
-from analysis.statistics.bootstrap import Resampled, resample
+from analysis.statistics.bootstrap import Resampled, replicates, resample
 from analysis.statistics.contrasts import contrast, paired_bootstrap
 from analysis.statistics.intervals import Interval, adjust, t_interval
 from analysis.statistics.seeds import SeedVariance, satterthwaite, seed_variance
@@ -57,13 +57,17 @@ def coverage_row(
         arms = list(counts)
         if world.missing:
             arms[1] = arms[1][:-1]
+        state = rng.bit_generator.state
         sample = resample(arms, n_boot=N_BOOT, rng=rng, groups=groups)
+        rng.bit_generator.state = state  # the same resamples
+        scores = replicates(arms, n_boot=N_BOOT, rng=rng, groups=groups)[..., 0]
+        by_arm = np.split(scores, np.cumsum([len(arm) for arm in arms])[:-1], axis=1)
         for kind, w in chosen.items():
             blocks, alone = (
                 contrast(sample, w, pooled=pooled_for(sample, w, same_seeds=same))
                 for same in (world.same_seeds, False)
             )
-            drawn = {a: sample.replicates[a][..., 0] for a in np.flatnonzero(w)}
+            drawn = {a: by_arm[a] for a in np.flatnonzero(w)}
             one_seed = np.quantile(sum(w[a] * drawn[a][:, 0] for a in drawn), (0.025, 0.975))
             means = np.quantile(sum(w[a] * drawn[a].mean(1) for a in drawn), (0.025, 0.975))
             value = w @ truth

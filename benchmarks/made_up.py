@@ -38,13 +38,13 @@ MATRIX = Matrix(
 )
 
 
-def declared(path: Path, n_epochs: int) -> Study:
+def declared(path: Path, n_epochs: int, matrix: Matrix | None = None) -> Study:
     """A study that has no runs yet."""
     share = dict.fromkeys(SPLITS, (1 / len(VOC_CLASSES),) * len(VOC_CLASSES))
     study = declare(
         path,
         matrix_name="made-up",
-        matrix=MATRIX,
+        matrix=matrix or MATRIX,
         data=DataFacts(
             name="voc2007",
             path=str(path.resolve()),

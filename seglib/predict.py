@@ -11,7 +11,7 @@ from torch import nn
 
 from seglib.data.augment import MEAN, normalise
 from seglib.data.store import Split
-from seglib.metrics import VOID, confusion
+from seglib.metrics import VOID, Confusions, confusion
 
 BATCH_PIXELS = 400_000  # images of one padded size share a batch up to this many pixels
 
@@ -104,15 +104,14 @@ def evaluate(
     precision: str = "fp32",
     should_stop: Callable[[], bool] = lambda: False,
     score_void: bool = False,
-) -> npt.NDArray[np.int64]:
-    """Confusion matrix of every image at label size, (n, C, C) int64, rows truth.
+) -> Confusions:
+    """Confusion matrix of every image at label size, (n, C, C), only the cells above 0 kept.
 
     `score_void`: void counts as one more class, which the model must have learnt (C is then larger
     by one). Only to show what that does to a score: void is never scored elsewhere.
     """
     n_real = split.class_pixels.shape[1]
     n_classes = n_real + score_void
-    result = np.zeros((len(split), n_classes, n_classes), np.int64)
     maps = predict_split(
         model,
         split,
@@ -121,9 +120,12 @@ def evaluate(
         precision=precision,
         should_stop=should_stop,
     )
-    for index, prediction in maps:
-        truth = np.array(split[index][1])
-        if score_void:
-            truth[truth == VOID] = n_real
-        result[index] = confusion(prediction[None], truth[None], n_classes=n_classes)[0]
-    return result
+
+    def counted() -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        for index, prediction in maps:
+            truth = np.array(split[index][1])
+            if score_void:
+                truth[truth == VOID] = n_real
+            yield index, confusion(prediction[None], truth[None], n_classes=n_classes)[0]
+
+    return Confusions.of_images(counted(), len(split), n_classes)

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from seglib.data.augment import CropSampler
 from seglib.losses import Loss
+from seglib.metrics import Confusions
 from seglib.predict import Stopped, autocast
 
 State = dict[str, Any]  # epoch, and the state dicts of model and optimizer
@@ -55,12 +54,12 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochResult:
-    """What one epoch gave. `train` holds means over the epoch; `confusions` is (n_dev, C, C) where
-    the epoch was evaluated; `state()` is what `fit` needs to continue after this epoch."""
+    """What one epoch gave. `train` holds means over the epoch; `confusions` is of the dev images
+    where the epoch was evaluated; `state()` is what `fit` needs to continue after this epoch."""
 
     epoch: int  # 1 = first
     train: Mapping[str, float]
-    confusions: npt.NDArray[np.int64] | None
+    confusions: Confusions | None
     state: Callable[[], State] = field(repr=False)
 
 
@@ -139,7 +138,7 @@ def fit(
     sampler: CropSampler,
     recipe: Recipe,
     *,
-    evaluate: Callable[[nn.Module], npt.NDArray[np.int64]] | None = None,
+    evaluate: Callable[[nn.Module], Confusions] | None = None,
     state: State | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[EpochResult]:
@@ -147,7 +146,7 @@ def fit(
 
     Args:
         model: on its device, in channels_last.
-        evaluate: model -> (n_dev, C, C) confusions, called at `recipe.evaluate_at`.
+        evaluate: model -> confusions of the dev images, called at `recipe.evaluate_at`.
         state: what `EpochResult.state()` gave; the model is overwritten from it.
         should_stop: polled at each step; a partial epoch is discarded (the generator ends).
     Raises: NonFiniteLoss.
@@ -207,8 +206,9 @@ def _train_epoch(
         for name, value in values.items():
             sums[name] = sums.get(name, 0) + value * len(images)
     train = {name: float(value) / n_images for name, value in sums.items()}
-    speed = n_images / (time.perf_counter() - began)
-    return {**train, "lr": lr, "images_per_s": speed}
+    spent_s = time.perf_counter() - began
+    speed = {"images_per_s": n_images / spent_s} if spent_s > 0 else {}  # a clock can stand still
+    return {**train, "lr": lr, **speed}
 
 
 def _state(epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:

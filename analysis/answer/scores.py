@@ -5,15 +5,15 @@ Must not know: which contrasts were planned, wording.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from analysis.records import Study
 from analysis.run import Record
-from analysis.statistics.bootstrap import Resampled, resample
+from analysis.statistics.bootstrap import resample
 from analysis.statistics.contrasts import Difference, contrast
-from analysis.statistics.frequency import add_group_means
 from analysis.statistics.intervals import Intervals, adjust
 from analysis.statistics.seeds import SeedVariance, seed_variance
 from seglib.metrics import mean_iou
@@ -30,16 +30,16 @@ class Scores:
         self.arms = [cell.arm for cell in cells]
         self.networks = [cell.network for cell in cells]
         self.seeds = [tuple(run.seed for run in study.finished(arm)) for arm in self.arms]
-        names, counts = _test_counts(study, self.arms)
-        video = study.data.test_groups
+        names, video = study.finished(self.arms[0])[0].test_names, study.data.test_groups
+        groups = [study.by_frequency[name] for name in TERCILES]
+        self._n_groups = len(groups) if all(groups) else 0
         self.sample = resample(
-            counts,
+            [_Counts(study, arm, names) for arm in self.arms],
             n_boot=n_boot,
             rng=np.random.default_rng(seed),
             groups=[video.get(name, "") for name in names] if video else None,
+            class_groups=groups[: self._n_groups],
         )
-        groups = [study.by_frequency[name] for name in TERCILES]
-        self._by_tercile = add_group_means(self.sample, groups) if all(groups) else None
 
     @property
     def n_units(self) -> int:
@@ -47,20 +47,21 @@ class Scores:
         return int(self.sample.n_units[0])
 
     def contrast(self, shares: Shares) -> Difference:
-        return self._contrast(self.sample, shares)
+        found = self._contrast(shares)
+        classes = slice(0, len(self.sample.n_units) - 1 - self._n_groups)
+        return replace(found, per_class=found.per_class.part(classes))
 
     def terciles(self, shares: Shares) -> Intervals | None:
         """Intervals of the three frequency groups, adjusted over them; None with an empty group."""
-        if self._by_tercile is None:
+        if not self._n_groups:
             return None
-        columns = self._contrast(self._by_tercile, shares).per_class
-        return adjust(columns.part(slice(-len(TERCILES), None)))
+        return adjust(self._contrast(shares).per_class.part(slice(-self._n_groups, None)))
 
-    def _contrast(self, sample: Resampled, shares: Shares) -> Difference:
+    def _contrast(self, shares: Shares) -> Difference:
         weights = [shares.get(arm, 0.0) for arm in self.arms]
-        return contrast(sample, weights, pooled=self._pooled(sample, weights))
+        return contrast(self.sample, weights, pooled=self._pooled(weights))
 
-    def _pooled(self, sample: Resampled, weights: Sequence[float]) -> SeedVariance:
+    def _pooled(self, weights: Sequence[float]) -> SeedVariance:
         """Seed variance for a contrast, from its own arms and those of their networks that have two
         seeds and, where the contrast's arms share their seeds, the same ones.
 
@@ -68,7 +69,7 @@ class Scores:
         """
         used = [i for i, weight in enumerate(weights) if weight]
         if min(len(self.seeds[i]) for i in used) < 2:
-            nothing = np.zeros(len(sample.n_units))
+            nothing = np.zeros(len(self.sample.n_units))
             return SeedVariance(nothing, nothing, nothing + 1)
         shared = {self.seeds[i] for i in used}
         kept = [
@@ -77,34 +78,40 @@ class Scores:
             if i in used or (len(seeds) > 1 and (len(shared) > 1 or seeds in shared))
         ]
         return seed_variance(
-            [sample.observed[i] for i in kept],
+            [self.sample.observed[i] for i in kept],
             [weights[i] for i in kept],
             networks=[self.networks[i] for i in kept],
             seeds=[self.seeds[i] for i in kept],
         )
 
 
-def _test_counts(study: Study, arms: Sequence[str]) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """Names of the test images, and per arm (S_a, n_images, C, 3) counts.
+@dataclass(frozen=True)
+class _Counts:
+    """The test counts (n_images, C, 3) of an arm's finished runs, made when they are asked for.
 
     Raises: ValueError when runs were scored on different images or classes.
     """
-    first = study.finished(arms[0])[0]
-    names = first.counts["test"][0]
-    counts = []
-    for arm in arms:
-        for run in study.finished(arm):
-            if run.counts["test"][0] != names:
+
+    study: Study
+    arm: str
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.study.finished(self.arm))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for run in self.study.finished(self.arm):
+            if run.test_names != self.names:
+                first = self.study.finished()[0]
                 raise ValueError(
                     f"run {run.name} must be scored on the same test images in "
                     f"the same order as {first.name}"
                 )
-        counts.append(np.stack([_checked(study, run) for run in study.finished(arm)]))
-    return names, counts
+            yield _checked(self.study, run)
 
 
 def _checked(study: Study, run: Record) -> np.ndarray:
-    counts, way_out = run.counts["test"][1], "move the run's folder away and run it again"
+    counts, way_out = run.test_counts, "move the run's folder away and run it again"
     wanted = study.data.n_images["test"], len(study.classes)
     if counts.shape[:2] != wanted:
         raise ValueError(

@@ -161,9 +161,7 @@ def confusions(study: Study, answer: Answer) -> list[Block]:
     if len(study.classes) > MOST_CLASSES:
         return [Text(f"Not drawn for more than {MOST_CLASSES} classes.")]
     parts = {
-        f"{arm} (sum of {len(done)} seeds)": np.sum(
-            [run.confusion("test")[1].sum(0) for run in done], axis=0
-        )
+        f"{arm} (sum of {len(done)} seeds)": np.sum([run.test_total for run in done], axis=0)
         for arm in dict.fromkeys([answer.chosen, study.declaration.baseline])
         if arm and (done := study.finished(arm))
     }

@@ -30,7 +30,7 @@ def learning_curves(study: Study) -> list[Block]:
     return [
         picture(
             "learning_curves",
-            run_figures.learning_curves(runs.history(study), losses),
+            run_figures.learning_curves(runs.history(study, "dev/miou"), losses),
             "Dev mIoU against epoch, one panel per network",
             "Dev mIoU at the evaluated epochs, one line per finished seed; the dot is the epoch "
             "whose weights were tested.",

@@ -8,92 +8,145 @@ Must not know: runs, files, wording.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import itertools
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from analysis.statistics.covariance import Arm, Covariances, group_means
 
 CHUNK = 4_000_000  # numbers held at once while resampling
 
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """Scores of A arms on the images as they are and on shared resamples of them."""
+    """Scores of A arms on the images as they are, and how they vary over shared resamples.
+
+    The resamples themselves are not kept: of 2,000 runs they would be 700 MB. Covariances are over
+    the resamples that hold a column (ddof 1), NaN where fewer than two do.
+    """
 
     observed: tuple[np.ndarray, ...]  # A arrays (S_a, K)
-    replicates: tuple[np.ndarray, ...]  # A arrays (n_boot, S_a, K)
+    means: np.ndarray  # (K, A, A) covariance of the arms' means over their seeds
+    distances: np.ndarray  # (K, A, A) of seeds' distances from that mean, summed; for equal S_a
     n_units: np.ndarray  # (K,) images or groups; for a class those whose truth holds it
 
 
 def resample(
-    arms: Sequence[np.ndarray],
+    arms: Sequence[Arm],
     *,
     n_boot: int,
     rng: np.random.Generator,
     groups: Sequence[Hashable] | None = None,
+    class_groups: Sequence[Sequence[int]] = (),
 ) -> Resampled:
     """Score every run on `n_boot` resamples of the images, the same ones for all runs.
 
     Args:
-        arms: A arrays (S_a, n_images, C, 3), pixel counts of the same images in the same order.
+        arms: A times S_a runs, each (n_images, C, 3), pixel counts of the same images in the same
+            order: arrays (S_a, n_images, C, 3), or what yields them one by one.
         groups: n_images labels; whole groups are then drawn, as many as there are.
+        class_groups: G groups of classes; their means (see `group_means`) are columns after the
+            classes, so that they get intervals as classes do.
     Raises: ValueError if shapes disagree or runs disagree about the truth (TP + FN).
     Source: Everingham et al., Assessing the significance of performance differences on the PASCAL
         VOC challenges via bootstrapping: counts are re-summed, ratios never averaged over images.
     """
+    units, n_classes = _units(arms, groups)
+    sizes = [len(arm) for arm in arms]
+    observed = _with_groups(_scores(units.sum(0), sum(sizes), n_classes), class_groups)
+    held = units[:, :n_classes] > 0
+    n_units = np.r_[held.any(1).sum(), held.sum(0)]
+    found = Covariances(observed, sizes)
+    for scores in _replicates(units, sum(sizes), n_classes, n_boot, rng):
+        found.add(_with_groups(scores, class_groups))
+    return Resampled(
+        tuple(np.split(observed, np.cumsum(sizes)[:-1])),
+        *found.both(),
+        np.r_[n_units, [n_units[1:][list(group)].max() for group in class_groups]].astype(int),
+    )
+
+
+def replicates(
+    arms: Sequence[Arm],
+    *,
+    n_boot: int,
+    rng: np.random.Generator,
+    groups: Sequence[Hashable] | None = None,
+) -> np.ndarray:
+    """The scores themselves, (n_boot, number of runs, K), arm by arm; arguments as `resample`."""
+    units, n_classes = _units(arms, groups)
+    n_runs = sum(map(len, arms))
+    return np.concatenate(list(_replicates(units, n_runs, n_classes, n_boot, rng)))
+
+
+def _replicates(
+    units: np.ndarray, n_runs: int, n_classes: int, n_boot: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Scores (B, n_runs, K) on resamples of the units, a few at a time."""
     if n_boot < 2:
         raise ValueError(f"n_boot must be at least 2, got {n_boot}")
-    runs = _runs(arms)
-    n_runs, _, n_classes, _ = runs.shape
-    units = _units(runs, groups)
     n_units, step = len(units), max(1, CHUNK // max(units.shape))
-    parts = []
     for start in range(0, n_boot, step):
         draws = rng.integers(n_units, size=(min(step, n_boot - start), n_units))
         cells = draws + n_units * np.arange(len(draws))[:, None]
         times = np.bincount(cells.ravel(), minlength=draws.size).reshape(draws.shape)
-        parts.append(_scores(times.astype(np.float64) @ units, n_runs, n_classes))
-    cuts = np.cumsum([len(arm) for arm in arms])[:-1]
-    held = units[:, :n_classes] > 0
-    return Resampled(
-        tuple(np.split(_scores(units.sum(0), n_runs, n_classes), cuts)),
-        tuple(np.split(np.concatenate(parts), cuts, axis=1)),
-        np.r_[held.any(1).sum(), held.sum(0)],
-    )
+        yield _scores(times.astype(np.float64) @ units, n_runs, n_classes)
 
 
-def _runs(arms: Sequence[np.ndarray]) -> np.ndarray:
-    """All runs of all arms, (n_runs, n_images, C, 3)."""
-    arms = [checked(arm, "(S, n_images, C, 3)", 4) for arm in arms]
+def _with_groups(scores: np.ndarray, class_groups: Sequence[Sequence[int]]) -> np.ndarray:
+    if not class_groups:
+        return scores
+    return np.concatenate([scores, group_means(scores[..., 1:], class_groups)], axis=-1)
+
+
+def _units(arms: Sequence[Arm], groups: Sequence[Hashable] | None) -> tuple[np.ndarray, int]:
+    """Pixel sums, a row per image or group: C of truth, TP of each run, FP of each run; and C.
+
+    float64, which is exact below 2^53.
+    """
+    truth = units = np.zeros(0)
+    labels, index, n_classes, number = 0, np.zeros(0, int), 0, 0
     for arm in arms:
-        if arm.shape[1:] != arms[0].shape[1:]:
+        if isinstance(arm, np.ndarray):
+            checked(arm, "(S, n_images, C, 3)", 4)
+    n_runs = sum(map(len, arms))
+    for counts in itertools.chain.from_iterable(arms):
+        counts = checked(counts, "(n_images, C, 3)", 3)
+        if not number:
+            truth, n_classes = counts[..., 0] + counts[..., 2], counts.shape[1]
+            labels, index = _labels(groups, len(counts))
+            units = np.zeros((labels, (1 + 2 * n_runs) * n_classes))
+            np.add.at(units[:, :n_classes], index, truth)
+        if counts.shape[:2] != truth.shape:
             raise ValueError(
-                f"counts must be of the same images and classes, (S, n_images, C, 3) "
-                f"like {arms[0].shape}, got {arm.shape}"
+                f"counts must be of the same images and classes, {truth.shape} as the first run "
+                f"has, got {counts.shape[:2]}"
             )
-    runs = np.concatenate(arms)
-    truth = runs[..., 0] + runs[..., 2]
-    if (truth != truth[0]).any():
-        raise ValueError(
-            "counts must share the truth, TP + FN of each image and class the same in "
-            "all runs, got different ones; put the images in one order"
-        )
-    return runs
+        if (counts[..., 0] + counts[..., 2] != truth).any():
+            raise ValueError(
+                "counts must share the truth, TP + FN of each image and class the same in "
+                "all runs, got different ones; put the images in one order"
+            )
+        for part, run in enumerate((1 + number, 1 + n_runs + number)):
+            place = slice(run * n_classes, (run + 1) * n_classes)
+            if groups is None:
+                units[:, place] = counts[..., part]
+            else:
+                np.add.at(units[:, place], index, counts[..., part])
+        number += 1
+    return units, n_classes
 
 
-def _units(runs: np.ndarray, groups: Sequence[Hashable] | None) -> np.ndarray:
-    """Pixel sums, a row per image or group: C of truth, TP of each run, FP of each run."""
-    n_images = runs.shape[1]
-    hits = runs[..., :2].transpose(1, 3, 0, 2).reshape(n_images, -1)
-    images = np.hstack([runs[0, ..., 0] + runs[0, ..., 2], hits]).astype(np.float64)
+def _labels(groups: Sequence[Hashable] | None, n_images: int) -> tuple[int, np.ndarray]:
+    """How many units there are, and (n_images,) the unit of each image."""
     if groups is None:
-        return images  # float64 is exact below 2^53
+        return n_images, np.arange(n_images)
     if len(groups) != n_images:
         raise ValueError(f"groups must be {n_images} labels, one per image, got {len(groups)}")
     labels, index = np.unique(np.asarray(groups), return_inverse=True)
-    units = np.zeros((len(labels), images.shape[1]))
-    np.add.at(units, index, images)
-    return units
+    return len(labels), index
 
 
 def checked(counts: np.ndarray, shape: str, n_dims: int) -> np.ndarray:

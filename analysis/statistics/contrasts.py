@@ -14,7 +14,8 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from analysis.statistics.bootstrap import Resampled, checked, resample
+from analysis.statistics.bootstrap import Resampled, checked, replicates, resample
+from analysis.statistics.covariance import variance_of
 from analysis.statistics.intervals import Interval, Intervals, t_interval
 from analysis.statistics.seeds import ALPHA, SeedVariance, seed_variance, variance_over
 
@@ -50,8 +51,11 @@ def paired_bootstrap(
     Args: counts_a, counts_b: (n_images, C, 3); the rest as in `resample`.
     """
     pair = [checked(counts, "(n_images, C, 3)", 3)[None] for counts in (counts_a, counts_b)]
+    state = rng.bit_generator.state
     sample = resample(pair, n_boot=n_boot, rng=rng, groups=groups)
-    drawn = sample.replicates[0][:, 0] - sample.replicates[1][:, 0]
+    rng.bit_generator.state = state  # the same resamples
+    scores = replicates(pair, n_boot=n_boot, rng=rng, groups=groups)
+    drawn = scores[:, 0] - scores[:, 1]
     low, high = np.full((2, drawn.shape[1]), np.nan)
     for column, values in enumerate(drawn.T):
         kept = values[~np.isnan(values)]  # replicates that hold the class
@@ -125,12 +129,11 @@ def _images(
     sample: Resampled, weights: np.ndarray, n_seeds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The part of the variance that is due to images, (K,), and its degrees of freedom."""
-    images = variance_over(_sum(weights, [arm.mean(1) for arm in sample.replicates]))
+    images = variance_of(sample.means, weights)
     n = n_seeds[0]
     if n > 1 and (n_seeds == n).all():
-        rows = _sum(weights, sample.replicates)  # (n_boot, S, K)
-        distances = variance_over(rows - rows.mean(1, keepdims=True))
-        images = np.maximum(images - distances.sum(0) / (n * (n - 1)), 0)
+        distances = variance_of(sample.distances, weights)
+        images = np.maximum(images - distances / (n * (n - 1)), 0)
     image_df = np.maximum(sample.n_units - 1.0, 0)
     return images * (image_df + 1) / np.maximum(image_df, 1), image_df
 

@@ -1,51 +1,17 @@
-"""Owns who gains by class frequency: means of groups of classes, slope on the frequency.
+"""Owns who gains by class frequency: the slope of gains on the frequency.
 
 Arrays in, numbers out; IoU as fractions. Must not know: runs, files, wording.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from analysis.statistics.bootstrap import Resampled
 from analysis.statistics.seeds import ALPHA
-
-
-def group_means(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
-    """Means over groups of classes, (..., C) -> (..., G); NaN (absent) classes are left out.
-
-    Args: groups: G lists of class indices, e.g. the terciles of frequency. NaN if none is present.
-    """
-    means = []
-    for group in groups:
-        part = values[..., list(group)]
-        n, total = (~np.isnan(part)).sum(-1), np.nansum(part, axis=-1)
-        means.append(np.where(n > 0, total / np.maximum(n, 1), np.nan))
-    return np.stack(means, axis=-1)
-
-
-def add_group_means(sample: Resampled, groups: Sequence[Sequence[int]]) -> Resampled:
-    """The sample with a column per group of classes after the C classes (see `group_means`).
-
-    `seed_variance` and `contrast` then give `per_class` C + G entries: groups get intervals as
-    classes do. A group has as many units as its most common class.
-    """
-
-    def widen(scores: np.ndarray) -> np.ndarray:
-        return np.concatenate([scores, group_means(scores[..., 1:], groups)], axis=-1)
-
-    units = [sample.n_units[1:][list(group)].max() for group in groups]
-    return replace(
-        sample,
-        observed=tuple(map(widen, sample.observed)),
-        replicates=tuple(map(widen, sample.replicates)),
-        n_units=np.r_[sample.n_units, units],
-    )
 
 
 @dataclass(frozen=True)

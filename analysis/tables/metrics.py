@@ -38,12 +38,12 @@ def more_metrics(study: Study) -> pd.DataFrame:
         done = study.finished(cell.arm)
         if not done:
             continue
-        dev = sum(run.counts["dev"][1].sum(0, keepdims=True) for run in done)
+        dev = np.sum([run.dev_counts for run in done], axis=0)[None]
         in_dev = int((dev[0, :, 0] + dev[0, :, 2] > 0).sum())
         worst = worst_classes(dev, min(k, in_dev))
         found = []
         for run in done:
-            counts = run.counts["test"][1]
+            counts = run.test_counts
             found.append(
                 {
                     **({"miou foreground": mean_iou(counts[:, 1:])} if background else {}),

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from analysis.records import Study
@@ -94,25 +95,41 @@ def superseded(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def history(study: Study) -> pd.DataFrame:
-    """Per-epoch metrics of all finished runs, long form; epochs without a value have no row.
+def history(study: Study, metric: str | None = None) -> pd.DataFrame:
+    """Per-epoch metrics, or one of them, of all finished runs, long form; epochs without a value
+    have no row.
 
     Returns: arm, network, loss, variant, seed, best_epoch, epoch, metric, value.
     """
     cells = {cell.arm: cell for cell in study.cells}
-    columns = ["arm", "network", "loss", "variant", "seed", "best_epoch", "epoch"]
-    parts = []
-    for run in study.finished():
-        long = run.history.melt(id_vars="epoch", var_name="metric").dropna(subset="value")
-        cell = cells[run.arm]
-        labels = (run.arm, run.network, cell.loss, cell.variant)
-        for index, value in enumerate((*labels, run.seed, run.best_epoch)):
-            long.insert(index, columns[index], value)
-        if len(long):
-            parts.append(long)
-    if not parts:
-        return pd.DataFrame(columns=[*columns, "metric", "value"])
-    return pd.concat(parts, ignore_index=True)
+    columns = ["arm", "network", "loss", "variant", "seed", "best_epoch"]
+    runs, parts = study.finished(), [_long(run, metric) for run in study.finished()]
+    n_rows = [len(values) for _, _, values in parts]
+    if not sum(n_rows):
+        return pd.DataFrame(columns=[*columns, "epoch", "metric", "value"])
+    told = [
+        (r.arm, r.network, (c := cells[r.arm]).loss, c.variant, r.seed, r.best_epoch) for r in runs
+    ]
+    by_run = pd.DataFrame(told, columns=columns).astype(dict.fromkeys(columns[:4], "category"))
+    table = by_run.iloc[np.repeat(np.arange(len(runs)), n_rows)].reset_index(drop=True)
+    epochs, metrics, values = zip(*parts, strict=True)
+    table["epoch"] = np.concatenate(epochs)
+    table["metric"] = pd.api.types.union_categoricals(metrics)
+    table["value"] = np.concatenate(values)
+    return table
+
+
+def _long(run: Record, metric: str | None) -> tuple[np.ndarray, pd.Categorical, np.ndarray]:
+    """Epochs, metrics and values of a run, (m,) each, metric by metric."""
+    columns = dict(zip(run.told.metrics, run.told.values.T, strict=True))
+    if run.minutes is not None:
+        columns["minutes"] = run.minutes
+    if metric is not None:
+        columns = {name: columns[name] for name in (metric,) if name in columns}
+    values = np.stack([*columns.values()]) if columns else np.zeros((0, len(run.told.epochs)))
+    index, epoch = np.nonzero(~np.isnan(values))
+    names = pd.Categorical.from_codes(index, categories=list(columns))
+    return run.told.epochs[epoch], names, values[index, epoch]
 
 
 def environment_mixtures(study: Study) -> pd.DataFrame:

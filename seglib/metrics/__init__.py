@@ -19,10 +19,12 @@ from seglib.metrics.pooled import (
     precision,
     recall,
 )
+from seglib.metrics.sparse import Confusions
 
 __all__ = [
     "CONTRACT",
     "VOID",
+    "Confusions",
     "class_counts",
     "confusion",
     "dice",

@@ -16,6 +16,7 @@ from study.commands.session import Session
 from study.commands.signals import stop_on_signal
 from study.commands.words import command_line
 from study.execution.executor import Job, LocalExecutor, Message
+from study.execution.footprint import check_memory
 from study.execution.panel import write_panel
 from study.execution.preflight import check_drift, check_room
 from study.record import RunDir, files
@@ -33,7 +34,9 @@ def grid(session: Session, console: Console, analysis: Analysis) -> int:
     check_drift(f"study {session.study.name}", jobs, "--study NEWNAME for a new one")
     configs = [job.config for job in jobs]
     check_room(session.out, configs, session.study.n_classes, session.n_workers)
-    write_panel(open_store(session.store_path), session.study.path / files.PANEL)
+    store = open_store(session.store_path)
+    check_memory(configs, store, session.n_workers)
+    write_panel(store, session.study.path / files.PANEL)
     _announce(session, console, len(jobs))
     work = _Grid(session, console, analysis)
     work.run(jobs)

@@ -12,6 +12,7 @@ from study.commands.choice import may_match
 from study.commands.console import duration, table
 from study.commands.session import Session, n_cores
 from study.config import RunConfig
+from study.execution.footprint import check_memory
 from study.execution.forecast import Forecaster, forecast_range, schedule_s
 
 
@@ -23,10 +24,10 @@ def plan(session: Session, console: Console) -> int:
     for cell in session.cells():
         states = []
         for seed in session.seeds():
-            config = session.place(study.config(cell, seed, **study.stand_in(cell)))
+            config = study.config(cell, seed, **study.stand_in(cell))
             state = study.run_dir(config).state() if study.resolvable(cell) else "new"
             states.append(state)
-            missing += [config] if state != "finished" else []
+            missing += [session.place(config)] if state != "finished" else []
         shown = [f"{state} x{states.count(state)}" for state in dict.fromkeys(states)]
         rows.append([cell.arm, ", ".join(shown)])
     title = f"plan of study {study.name}"
@@ -57,7 +58,14 @@ def _forecast(session: Session, console: Console, missing: Sequence[RunConfig]) 
         console.print("forecast: no run is missing")
         return
     runs = f"{len(missing)} run{'' if len(missing) == 1 else 's'}"
-    forecaster, load = Forecaster(open_store(session.store_path), session.n_workers), load_now()
+    store = open_store(session.store_path)
+    one, all_of_them = check_memory(missing, store, session.n_workers)
+    if one:
+        console.print(
+            f"memory: up to {one / 1e9:.1f} GB a run, {all_of_them / 1e9:.1f} GB with "
+            f"{session.n_workers} at once"
+        )
+    forecaster, load = Forecaster(store, session.n_workers), load_now()
     costs = [forecaster.cost(config) for config in missing]
     seconds = schedule_s((cost.seconds for cost in costs), session.n_workers)
     megabytes = sum(cost.megabytes for cost in costs)

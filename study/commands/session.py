@@ -26,6 +26,8 @@ from study.continuing import open_or_create
 from study.declare import declare
 from study.describe import describe_data
 from study.execution import preflight
+from study.execution.batches import check_batches
+from study.execution.parts import split_data
 from study.matrix import Matrix
 from study.presets import Preset, data_name, open_data
 from study.record import Cell, Given, files
@@ -75,7 +77,8 @@ class Session:
         """Runs at once: as asked, else one a core (but no more than runs), or 1 on a GPU."""
         if self.request.workers or self.device != "cpu":
             return self.request.workers or 1
-        return n_cores() if self.request.verb == "tune" else min(n_cores(), len(self.runs()))
+        n_runs = len(self.seeds()) * len(self.cells())
+        return n_cores() if self.request.verb == "tune" else min(n_cores(), n_runs)
 
     def place(self, config: RunConfig) -> RunConfig:
         """The same run, told where it works."""
@@ -187,9 +190,10 @@ def open_session(request: Request, matrix: Matrix, console: Console) -> Session:
     session = Session(
         request, settings, study, n_seeds, device, data.store.path, commit=git_commit()
     )
-    preflight.check_crops(
-        study.config(cell, 0, **study.stand_in(cell)) for cell in session.default_cells()
-    )
+    cells = session.default_cells()
+    configs = [study.config(cell, 0, **study.stand_in(cell)) for cell in cells]
+    preflight.check_crops(configs)
+    check_batches(configs, lambda config: len(split_data(data.store, config).fit))
     return session
 
 

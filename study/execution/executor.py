@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
+from study.execution.failure import CRASH, told
 from study.execution.memory import less_memory
 from study.execution.worker import Job, work, worker_context
 from study.record import TERMINAL, RecordError, RunDir
@@ -20,6 +21,7 @@ from study.record.files import disk_full
 from study.record.journal import Died, Event, Failed, Stopped
 
 __all__ = ["Job", "LocalExecutor", "Message"]
+AGAIN = "run the same command again: it goes on from the last checkpoint"
 STOP_S = 5.0  # how long a worker may take to stop before it is killed
 
 
@@ -93,7 +95,8 @@ class LocalExecutor:
                         self._start(job)
                     except (RecordError, OSError) as error:
                         self.disk_full = disk_full(error)
-                        yield Message(job, Failed(error=str(error), disk_full=self.disk_full))
+                        text = str(error) if isinstance(error, RecordError) else told(error)
+                        yield Message(job, Failed(error=text, disk_full=self.disk_full))
                 if not self._workers:
                     return
                 if self.interrupted:
@@ -166,8 +169,10 @@ def _cause(worker: _Worker) -> str:
     """Why a worker ended without a word."""
     code = worker.process.exitcode
     if code is None or code >= 0:
-        return f"worker ended with exit code {code}"
+        return f"worker ended with exit code {code}; {AGAIN}"
     text = f"worker was killed by signal {-code} ({signal.Signals(-code).name})"
     if code == -signal.SIGKILL:  # what the kernel sends when memory runs out
-        text += f", possibly out of memory: if so, {less_memory(worker.job.config)}"
-    return text
+        return f"{text}, possibly out of memory: if so, {less_memory(worker.job.config)}"
+    crash = worker.job.path / CRASH
+    where = f"what it was doing is in {crash}; " if crash.exists() and crash.stat().st_size else ""
+    return f"{text}; {where}{AGAIN}"

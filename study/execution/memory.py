@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
 from study.config import RunConfig
+
+# torch's allocator on a CPU, CUDA's and cuDNN's own, a thread or file that could not be mapped
+SAYINGS = re.compile(r"can't allocate memory|not enough memory|out of memory|ALLOC_FAILED")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that there was too little memory."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and SAYINGS.search(str(error)) is not None
 
 
 def less_memory(config: RunConfig) -> str:

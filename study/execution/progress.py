@@ -6,9 +6,12 @@ import time
 import typing
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
+from seglib.metrics import Confusions
+from seglib.metrics.sparse import PARTS
 from seglib.train import EpochResult
 from study.config import RunConfig
 from study.execution import checkpoint
@@ -22,7 +25,7 @@ class Best(typing.TypedDict):
 
     epoch: int
     miou: float
-    confusions: torch.Tensor | None
+    confusions: Confusions | None
     weights: dict[str, torch.Tensor] | None
 
 
@@ -49,7 +52,7 @@ class Progress:
         """Of all attempts."""
         return self._elapsed_s + time.monotonic() - self._began
 
-    def take(self, epoch: int, miou: float, confusions: torch.Tensor, model: nn.Module) -> None:
+    def take(self, epoch: int, miou: float, confusions: Confusions, model: nn.Module) -> None:
         """Keep the weights of an evaluated epoch if it is the best so far."""
         if miou > self.best["miou"]:
             weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
@@ -64,7 +67,7 @@ class Progress:
         state = {
             "run_id": self.config.run_id,
             "fit": result.state(),
-            "best": self.best,
+            "best": {**self.best, "confusions": _tensors(self.best["confusions"])},
             "elapsed_s": self.duration_s,
         }
         checkpoint.save(state, self.dir.last, self.dir.previous if self._sound else None)
@@ -96,7 +99,27 @@ class Progress:
         journaled = {event.epoch for event in self.dir.journal().epochs}
         if set(range(1, state["fit"]["epoch"] + 1)) - journaled:
             raise checkpoint.CheckpointError("the journal lacks epochs before it")
+        state["best"]["confusions"] = _confusions(state["best"]["confusions"])
         return state
+
+
+def _tensors(confusions: Confusions | None) -> dict[str, torch.Tensor] | None:
+    """What a checkpoint can hold of them."""
+    if confusions is None:
+        return None
+    cells, counts = (a.astype(np.int64) for a in (confusions.cells, confusions.counts))
+    parts = (np.array(confusions.shape), cells, counts)
+    return {part: torch.from_numpy(array) for part, array in zip(PARTS, parts, strict=True)}
+
+
+def _confusions(stored: dict[str, torch.Tensor] | torch.Tensor | None) -> Confusions | None:
+    """The confusions that a checkpoint holds; one of before holds the whole array."""
+    if stored is None:
+        return None
+    if isinstance(stored, torch.Tensor):
+        return Confusions.of(stored.numpy())
+    shape, cells, counts = (stored[part].numpy() for part in PARTS)
+    return Confusions.of_cells(shape, cells, counts)
 
 
 def checkpoint_interval_s(wanted_s: float | None, cost_s: float) -> float:

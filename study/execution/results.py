@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from seglib.data.store import Split
-from seglib.metrics import class_counts, iou, mean_iou, pixel_accuracy
+from seglib.metrics import Confusions, iou, mean_iou, pixel_accuracy
 from seglib.predict import evaluate, predict
 from study.config import RunConfig
 from study.execution import checkpoint
@@ -24,9 +24,9 @@ from study.record import RunDir, files, write_json, write_npz
 from study.record.journal import Metrics
 
 
-def scores(confusions: np.ndarray, classes: tuple[str, ...], prefix: str) -> Metrics:
-    """Dataset metrics of (n, C, C) confusions, `<prefix>/miou` and kin; None where undefined."""
-    counts = class_counts(confusions)
+def scores(confusions: Confusions, classes: tuple[str, ...], prefix: str) -> Metrics:
+    """Dataset metrics of confusions, `<prefix>/miou` and kin; None where undefined."""
+    counts = confusions.class_counts()
     values = {
         f"{prefix}/miou": mean_iou(counts),
         f"{prefix}/pixel_accuracy": pixel_accuracy(counts),
@@ -64,8 +64,8 @@ def confusions_of(
     split: Split,
     should_stop: Callable[[], bool],
     score_void: bool = False,
-) -> np.ndarray:
-    """(n, C, C) pixel counts of a split under a run's network; see `seglib.predict.evaluate`."""
+) -> Confusions:
+    """Pixel counts of a split under a run's network; see `seglib.predict.evaluate`."""
     return evaluate(
         model,
         split,
@@ -89,8 +89,8 @@ def store_results(
     Raises: seglib.predict.Stopped.
     """
     classes = data.store.classes
-    dev = np.asarray(best["confusions"])
-    arrays = {"dev": dev.astype(np.int32), "dev_names": np.array(data.dev.names)}
+    assert (dev := best["confusions"]) is not None
+    arrays = {**dev.packed("dev"), "dev_names": np.array(data.dev.names)}
     metrics = scores(dev, classes, "dev")
     if config.role == "final":  # of a trial only the numbers are wanted
         assert best["weights"] is not None
@@ -101,9 +101,9 @@ def store_results(
         confusions = evaluated()
         metrics |= scores(confusions, classes, "test")
         if config.train_void == "class":
-            counts = class_counts(evaluated(score_void=True))
-            metrics["test/miou_void_scored"] = mean_iou(counts)
-        arrays |= {"test": confusions.astype(np.int32), "test_names": np.array(test.names)}
+            void_scored = evaluated(score_void=True).class_counts()
+            metrics["test/miou_void_scored"] = mean_iou(void_scored)
+        arrays |= {**confusions.packed("test"), "test_names": np.array(test.names)}
         _predict_panel(config, run_dir, model, test, classes)
     write_npz(run_dir.path / files.CONFUSION, arrays)
     epochs = [event.model_dump() for event in run_dir.journal().epochs]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -16,7 +17,8 @@ from seglib.predict import Stopped
 from seglib.train import EpochResult, NonFiniteLoss, fit
 from study.config import RunConfig
 from study.execution.drift import DriftError, drift, environment
-from study.execution.memory import less_memory
+from study.execution.failure import TRACEBACK, keep_traceback, told, unforeseen
+from study.execution.memory import less_memory, out_of_memory
 from study.execution.parts import initial_model, open_data, training_parts
 from study.execution.progress import Progress
 from study.execution.results import (
@@ -97,7 +99,7 @@ class _Attempt:
             miou = metrics["dev/miou"]
             if miou is None:
                 raise ValueError("dev holds no valid pixel; choose another dev set")
-            self.progress.take(result.epoch, miou, torch.from_numpy(result.confusions), model)
+            self.progress.take(result.epoch, miou, result.confusions, model)
         return metrics | system_metrics(self.config.device)
 
     def _finish(self, model: nn.Module) -> None:
@@ -137,14 +139,18 @@ def run(
             raise DriftError(f"begun with {', '.join(changes)}; use --study NEWNAME for a new one")
         run_dir.clean()
         run_dir.create(config.record(arm))
+        (run_dir.path / TRACEBACK).unlink(missing_ok=True)  # of an attempt before
         try:
             return _Attempt(config, run_dir, emit, should_stop).work(commit)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # the latter from a network of the user's
+            where = traceback.format_exc()
             failure = journal.Failed(
-                error=reason(error, config),
-                traceback=traceback.format_exc(),
+                error=reason(error, config, run_dir.path),
+                traceback=where,
                 disk_full=disk_full(error),
             )
+            if not failure.disk_full:
+                keep_traceback(run_dir.path, where)
         try:
             emit(run_dir.append(failure))
         except OSError as error:  # no room even for that line
@@ -152,17 +158,18 @@ def run(
         return "failed"
 
 
-def reason(error: Exception, config: RunConfig) -> str:
-    """Why a run failed, in one line that says what to do where that is known."""
+def reason(error: BaseException, config: RunConfig, folder: Path | None = None) -> str:
+    """Why a run failed, in one line that says what to do, and where that is not known where to
+    look: in the run's folder, if given."""
     text = (str(error).splitlines() or [""])[0]
     if isinstance(error, NonFiniteLoss):
         return f"run {config.run_id}: {text}"
     if disk_full(error):
-        return "disk full: the run could not be written"
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
+        return told(error)
+    if isinstance(error, torch.OutOfMemoryError) or out_of_memory(error):
         called = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
         hint = less_memory(config)
         if "predict" in called:
             hint = "it was predicting whole images: try a smaller --set max_side in a new --study"
         return f"out of memory; {hint} ({text})"
-    return f"{type(error).__name__}: {text}"
+    return told(error) if folder is None else unforeseen(error, folder)

@@ -5,6 +5,8 @@ It ignores Ctrl-C (the driver tells it to stop) and dies with its driver.
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
@@ -12,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -21,6 +24,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from study.config import RunConfig
+from study.execution.failure import CRASH, fresh, keep_traceback, told, unforeseen
 from study.record import RecordError, RunDir, run_name
 from study.record.files import disk_full
 from study.record.journal import Event, Failed
@@ -83,6 +87,7 @@ def listen(pipe: Connection, heard: Callable[[], object]) -> None:
 def work(job: Job, pipe: Connection) -> None:
     """Body of a worker: its job's run; anything that comes through `pipe` tells it to stop."""
     begin_worker()
+    end = dump_when_killed(job.path)
     # the server has imported these; the driver, which imports this file, need not
     from study.execution.drift import DriftError
     from study.execution.run import run
@@ -107,8 +112,34 @@ def work(job: Job, pipe: Connection) -> None:
         )
     except Timeout:
         emit(Failed(error=f"another process works on {job.path}"))
-    except (DriftError, RecordError, OSError) as error:
-        emit(Failed(error=str(error), disk_full=disk_full(error)))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    except (DriftError, RecordError) as error:
+        emit(Failed(error=str(error)))
+    except (Exception, SystemExit) as error:
+        keep_traceback(job.path, where := traceback.format_exc())
+        text = told(error) if disk_full(error) else unforeseen(error, job.path)
+        emit(Failed(error=text, traceback=where, disk_full=disk_full(error)))
+    end()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a closed or full terminal
+            stream.flush()
     os._exit(0)  # skip interpreter teardown: everything is on disk
+
+
+def dump_when_killed(folder: Path) -> Callable[[], None]:
+    """A fault of the machine (SIGSEGV and its kind) leaves what Python was doing in the folder.
+
+    Returns: what to call at the end of a process that no fault has ended.
+    """
+    path = folder / CRASH
+    try:
+        file = fresh(path)
+    except OSError:
+        return lambda: None  # what follows will say why nothing can be written
+    faulthandler.enable(file)
+
+    def end() -> None:
+        faulthandler.disable()
+        file.close()
+        path.unlink(missing_ok=True)
+
+    return end

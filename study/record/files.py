@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import re
 import typing
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -30,6 +32,7 @@ PART = re.compile(r"\..+\.(?P<pid>\d{1,10})\.part")  # what a process writes, be
 
 Scalar = bool | int | float | str | None
 Arrays = dict[str, npt.NDArray[typing.Any]]
+MOST_BYTES = 2**31  # of the arrays of an .npz file, where nothing more is known
 
 
 def as_text(value: Scalar) -> str:
@@ -186,11 +189,17 @@ def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[typing.Any]]) -> None
     atomic_write(path, write)
 
 
-def read_npz(path: Path, way_out: str, *needed: str) -> Arrays:
-    """All arrays of an .npz file; RecordError when it is damaged or lacks one that is needed."""
+def read_npz(path: Path, way_out: str, *needed: str, at_most: int = MOST_BYTES) -> Arrays:
+    """All arrays of an .npz file, at most so many bytes: seen from their headers, before any is
+    read. RecordError when it is larger, damaged, or lacks an array that is needed."""
     try:
-        with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
+            n_bytes = sum(_array_bytes(archive, member) for member in archive.infolist())
+            if n_bytes > at_most:
+                raise ValueError(f"arrays of {n_bytes:,} bytes, and at most {at_most:,} can be")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files}
     except RecordError:
         raise
     except Exception as error:  # NumPy and zipfile raise many types for damaged files
@@ -200,3 +209,19 @@ def read_npz(path: Path, way_out: str, *needed: str) -> Arrays:
             f"{path} must hold {' and '.join(needed)}, got no {', '.join(missing)}; {way_out}"
         )
     return found
+
+
+def _array_bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+    """Bytes of an array as its header says; ValueError unless so many are stored."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_2_0
+        if version == (1, 0):
+            read = np.lib.format.read_array_header_1_0
+        shape, _, dtype = read(file)
+        n_bytes = math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or n_bytes + file.tell() != member.file_size:
+            raise ValueError(
+                f"an array {member.filename} {shape} of {dtype} in {member.file_size} bytes"
+            )
+    return n_bytes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.statistics import bootstrap
-from analysis.statistics.bootstrap import resample
+from analysis.statistics.bootstrap import replicates, resample
 from analysis.statistics.contrasts import contrast, paired_bootstrap
 from analysis.statistics.seeds import seed_variance
 from seglib.metrics import iou, mean_iou
@@ -27,8 +27,8 @@ def test_bootstrap_is_the_naive_loop_with_the_same_indices(groups, monkeypatch):
         per_class = np.where(present, iou(x) - iou(y), NAN)
         naive.append([mean_iou(x) - mean_iou(y), *per_class])
     naive = np.array(naive)
-    sample = resample([a[None], b[None]], n_boot=200, rng=rng(3), groups=groups)
-    got = sample.replicates[0][:, 0] - sample.replicates[1][:, 0]
+    scores = replicates([a[None], b[None]], n_boot=200, rng=rng(3), groups=groups)
+    got = scores[:, 0] - scores[:, 1]
     np.testing.assert_allclose(got, naive, rtol=0, atol=1e-12)
     assert np.isnan(naive[:, 3]).any() and not np.isnan(naive[:, 3]).all()  # class 2 comes and goes
     result = paired_bootstrap(a, b, n_boot=200, rng=rng(3), groups=groups)
@@ -58,8 +58,8 @@ def test_estimates_are_direct_differences_and_absent_classes_are_left_out_for_bo
 def test_counts_beyond_float32_stay_exact():
     tp = np.array([[[2**26 + 1]], [[2**26 + 1]]])
     counts = np.concatenate([tp, 0 * tp, 0 * tp + 1], axis=-1)
-    sample = resample([counts[None]], n_boot=5, rng=rng())
-    assert (sample.replicates[0][..., 0] == (2**26 + 1) / (2**26 + 2)).all()
+    scores = replicates([counts[None]], n_boot=5, rng=rng())
+    assert (scores[..., 0] == (2**26 + 1) / (2**26 + 2)).all()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_counts_beyond_float32_stay_exact():
         ),
         (
             lambda: recipe_interval(runs(2), runs(2)[:, :5], n_boot=9, rng=rng()),
-            r"like \(2, 12, 4, 3\), got \(2, 5, 4, 3\)",
+            r"same images and classes, \(12, 4\) as the first run has, got \(5, 4\)",
         ),
         (lambda: recipe_interval(runs(2), runs(2, 1), n_boot=9, rng=rng()), "must share the truth"),
         (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from analysis.statistics.bootstrap import resample
+from analysis.statistics.bootstrap import replicates, resample
 from analysis.statistics.contrasts import contrast, paired_bootstrap
 from analysis.statistics.intervals import verdict
 from analysis.statistics.seeds import seed_variance
@@ -58,7 +58,8 @@ def test_what_seeds_and_images_do_together_is_counted_once():
     tp = draw.integers(200, 800, (2, 4, 400, 1))  # only seed x image: the arms' means are flat
     counts = np.stack([tp, 0 * tp, 1000 - tp], axis=-1)
     sample = resample(list(counts), n_boot=500, rng=rng())
-    bootstrap = np.var(sample.replicates[0].mean(1) - sample.replicates[1].mean(1), axis=0)[0]
+    drawn = replicates(list(counts), n_boot=500, rng=rng())[..., 0]
+    bootstrap = np.var(drawn[:, :4].mean(1) - drawn[:, 4:].mean(1))
     result = contrast(sample, (1, -1)).miou
     assert result.image_variance < 0.3 * bootstrap
     assert result.seed_variance > 0

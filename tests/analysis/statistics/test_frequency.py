@@ -6,7 +6,8 @@ import scipy.stats
 
 from analysis.statistics.bootstrap import resample
 from analysis.statistics.contrasts import contrast
-from analysis.statistics.frequency import add_group_means, group_means, imbalance_slope
+from analysis.statistics.covariance import group_means
+from analysis.statistics.frequency import imbalance_slope
 from analysis.statistics.seeds import seed_variance
 from tests.analysis.statistics.counts import NAN, rng, runs
 
@@ -39,7 +40,8 @@ def test_means_of_groups_of_classes_get_intervals_too():
     np.testing.assert_allclose(
         group_means(values, [(0, 1), (1, 2), (3,)]), [[0.3, 0.4, NAN], [0.3, 0.7, NAN]]
     )
-    sample = add_group_means(resample([runs(3), runs(3)[::-1]], n_boot=50, rng=rng()), [(0, 1)])
+    arms = [runs(3), runs(3)[::-1]]
+    sample = resample(arms, n_boot=50, rng=rng(), class_groups=[(0, 1)])
     pooled = seed_variance(sample.observed, (1, -1))
     classes = contrast(sample, (1, -1), pooled=pooled).per_class
     assert classes.estimate[4] == pytest.approx(classes.estimate[:2].mean())

@@ -138,3 +138,17 @@ def test_a_good_checkpoint_is_never_replaced_by_a_damaged_one(kept_store, half, 
     flipped(half.last, tmp_path)
     cut(kept_store, half.path, 1, **LONG)
     assert [checkpoint.load(p)["fit"]["epoch"] for p in (half.last, half.previous)] == [3, 2]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_before_with_whole_confusions_is_continued(kept_store, whole, half):
+    """What was written before counts were kept sparse: an (n, C, C) tensor."""
+    state = checkpoint.load(half.last)
+    best = state["best"]
+    shape, cells, counts = (best["confusions"][part] for part in ("shape", "cells", "counts"))
+    dense = torch.zeros(int(shape.prod()), dtype=torch.int64)
+    dense[cells] = counts
+    best["confusions"] = dense.reshape(shape.tolist())
+    checkpoint.save(state, half.last, None)
+    _, rest = do(kept_store, half.path, **LONG)
+    assert half.state() == "finished" and numbers(rest)[-1] == whole[0][-1]

@@ -85,4 +85,4 @@ def test_a_full_disk_starts_no_more_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(executor, "_start", start)
     messages = list(executor.run(jobs))
     assert [(m.event.event, m.job) for m in messages] == [("failed", jobs[0])]
-    assert executor.disk_full and "No space left on device" in messages[0].event.error
+    assert executor.disk_full and messages[0].event.error.startswith("disk full: ")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from seglib.metrics import CONTRACT, class_counts, mean_iou
+from seglib.metrics import CONTRACT, mean_iou
 from seglib.models import build_model
 from seglib.models.weights import file_sha256
 from seglib.predict import evaluate
@@ -170,7 +170,7 @@ def test_best_weights_belong_to_the_best_epoch(store, tmp_path):
     model = initial_model(config(store), 3)
     model.load_state_dict(weights)
     dev = store.development(split_seed=0, dev_share=0.2)[1]
-    counts = class_counts(evaluate(model, dev, multiple=8))
+    counts = evaluate(model, dev, multiple=8).class_counts()
     assert mean_iou(counts) == pytest.approx(max(curve))
 
 
