@@ -174,7 +174,7 @@ class Record:
 
     def _arrays(self) -> Arrays:
         path = self.path / files.CONFUSION
-        if not path.is_file():
+        if not check_file(path):
             raise ValueError(f"run {self.name} must have {path}, got none; is it finished?")
         return read_npz(path, WAY_OUT, "test_names", "dev_names", at_most=self.most_bytes)
 

@@ -55,6 +55,8 @@ def test_nothing_is_said_of_splits_that_agree(root, tmp_path):
         "no fit image shows c: nothing to learn from, and class weight 0 where classes are "
         "weighted",
         "not in test: c",
+        "4 classes are named, the masks show 3: no mask shows c; is the name of label 0 on the "
+        "first line?",
     )
 
 

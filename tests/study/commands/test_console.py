@@ -92,7 +92,7 @@ def test_a_line_of_text_is_not_wrapped():
 
 
 def test_what_was_never_chosen_is_counted_and_left_out(tmp_path, monkeypatch):
-    study = new_study(tmp_path / "a b")
+    study = new_study(tmp_path / "a-b")
     chosen = choose(study.cells, ["model=unet"])
     request = Request(verb="grid", out=tmp_path / "$o ut", only=("model=unet",))
     session = SimpleNamespace(study=study, request=request, out=request.out, cells=lambda: chosen)
@@ -113,7 +113,7 @@ def test_what_was_never_chosen_is_counted_and_left_out(tmp_path, monkeypatch):
     assert r"failed: x seed 0: \x1b[31mbad" in text
     (command,) = [line for line in lines(console) if line.startswith("next: ")]
     words = shlex.split(command)
-    assert words[-1] == str(request.out) and words[words.index("--study") + 1] == "a b"
+    assert words[-1] == str(request.out) and words[words.index("--study") + 1] == "a-b"
 
 
 @pytest.mark.parametrize("word", [w for w in NASTY if w.isprintable() and w])
@@ -124,9 +124,10 @@ def test_the_command_for_mlflows_pages_can_be_pasted(tmp_path, word):
         folder.mkdir()
     (out / "mlflow.db").write_text("")
     (tmp_path / "ready").write_text("")
-    (bin_ / "python").symlink_to(sys.executable)
+    (bin_ / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"')
     (bin_ / "mlflow").write_text('#!/bin/sh\nprintf "%s" "$3" > ' + str(tmp_path / "got"))
-    (bin_ / "mlflow").chmod(0o755)
+    for path in bin_.iterdir():
+        path.chmod(0o755)
     line = f"{ui_command(out)} BIN={bin_} READY={tmp_path / 'ready'} >/dev/null"
     subprocess.run(["bash", "-c", line], cwd=ROOT, check=True)
     assert (tmp_path / "got").read_text() == tracking_uri(out)

@@ -13,8 +13,8 @@ KEPT = "another folder, or a copy of this one, has gone on with; go on with it t
 
 
 @pytest.fixture(autouse=True)
-def server(monkeypatch):
-    monkeypatch.setenv("OPTUNA_STORAGE", "postgresql://server/db")
+def server(monkeypatch, tmp_path):
+    monkeypatch.setenv("OPTUNA_STORAGE", f"sqlite:///{tmp_path}/shared.db")
 
 
 @pytest.fixture
