@@ -20,7 +20,6 @@ from PIL import Image
 from seglib.data.decode import Sample, decode
 from seglib.data.findings import suspicions
 from seglib.data.folder import DEVELOPMENT, TEST, Folder
-from seglib.data.leftovers import LOCK, hold
 from seglib.data.lists import DataError
 from seglib.data.masks import Marks, check_size
 from seglib.data.plain import oddity
@@ -50,18 +49,15 @@ def build_store(
     work = root / f".{path.name}.{os.getpid()}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    lock = hold(work)
     try:
         index = _write_pools(folder, work, max_side, needs, progress)
         index["checksum"] = checksum(index)
         (work / "index.json").write_text(json.dumps(index))
-        (work / LOCK).unlink()
         work.rename(path)
     except OSError:
         if not (path / "index.json").exists():  # else another process made it meanwhile
             raise
     finally:
-        os.close(lock)
         shutil.rmtree(work, ignore_errors=True)
     return open_store(path)
 

@@ -73,7 +73,8 @@ def _verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis
 def _study_verb(request: Request, matrix: Matrix, console: Console, analysis: Analysis) -> int:
     """--plan, --tune and --grid."""
     # imports in here: as in _verb
-    from study.commands.session import open_session, study_lock
+    from study.commands.lock import study_lock
+    from study.commands.session import open_session
     from study.tracking.moved import check, settle
     from study.tracking.store import probe, tracking_uri
 

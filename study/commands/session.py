@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import typing
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from filelock import Timeout
 from rich.console import Console
 
 from seglib.data import Folder, Store
@@ -31,8 +28,7 @@ from study.execution.parts import split_data
 from study.matrix import Matrix
 from study.presets import Preset, data_name, open_data
 from study.record import Cell, Given, files
-from study.record.files import Scalar, write_text
-from study.record.inside import check_file, lock, read_bytes
+from study.record.files import Scalar
 from study.record.leftovers import sweep
 from study.study import Study, StudyError, check_values, load
 from study.tuning.result import tuned_values
@@ -230,27 +226,3 @@ def _check_only(only: Sequence[str], fresh: Study, tuned: bool, n_seeds: int) ->
     stored = load(fresh.path).cells if (fresh.path / files.STUDY).exists() else ()
     choose([*fresh.cells, *stored], without_tuning(only) if tuned else only)
     chosen_seeds(only, n_seeds)
-
-
-@contextmanager
-def study_lock(study: Study) -> Iterator[None]:
-    """One driver a study; a second is refused with one line. What was refused leaves no folder."""
-    study.path.mkdir(parents=True, exist_ok=True)
-    owner, held = study.path / files.DRIVER_PID, study.path / files.DRIVER_LOCK
-    try:
-        with lock(held, 0):
-            write_text(owner, str(os.getpid()))
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    if {path.name for path in study.path.iterdir()} == {owner.name, held.name}:
-                        for path in (owner, held):
-                            path.unlink()
-                        study.path.rmdir()
-    except Timeout:
-        who = read_bytes(owner, 100).decode(errors="replace") if check_file(owner) else "?"
-        who = who if who.isdecimal() else "?"
-        raise StudyError(
-            f"study {study.name} is being run by process {who}; wait for it or use another --study"
-        ) from None

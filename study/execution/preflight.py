@@ -17,7 +17,6 @@ import torch
 from seglib.data.build import build_store, picture_size
 from seglib.data.folder import Folder
 from seglib.data.integrity import check_sources, damaged
-from seglib.data.leftovers import sweep
 from seglib.data.store import Store, store_path
 from seglib.models import (
     Weights,
@@ -80,13 +79,6 @@ def prepare_store(
     disk has room for it.
     """
     root = out / "store"
-    n_left, n_bytes = sweep(root)
-    if n_left:
-        what = "store" if n_left == 1 else "stores"
-        note(
-            f"removed {n_left} half-written {what} of killed processes from {root}: "
-            f"{n_bytes / 1e6:,.1f} MB"
-        )
     path = store_path(folder, root, max_side=max_side)
     there = path.exists()
     if there and (file := damaged(path)):

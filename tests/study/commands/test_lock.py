@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from study.commands.session import study_lock
+from study.commands.lock import study_lock
 from study.record import RecordError
 from study.study import StudyError
 from tests.helpers import new_study

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from study.commands import session
+from study.commands import lock, session
 from study.commands.place import check_name
 from study.commands.request import Request
 from study.study import StudyError
@@ -38,15 +38,15 @@ def test_untracked_files_change_no_code(tmp_path, monkeypatch):
 
 def test_what_was_refused_leaves_no_folder(tmp_path):
     study = new_study(tmp_path / "s")
-    with pytest.raises(StudyError), session.study_lock(study):
+    with pytest.raises(StudyError), lock.study_lock(study):
         assert (study.path / "driver.lock").exists()
         raise StudyError("refused")
     assert not study.path.exists()
-    with pytest.raises(StudyError), session.study_lock(study):
+    with pytest.raises(StudyError), lock.study_lock(study):
         study.save()
         raise StudyError("refused later")
     assert (study.path / "study.json").exists()
-    with session.study_lock(study):
+    with lock.study_lock(study):
         pass
 
 

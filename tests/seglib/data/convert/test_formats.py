@@ -246,9 +246,3 @@ def test_the_source_and_its_links_are_left_alone(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["links", "new", "real"]
     copied = tmp_path / "new/JPEGImages/002.jpg"
     assert not copied.is_symlink() and copied.read_bytes() == before[real / "images/002.jpg"][1]
-
-
-def test_progress_counts_every_file(tmp_path):
-    seen = []
-    convert(made.pairs(tmp_path / "s"), tmp_path / "new", progress=lambda *at: seen.append(at))
-    assert seen[0] == (1, 10) and seen[-1] == (20, 20) and len(seen) == 20

@@ -154,3 +154,9 @@ def test_groups_on_both_sides_of_given_lists_are_named(tmp_path):
     source = made.voc(tmp_path / "s", lists={"train": range(6), "test": range(6, 10)})
     done = convert(source, tmp_path / "new", groups="^(..)")
     assert "groups in more than one list: 00" in done.lines
+
+
+def test_progress_counts_every_file(tmp_path):
+    seen = []
+    convert(made.pairs(tmp_path / "s"), tmp_path / "new", progress=lambda *at: seen.append(at))
+    assert seen[0] == (1, 10) and seen[-1] == (20, 20) and len(seen) == 20
