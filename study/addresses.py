@@ -20,7 +20,6 @@ MLFLOWS = ("postgresql", "mysql", "mssql")  # besides SQLite
 DATABRICKS = ("databricks", "databricks-uc", "uc")
 EXTRAS = {"psycopg": "-e '.[postgres]'", "psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}
 SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?=.)", re.I)
-HEADER = b"SQLite format 3\0"
 
 
 class AddressError(ValueError):
@@ -68,7 +67,8 @@ def database_address(url: str, variable: str) -> str:
 def tables_of(path: Path) -> tuple[set[str], list[str]] | None:
     """Tables of a SQLite file and its schema's versions; None where there is no file.
 
-    A writer's lock is taken for an instant.
+    A writer's lock is taken for an instant. Only SQLite opens the file: closing it would end the
+    locks that SQLite holds on it in this process, and another's checkpoint damage it.
     Raises: AddressError.
     """
     if not path.exists():
@@ -81,13 +81,13 @@ def tables_of(path: Path) -> tuple[set[str], list[str]] | None:
             f"database {path} must be a SQLite file, got an empty file; put the right one back, or "
             "delete it and a new one is made"
         )
+    other = AddressError(
+        f"database {path} must be a SQLite file, got another kind of file; move it away, or put "
+        "the right one there"
+    )
+    if path.stat().st_size < 512:  # the least page
+        raise other
     try:
-        with path.open("rb") as file:
-            if file.read(len(HEADER)) != HEADER:
-                raise AddressError(
-                    f"database {path} must be a SQLite file, got another kind of file; move it "
-                    "away, or put the right one there"
-                )
         with closing(sqlite3.connect(path, timeout=10)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -96,6 +96,8 @@ def tables_of(path: Path) -> tuple[set[str], list[str]] | None:
             found = connection.execute(versions) if "alembic_version" in tables else ()
             return tables, [version for (version,) in found]
     except (sqlite3.Error, OSError) as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            raise other from None
         raise AddressError(
             f"database {path} must be a writable SQLite file, got: {one_line(error)}; "
             f"{_remedy(str(error))}"

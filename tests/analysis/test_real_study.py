@@ -27,7 +27,7 @@ def test_every_run_is_read_as_it_was_written(finished_study):
         assert run.history["epoch"].tolist() == [event.epoch for event in journal.epochs] == [1, 2]
         assert run.best_epoch == journal.last.best_epoch
         assert run.environment == journal.starts[-1].environment
-        names, counts = run.counts["test"]
+        names, counts = run.test_names, run.test_counts
         assert len(names) == study.declaration.data.n_images["test"] == len(counts)
         assert mean_iou(counts) == pytest.approx(run.result["test/miou"])
         maps = run.panel()

@@ -2,12 +2,13 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
 
 from study.addresses import (
-    HEADER,
     AddressError,
     database_address,
     sqlite_path,
@@ -138,7 +139,10 @@ def test_an_address_names_its_file_whatever_its_letters(tmp_path, name):
         (lambda path: path.touch(), "got an empty file.*delete it"),
         (lambda path: path.write_bytes(b"text" * 999), "got another kind of file"),
         (lambda path: path.write_text("a"), "got another kind of file; move it"),
-        (lambda path: path.write_bytes(HEADER + b"x" * 999), "file is not a database; move it"),
+        (
+            lambda path: path.write_bytes(b"SQLite format 3\0" + b"x" * 999),
+            "got another kind of file",
+        ),
         (lambda path: os.mkfifo(path), "got no regular file"),
         (lambda path: path.symlink_to("/dev/zero"), "got no regular file"),
     ],
@@ -161,3 +165,20 @@ def test_a_file_in_use_is_named(tmp_path, monkeypatch):
             tables_of(path)
     assert tables_of(path) == ({"a"}, [])
     assert tables_of(tmp_path / "none") is None
+
+
+def test_a_look_keeps_the_locks_of_this_process(tmp_path):
+    """Closing any other descriptor of the file would drop them: another process then damages it."""
+    path = tmp_path / "a.db"
+    writes = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN EXCLUSIVE')"
+    )
+    words = [sys.executable, "-c", writes, str(path)]
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("CREATE TABLE a (b)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM a").fetchall()
+        tables_of(path)
+        there = subprocess.run(words, capture_output=True, text=True)
+        assert "database is locked" in there.stderr
+    assert subprocess.run(words).returncode == 0
