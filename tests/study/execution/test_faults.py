@@ -138,7 +138,7 @@ def test_what_nobody_foresaw_says_where_its_traceback_lies(
     def raise_(*args):
         raise error
 
-    path = tmp_path / "1"
+    path = tmp_path / config(kept_store).run_id
     with monkeypatch.context() as patch:
         patch.setattr(runner, "initial_model", raise_)
         state, events = do(kept_store, path)
@@ -154,13 +154,14 @@ def test_an_error_is_never_a_bare_number():
 
 
 def test_a_traceback_is_not_written_through_a_link(kept_store, tmp_path, monkeypatch):
+    path = tmp_path / config(kept_store).run_id
     (tmp_path / "mine").write_text("precious")
-    (tmp_path / "1").mkdir()
-    (tmp_path / "1" / TRACEBACK).symlink_to(tmp_path / "mine")
+    path.mkdir()
+    (path / TRACEBACK).symlink_to(tmp_path / "mine")
     monkeypatch.setattr(runner, "initial_model", lambda *_: 1 / 0)
-    assert do(kept_store, tmp_path / "1")[0] == "failed"
+    assert do(kept_store, path)[0] == "failed"
     assert (tmp_path / "mine").read_text() == "precious"
-    assert not (tmp_path / "1" / TRACEBACK).is_symlink()
+    assert not (path / TRACEBACK).is_symlink()
 
 
 def test_a_clock_that_stands_still_stops_nothing(kept_store, tmp_path, monkeypatch):
