@@ -17,6 +17,7 @@ from study.study import Study
 from study.tracking.child import Child, standing
 from study.tracking.experiment import Experiment, Values
 from study.tracking.names import MetricNames
+from study.tracking.pages import pages
 from study.tracking.store import tracking_uri
 
 if TYPE_CHECKING:  # slow to import
@@ -124,10 +125,10 @@ class Projection:
             self.experiment.refresh(run)
         return new
 
-    def files(self, *more: Path) -> None:
-        """Store the declaration and the panel's images, and `more`, with the study's own run."""
-        folder = self.study.path
-        self.experiment.put_with_study([folder / files.STUDY, folder / files.PANEL, *more])
+    def files(self, report: Path | None = None) -> None:
+        """Store the declaration, the panel's images and a report with the study's own run."""
+        own = {name: self.study.path / name for name in (files.STUDY, files.PANEL)}
+        self.experiment.put_with_study(own | (pages(report) if report else {}))
 
     def finals(self) -> list[Path]:
         """Directories of the study's own runs."""
