@@ -125,10 +125,15 @@ class Projection:
             self.experiment.refresh(run)
         return new
 
-    def files(self, report: Path | None = None) -> None:
-        """Store the declaration, the panel's images and a report with the study's own run."""
-        own = {name: self.study.path / name for name in (files.STUDY, files.PANEL)}
-        self.experiment.put_with_study(own | (pages(report) if report else {}))
+    def files(self) -> None:
+        """Store the declaration and the panel's images with the study's own run."""
+        names = (files.STUDY, files.PANEL)
+        self.experiment.put_with_study({name: self.study.path / name for name in names})
+
+    def report(self) -> None:
+        """Store the last report, where there is one, with the study's own run."""
+        if found := pages(self.study.path / files.REPORT):
+            self.experiment.put_with_study(found)
 
     def finals(self) -> list[Path]:
         """Directories of the study's own runs."""

@@ -71,6 +71,7 @@ def test_sync_sends_tunings_and_the_report(out, uri):
     write_json(place.result, result)
     (study.path / "report").mkdir()
     (study.path / "report/index.html").write_text("<p>")
+    write_json(study.path / "report/manifest.json", {"files": ["index.html"]})
     assert sync(study, out, aggregate(study)).n_sent == 8
     client, found = connect(uri), runs_in_mlflow(uri, "tuned")
     parent = next(r for r in found if r.info.run_name == f"tune {cell.arm}")
@@ -88,7 +89,8 @@ def test_sync_sends_tunings_and_the_report(out, uri):
     }
     own = next(r for r in found if r.data.tags.get("kind") == "study")
     assert [a.path for a in client.list_artifacts(own.info.run_id, "report")] == [
-        "report/index.html"
+        "report/index.html",
+        "report/manifest.json",
     ]
 
 
