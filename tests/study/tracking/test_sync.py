@@ -148,6 +148,7 @@ def test_a_link_is_not_sent(out, uri, tmp_path):
     (run / "history.json").symlink_to(secret)
     (study.path / "report").mkdir()
     (study.path / "report/index.html").symlink_to(secret)
+    write_json(study.path / "report/manifest.json", {"files": ["index.html"]})
     done = sync(study, out, aggregate(study))
     assert len(done.problems) == 2 and all("got a link" in line for line in done.problems)
     sent = [p for p in (out / "mlartifacts/links").rglob("*") if p.is_symlink() or p.is_file()]
