@@ -217,7 +217,8 @@ def load(path: Path, *, to_run: bool = True) -> Study:
             raise
         return study
     except (ValueError, KeyError, TypeError) as error:
-        raise _not_as_written(file, str(error)) from None
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise _not_as_written(file, what[:500]) from None
     for before, now in zip(study.cells, again, strict=True):
         if before != now:
             stored, wanted = ((c.arm, c.network, c.cell_id) for c in (before, now))

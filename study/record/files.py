@@ -111,7 +111,7 @@ def parse_json(text: str | bytes) -> typing.Any:
 def _finite(text: str) -> float:
     value = float(text)
     if not np.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
+        raise ValueError(f"{text[:40]} is not a finite number")
     return value
 
 
