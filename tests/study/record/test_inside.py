@@ -197,6 +197,25 @@ def test_nothing_is_added_to_a_hard_link_of_another_user(tmp_path):
     assert read_bytes(path) == b"mine" and theirs.read_text() == "mine"
 
 
+def test_a_run_that_something_else_stands_for_does_not_vanish(tmp_path):
+    """What leads nowhere, or to no run, was passed over: the run was "not run"."""
+    runs = tmp_path / "runs"
+    (runs / "notes").mkdir(parents=True)
+    (runs / ".DS_Store").write_text("a")
+    assert run_dirs(runs) == [] and run_dirs(tmp_path / "none") == []
+    for plant in ("a link to '/tmp'", "a link to '/nowhere'", "a named pipe"):
+        PLANTED[plant](runs / RECORD.run_id)
+        with pytest.raises(RecordError, match=f"{RECORD.run_id} must be a folder, got {plant}"):
+            run_dirs(runs)
+        (runs / RECORD.run_id).unlink()
+    run = RunDir(runs / RECORD.run_id)
+    run.create(RECORD)
+    run.config.unlink()
+    run.config.symlink_to("/nowhere")
+    with pytest.raises(RecordError, match="config.json must be a plain file, got a link"):
+        [one.record() for one in run_dirs(runs)]
+
+
 def test_the_bound_is_of_what_is_left(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"abc")
