@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, fields
 from typing import Any
 
 from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
-from seglib.models import ENCODERS, MODELS, OPTIONS, ModelSpec, is_own, model_spec, own_source
+from seglib.models import ENCODERS, MODELS, OPTIONS, ModelTraits, is_own, model_traits, own_source
 from seglib.train import OPTIMIZERS, SCHEDULES
 from study.record import RunRecord
 from study.record.files import Scalar
@@ -114,7 +114,7 @@ class RunConfig:
             if name != "loss_params":
                 self._set(name, check_value(spec, getattr(self, name)))
         self._set("loss_params", resolve_params(self.loss, self.loss_params))
-        network = model_spec(self.model)
+        network = model_traits(self.model)
         for name in set(OPTIONS) - set(network.options):
             self._set(name, None)  # it does not apply, so that it cannot tell runs apart
         if is_own(self.model):
@@ -127,7 +127,7 @@ class RunConfig:
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
-    def _check_start(self, network: ModelSpec) -> None:
+    def _check_start(self, network: ModelTraits) -> None:
         """What a run starts from: the weights of its encoder, its seed."""
         if self.init == "pretrained" and not network.encoder:
             able = ", ".join(name for name, other in MODELS.items() if other.encoder)
@@ -144,7 +144,7 @@ class RunConfig:
             where = f"[{allowed.start}, {allowed.stop})"
             raise ConfigError(f"seed of a {self.role} run must be in {where}, got {self.seed}")
 
-    def _check_training(self, network: ModelSpec) -> None:
+    def _check_training(self, network: ModelTraits) -> None:
         """Fields that must agree with each other."""
         weighted = (self.class_weight_exponent, self.background_multiplier) != (0.0, 1.0)
         if weighted and not loss_spec(self.loss).cross_entropy:
@@ -172,17 +172,17 @@ class RunConfig:
     @property
     def options(self) -> dict[str, object]:
         """What the network is built with: the options that apply to it."""
-        return {name: getattr(self, name) for name in model_spec(self.model).options}
+        return {name: getattr(self, name) for name in model_traits(self.model).options}
 
     @property
     def classifier(self) -> str:
         """The torchvision classifier whose weights a pretrained start takes; "" for none."""
-        return model_spec(self.model).classifier_for(self.encoder)
+        return model_traits(self.model).classifier_for(self.encoder)
 
     @property
     def network(self) -> str:
         """Model and init, e.g. `resnetunet-pretrained`; its options where not the usual."""
-        shown = model_spec(self.model).options
+        shown = model_traits(self.model).options
         extra = [
             shown[name].format(value)
             for name, value in self.options.items()

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from seglib.metrics import CONTRACT
-from seglib.models import is_own, own_source
+from seglib.models import is_own, model_spec, own_source
 from study.config import FIELDS
 from study.matrix import Matrix, Point, matches, nameable
 from study.record import Cell, DataFacts, Declaration, Excluded, Given
@@ -32,6 +32,12 @@ def _blank(number: int, point: Point) -> Cell:
         )
     except ValidationError as error:
         raise StudyError(f"a cell of the matrix {complaint(error)}") from None
+
+
+def _source(model: str) -> str:
+    """The hash of the source of a network of the user's, which can be imported and called."""
+    model_spec(model)
+    return own_source(model)
 
 
 def declare(
@@ -61,7 +67,7 @@ def declare(
             loss_params=dict(loss_params),
             factors={name: dict(levels) for name, levels in matrix.factors.items()},
             pretrained=pretrained,
-            sources={model: own_source(model) for model in models if is_own(model)},
+            sources={model: _source(model) for model in models if is_own(model)},
             given=given,
             cells=tuple(blank),
             excluded=tuple(

@@ -36,13 +36,14 @@ KEY = (
 IS = r"\s*(?:=|%3D)\s*"
 AND = r"(?:&|;|%26|%3B|\s)\s*[\w.%+ -]+?(?:=|%3D)"  # where the next pair begins
 SCHEME = re.compile(r"^\s*[\w+.-]+:/+")
-PATH = re.compile(r"^\s*(?:sqlite(?:\+\w+)?:///|file:)", re.I)
+FILE = r"(?:sqlite(?:\+\w+)?:///|file:(?!//[^/\s]*@))"  # what follows is a path
+PATH = re.compile(rf"^\s*{FILE}", re.I)
 PAIR = re.compile(rf"(?<![\w%])({KEY}){IS}(.*?)(?={AND}|$)", re.I | re.S)
 WORD = re.compile(rf"(?<![\w%])({KEY}){IS}(\S+)", re.I)
 SEMICOLON = re.compile(rf"(?<![\w%])({KEY}){IS}([^;]+)", re.I)
 PATTERNS = (
     # up to the last @ of a word: a password may hold @ and / itself
-    (re.compile(r"((?<![\w+.-])(?!sqlite[+\w]*:///|file:)[a-z][\w+.-]*:/+)\S*@", re.I), r"\1***@"),
+    (re.compile(rf"((?<![\w+.-])(?!{FILE})[a-z][\w+.-]*:/+)\S*@", re.I), r"\1***@"),
     (
         re.compile(rf"""(\b{KEY}\s*=\s*)("[^"]*"|'[^']*'|\{{[^}}]*\}}|[^\s&;,'")]+)""", re.I),
         r"\1***",
@@ -113,6 +114,9 @@ def secrets_of(address: str) -> Iterator[str]:
     if login:
         yield from _pieces(login)
         yield base64.b64encode(unquote(login).encode()).decode()
+    if not PATH.match(address):  # where a token may stand without a name
+        bare = [part for part in re.split("[?&#]", rest)[1:] if "=" not in part]
+        yield from itertools.chain(*map(_pieces, (*bare, rest.partition("#")[2])))
     for text in {rest, unquote(rest), address, unquote(unquote(address))}:
         dsn = "://" not in text or "odbc_connect" in text  # its pairs stand apart
         for reading in (PAIR, WORD, SEMICOLON) if dsn else (PAIR,):

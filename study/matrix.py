@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from seglib.losses import LOSSES
-from seglib.models import model_spec
+from seglib.models import model_traits
 from study.config import FIELDS
 from study.record.files import Scalar
 from study.values import canonical
@@ -140,7 +140,7 @@ class Matrix:
         values = [point.values for point in self._all()]
         wanted = [one for one in values if one.get("init") == "pretrained" and "model" in one]
         reasons = {
-            name: model_spec(str(name)).no_encoder for name in {one["model"]: 0 for one in wanted}
+            name: model_traits(str(name)).no_encoder for name in {one["model"]: 0 for one in wanted}
         }
         derived = [
             Exclusion({"model": name, "init": "pretrained"}, reason)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from seglib.losses import loss_spec
-from seglib.models import SourceError, model_spec
+from seglib.models import SourceError, model_traits
 from study.config import AXES, RECIPE, RunConfig
 from study.record import (
     Cell,
@@ -82,7 +82,7 @@ class Study:
     def classifier(self, cell: Cell) -> str:
         """The classifier whose pretrained weights a cell would use; "" where it can use none."""
         encoder = str(cell.values.get("encoder", self.declaration.recipe["encoder"]))
-        return model_spec(str(cell.values["model"])).classifier_for(encoder)
+        return model_traits(str(cell.values["model"])).classifier_for(encoder)
 
     def stand_in(self, cell: Cell) -> dict[str, str]:
         """Weights for a configuration that is looked at before the real ones are known."""
@@ -217,7 +217,8 @@ def load(path: Path, *, to_run: bool = True) -> Study:
             raise
         return study
     except (ValueError, KeyError, TypeError) as error:
-        raise _not_as_written(file, str(error)) from None
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise _not_as_written(file, what[:500]) from None
     for before, now in zip(study.cells, again, strict=True):
         if before != now:
             stored, wanted = ((c.arm, c.network, c.cell_id) for c in (before, now))

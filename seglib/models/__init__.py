@@ -5,7 +5,16 @@ from __future__ import annotations
 from torch import nn
 
 from seglib.models.resnetunet import ENCODERS, RESNETUNET, ResNetUNet
-from seglib.models.spec import ModelSpec, SourceError, check_logits, is_own, own_model, own_source
+from seglib.models.spec import (
+    ModelSpec,
+    ModelTraits,
+    SourceError,
+    check_logits,
+    is_own,
+    own_model,
+    own_source,
+    own_traits,
+)
 from seglib.models.torchvision_models import DEEPLAB, LRASPP
 from seglib.models.unet import UNET, UNet
 from seglib.models.weights import Weights, WeightsError, load_encoder, resolve_weights
@@ -25,6 +34,7 @@ __all__ = [
     "MODELS",
     "OPTIONS",
     "ModelSpec",
+    "ModelTraits",
     "ResNetUNet",
     "SourceError",
     "UNet",
@@ -35,13 +45,22 @@ __all__ = [
     "is_own",
     "load_encoder",
     "model_spec",
+    "model_traits",
     "own_source",
     "resolve_weights",
 ]
 
 
+def model_traits(name: str) -> ModelTraits:
+    """What is known of the network `name` before anything of the user's is imported.
+
+    Raises: ValueError listing the choices.
+    """
+    return own_traits(name) if name not in MODELS and is_own(name) else model_spec(name)
+
+
 def model_spec(name: str) -> ModelSpec:
-    """What is known of the network `name`: one of MODELS, or `module:factory`.
+    """All of the network `name`: one of MODELS, or `module:factory`, which is imported.
 
     Raises: ValueError listing the choices, or saying what is wrong with the user's module.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,16 +23,14 @@ OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")  # module:factory
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSpec:
-    """A network: images (B, 3, H, W) -> logits (B, n_classes, H, W).
+class ModelTraits:
+    """What tells runs of a network apart; of a user's own, nothing needs to be imported for it.
 
     `encoder` is the submodule that pretrained weights are loaded into, and `classifier` the
     torchvision classifier that they come from ("" = the one that the option `encoder` names);
     a network without such an encoder says why in `no_encoder`.
     """
 
-    build: Callable[..., nn.Module]  # (n_classes=..., **options)
-    multiple: int  # height and width are multiples of this
     options: Mapping[str, str] = field(default_factory=dict)  # option of a run -> how names show it
     encoder: str = ""
     classifier: str = ""
@@ -46,6 +45,14 @@ class ModelSpec:
         return (self.classifier or encoder or "") if self.encoder else ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec(ModelTraits):
+    """A network: images (B, 3, H, W) -> logits (B, n_classes, H, W)."""
+
+    build: Callable[..., nn.Module]  # (n_classes=..., **options)
+    multiple: int  # height and width are multiples of this
+
+
 def is_own(name: str) -> bool:
     """Whether `name` has the form `module:factory` of a network of the user's own."""
     return OWN.fullmatch(name) is not None
@@ -55,9 +62,16 @@ class SourceError(ValueError):
     """The source of a network of the user's is not there, or not what it was."""
 
 
+def own_traits(name: str) -> ModelTraits:
+    """What is known of a `module:factory` by its name alone."""
+    return ModelTraits(
+        no_encoder=f"{name} is not of this package, which knows no pretrained encoder in it"
+    )
+
+
 def own_model(name: str) -> ModelSpec:
     """The spec of `module:factory`: `factory(n_classes=...)` gives a module, `factory.multiple` is
-    32 unless set. The module is found as Python's `import` finds it."""
+    32 unless set. The module is imported; see `own_source` first where a study names it."""
     module, factory = _own_module(name), name.partition(":")[2]
     build = getattr(module, factory, None)
     if build is None:
@@ -72,17 +86,17 @@ def own_model(name: str) -> ModelSpec:
     return ModelSpec(
         build=partial(_build_own, name, build),
         multiple=multiple,
-        no_encoder=f"{name} is not of this package, which knows no pretrained encoder in it",
+        no_encoder=own_traits(name).no_encoder,
     )
 
 
 def own_source(name: str, *, expected: str = "") -> str:
     """sha256 of the source file of a `module:factory`, as it is now: it tells runs apart.
 
+    The file is found as `import` finds it, and nothing of it is run.
     Raises: SourceError where there is no such file, or it is not the `expected` one.
     """
-    module = _own_module(name)
-    path = Path(getattr(module, "__file__", None) or "")
+    path = _own_file(name)
     if path.suffix != ".py" or not path.is_file():
         raise SourceError(
             f"model {name} must come from a Python source file, whose hash names its runs, got "
@@ -97,16 +111,36 @@ def own_source(name: str, *, expected: str = "") -> str:
     return found
 
 
+def _own_file(name: str) -> Path:
+    """Where the module of a `module:factory` lies; "" where it has no file."""
+    module = name.partition(":")[0]
+    if module in sys.modules:
+        return Path(getattr(sys.modules[module], "__file__", None) or "")
+    *parents, _ = (module[: end.start()] for end in re.finditer(r"\.|$", module))
+    places: list[str] | None = None
+    for part in (*parents, module):
+        found = (finder.find_spec(part, places) for finder in sys.meta_path)
+        spec = next((one for one in found if one), None)
+        if spec is None or (part != module and spec.submodule_search_locations is None):
+            raise _no_module(name, f"ModuleNotFoundError: No module named {module!r}")
+        places = spec.submodule_search_locations and list(spec.submodule_search_locations)
+    return Path((spec.origin or "") if spec and spec.has_location else "")
+
+
+def _no_module(name: str, got: str) -> SourceError:
+    return SourceError(
+        f"model {name} must name a module that can be imported, got {got}; start where it lies or "
+        "set PYTHONPATH"
+    )
+
+
 def _own_module(name: str) -> ModuleType:
     module = name.partition(":")[0]
     try:
         return importlib.import_module(module)
     except (Exception, SystemExit) as error:  # it runs the user's code: what that raises is said
         what = (str(error).splitlines() or [""])[0]
-        raise SourceError(
-            f"model {name} must name a module that can be imported, got {type(error).__name__}: "
-            f"{what}; start where it lies or set PYTHONPATH"
-        ) from None
+        raise _no_module(name, f"{type(error).__name__}: {what}") from None
 
 
 def _build_own(name: str, factory: Callable[..., object], *, n_classes: int) -> nn.Module:

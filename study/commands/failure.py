@@ -62,6 +62,13 @@ def fail(error: BaseException, out: Path | None = None) -> int:
 
 def _refusal(error: BaseException) -> str:
     """The line of an error that says itself what is wrong and what to do; "" for any other."""
+    cause = error.__context__
+    if (
+        isinstance(error, RuntimeError)
+        and isinstance(cause, OSError)
+        and cause.errno == errno.ELOOP
+    ):
+        error = cause  # Path.resolve raises it over the system's
     if isinstance(error, OSError) and error.errno in REMEDIES:
         reason, remedy = os.strerror(error.errno), REMEDIES[error.errno]
         if error.filename is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def write(out: Path, name: str, analysis: Analysis, console: Console) -> tuple[P
     """
     folder, uri = out / name, tracking_uri(out)
     there = (file := database(uri)) is None or file.exists()
-    if (folder / files.STUDY).exists() or not there:
+    if os.path.lexists(folder / files.STUDY) or not there:
         declaration = _declaration(folder)
         notes, there = _deleted(folder, declaration, uri) if there else ([], False)
         notes += settle(out) if there else []

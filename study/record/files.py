@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from study.record.inside import RecordError, check_file, open_file, read_bytes
 
 STUDY, RUNS, REPORT = "study.json", "runs", "report"  # of a study
+MANIFEST = "manifest.json"  # of a report: the names of its files
 CONFIG, JOURNAL, HISTORY = "config.json", "journal.jsonl", "history.json"  # of a run
 BEST, LAST, PREVIOUS = "best.pt", "last.pt", "previous.pt"  # weights; checkpoints
 CONFUSION, PANEL, PANEL_SHEET = "confusion.npz", "panel.npz", "panel.png"
@@ -110,7 +111,7 @@ def parse_json(text: str | bytes) -> typing.Any:
 def _finite(text: str) -> float:
     value = float(text)
     if not np.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
+        raise ValueError(f"{text[:40]} is not a finite number")
     return value
 
 

@@ -63,17 +63,6 @@ def check_folders(*paths: Path) -> None:
         _check(path, "a folder")
 
 
-def check_tree(path: Path) -> bool:
-    """Whether there is a file or folder; RecordError when any of it is neither."""
-    if not path.is_dir() or path.is_symlink():
-        return check_file(path)
-    for folder, folders, names in os.walk(path):
-        check_folders(*(Path(folder, name) for name in folders))
-        for name in names:
-            check_file(Path(folder, name))
-    return True
-
-
 def _opener(name: str, flags: int) -> int:
     path = Path(name)
     check_file(path)  # opening some devices has effects

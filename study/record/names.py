@@ -5,6 +5,7 @@ One type a kind, for the fields of records; `checked` for a name that comes alon
 
 from __future__ import annotations
 
+import re
 import typing
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
@@ -53,6 +54,11 @@ def run_id_of(name: object, whose: str) -> str:
             f"{whose} must have a run id of 4 to 64 digits 0-9 a-f, got {got}; delete it, or send "
             "the study anew"
         ) from None
+
+
+def is_run_id(name: str) -> bool:
+    """Whether a run may be called so."""
+    return re.fullmatch(HEX, name) is not None
 
 
 def is_tuning_name(name: str) -> bool:

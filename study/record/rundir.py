@@ -10,6 +10,7 @@ confusion.npz panel.npz panel.png history.json    results
 from __future__ import annotations
 
 import contextlib
+import os
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from study.record import files, inside
 from study.record.files import OnDisk, Scalar, read_model, write_json
 from study.record.inside import RecordError
 from study.record.journal import Event, Journal
-from study.record.names import ArmName, CellId, RunId
+from study.record.names import ArmName, CellId, RunId, is_run_id
 
 State = typing.Literal["new", "running", "dead", "failed", "pruned", "finished"]
 # Events after which nothing of a run is under way. Any other last event means it was cut off.
@@ -164,6 +165,15 @@ class RunDir:
 
 
 def run_dirs(folder: Path) -> list[RunDir]:
-    """The directories below `folder` that hold a run, by name; RecordError when it is a link."""
+    """The directories below `folder` that hold a run, by name.
+
+    Raises: RecordError when it is a link, or what is named like a run is no directory.
+    """
     inside.check_folders(folder)
-    return [RunDir(path.parent) for path in sorted(folder.glob(f"*/{files.CONFIG}"))]
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if is_run_id(path.name):
+            inside.check_folders(path)
+        if os.path.lexists(path / files.CONFIG):
+            found.append(RunDir(path))
+    return found

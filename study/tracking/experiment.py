@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.record.inside import check_file, check_folders, check_tree
+from study.record.inside import check_file, check_folders
 from study.tracking import known, place
 from study.tracking.known import Known
 from study.tracking.moved import check_place
@@ -183,21 +183,19 @@ class Experiment:
             else:
                 place.link(path, folder / path.name)
 
-    def put_with_study(self, paths: Iterable[Path]) -> None:
-        """Store files and folders, those that exist, as artifacts of the study's own run.
+    def put_with_study(self, paths: Mapping[str, Path]) -> None:
+        """Store files, those that exist, as artifacts of the study's own run, under these names.
 
-        Raises: RecordError where something in them is a link, or no plain file.
+        Raises: RecordError where one is a link, or no plain file.
         """
-        paths = [path for path in paths if check_tree(path)]
+        there = {name: path for name, path in paths.items() if check_file(path)}
         run = self._closed("study", f"study {self.name}", {"kind": "study", "study": self.name})
         folder = self._folder(run)
-        for path in paths:
+        for name, path in there.items():
             if folder is not None:
-                place.copy(path, folder / path.name)
-            elif path.is_dir():
-                self.client.log_artifacts(run.run_id, str(path), path.name)
+                place.copy(path, folder / name)
             else:
-                self.client.log_artifact(run.run_id, str(path))
+                self.client.log_artifact(run.run_id, str(path), name.rpartition("/")[0] or None)
 
     def lacks_artifacts(self, run: Known) -> bool:
         """Whether the folder of a run's artifacts is gone, e.g. from a copy without it."""

@@ -16,6 +16,7 @@ from study.record import files
 from study.record.names import run_id_of
 from study.tracking.experiment import Experiment
 from study.tracking.outbox import Outbox
+from study.tracking.pages import pages
 from study.tracking.store import TrackingError, all_runs, connect, download, probe
 
 if TYPE_CHECKING:  # slow to import
@@ -51,9 +52,15 @@ def fetch(
             f"MLflow at {shown(uri)} has {len(studies)} studies called {name}; "
             "delete the study runs that are not wanted"
         )
-    uuid = studies[0].data.tags["study_uuid"]
+    uuid = studies[0].data.tags.get("study_uuid", "")
+    if not uuid:
+        raise TrackingError(
+            f"MLflow at {shown(uri)} must have tag study_uuid with run {studies[0].info.run_id}, "
+            f"which stands for study {name}, got none; delete that run, and send the study with "
+            "python runs.py --sync"
+        )
     finals = [run for run in runs if _is_final(run, uuid)]
-    by_time = sorted(finals, key=lambda run: run.info.start_time)
+    by_time = sorted(finals, key=lambda run: run.info.start_time or 0)
     newest = {run_id_of(_id(run), f"MLflow's run {run.info.run_id}"): run for run in by_time}
     jobs = [partial(_copy, uri, studies[0], STUDY_FILES, folder)]
     for run_id, run in newest.items():
@@ -108,7 +115,7 @@ def _notes(runs: Iterable[Run], n_twins: int, deleted: list[str]) -> list[str]:
     notes = []
     if n_twins:
         notes.append(f"{n_twins} runs that were trained again are taken from their last time")
-    if going := sorted(run.info.run_name for run in runs if run.info.status == "RUNNING"):
+    if going := sorted(f"{run.info.run_name}" for run in runs if run.info.status == "RUNNING"):
         notes.append(f"under way when MLflow was read: {', '.join(going)}")
     if deleted:
         notes.append(f"runs deleted in MLflow are not in this report: {', '.join(deleted)}")
@@ -152,5 +159,5 @@ def publish(uri: str, name: str, uuid: str, report: Path) -> str:
         return str(error)
     experiment = Experiment(uri, name, uuid, report.parents[1] / "mlartifacts" / name)
     outbox = Outbox(experiment)
-    outbox.put("report", partial(experiment.put_with_study, [report]))
+    outbox.put("report", lambda: experiment.put_with_study(pages(report)))
     return outbox.close()

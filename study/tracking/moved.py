@@ -7,6 +7,7 @@ right in the output folder's own database; in one that is shared nothing is chan
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from pathlib import Path
 
@@ -44,15 +45,24 @@ def settle(out: Path) -> list[str]:
 
 
 def check(out: Path, name: str) -> None:
-    """Raise TrackingError where the artifacts of study `name` would go to another folder."""
+    """Raise TrackingError where the artifacts of study `name` would go to another folder, or where
+    theirs is none."""
     uri = tracking_uri(out)
+    for place in (
+        (out / FOLDER, out / FOLDER / name) if uri.startswith(("sqlite", *MLFLOWS)) else ()
+    ):
+        if os.path.lexists(place) and not place.is_dir():
+            raise TrackingError(
+                f"{place} must be a folder for artifacts, got something else of that name; move it "
+                "away"
+            )
     check_place(_place(uri, database(uri), name), out / FOLDER / name, name)
 
 
 def check_place(location: str, wanted: Path, name: str) -> None:
     """Raise TrackingError where an experiment keeps artifacts in a folder that is another."""
     folder = local_folder(location) if location else None
-    if folder is None or folder == wanted.resolve() or _same(folder, wanted):
+    if folder is None or folder.resolve() == wanted.resolve() or _same(folder, wanted):
         return
     raise TrackingError(
         f"artifacts of study {name} must go to {wanted}, but this MLflow database has them in "

@@ -30,11 +30,7 @@ def link(path: Path, target: Path) -> None:
 
 
 def copy(path: Path, target: Path) -> None:
-    """Copy a file, or a folder's files into a folder, in place of those of their names."""
-    if path.is_dir():
-        for one in path.iterdir():
-            copy(one, target / one.name)
-        return
+    """Copy a file in place of the one of that name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

@@ -17,6 +17,7 @@ from study.study import Study
 from study.tracking.child import Child, standing
 from study.tracking.experiment import Experiment, Values
 from study.tracking.names import MetricNames
+from study.tracking.pages import pages
 from study.tracking.store import tracking_uri
 
 if TYPE_CHECKING:  # slow to import
@@ -124,10 +125,15 @@ class Projection:
             self.experiment.refresh(run)
         return new
 
-    def files(self, *more: Path) -> None:
-        """Store the declaration and the panel's images, and `more`, with the study's own run."""
-        folder = self.study.path
-        self.experiment.put_with_study([folder / files.STUDY, folder / files.PANEL, *more])
+    def files(self) -> None:
+        """Store the declaration and the panel's images with the study's own run."""
+        names = (files.STUDY, files.PANEL)
+        self.experiment.put_with_study({name: self.study.path / name for name in names})
+
+    def report(self) -> None:
+        """Store the last report, where there is one, with the study's own run."""
+        if found := pages(self.study.path / files.REPORT):
+            self.experiment.put_with_study(found)
 
     def finals(self) -> list[Path]:
         """Directories of the study's own runs."""

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from study.addresses import HTTP, sqlite_path, sqlite_url, tracking_address
 from study.errors import shown
-from study.record.inside import check_file
+from study.record.inside import RecordError, check_file
 from study.tracking import answers, schema
 from study.tracking.place import local_folder
 
@@ -195,7 +195,14 @@ def all_runs(client: MlflowClient, experiment_id: str, view: int = 1) -> Iterato
 
 
 def reason(error: BaseException) -> str:
-    """Why a store failed, for a line: "no answer" where nobody listens."""
+    """Why a store failed, for a line: "no answer" where nobody listens.
+
+    What is ours says all itself; of what the system refuses, the path and why.
+    """
+    if isinstance(error, RecordError | TrackingError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno and isinstance(error.filename, str):
+        return f"{error.filename} must be usable, got: {os.strerror(error.errno)}"
     return answers.meaning(error)[0]
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from study.errors import shown
-from study.record import files
 from study.study import Study
 from study.tracking.projection import Projection
 from study.tracking.store import TrackingError, reason
@@ -48,7 +47,8 @@ def sync(
     attempt("the arms' values", partial(_arms, projection, aggregate))
     for place in projection.tunings():
         attempt(place.title, partial(projection.tuning, place))
-    attempt("study", partial(projection.files, study.path / files.REPORT))
+    attempt("study", projection.files)
+    attempt("report", projection.report)
     return result
 
 

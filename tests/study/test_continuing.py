@@ -1,13 +1,15 @@
 """A stored study is continued, or refused with both values."""
 
 import json
+import sys
 
 import pytest
 
+from seglib.models import SourceError, own_source
 from study.continuing import check_runs, open_or_create
 from study.matrix import Matrix
 from study.record import RecordError, read_declaration
-from study.study import StudyError, load
+from study.study import Study, StudyError, load
 from tests.helpers import new_study
 
 
@@ -69,6 +71,30 @@ def test_a_network_of_one_s_own_that_changed_is_named(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="source of model continued_nets:make, must have sha256"):
         open_or_create(new_study(tmp_path / "s", matrix=matrix))
     assert load(study.path, to_run=False).declaration == study.declaration  # read all the same
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_to_open_a_study_runs_nothing_that_it_names(tmp_path, monkeypatch, changed):
+    source = "def make(*, n_classes): ...\n"
+    file, ran = tmp_path / "opened_nets.py", tmp_path / "ran"
+    file.write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    base = {"model": "opened_nets:make", "init": "scratch", "loss": "bce"}
+    study = new_study(tmp_path / "s", matrix=Matrix(cells=(base,), baseline=base))
+    monkeypatch.delitem(sys.modules, "opened_nets")
+    file.write_text(f"open({str(ran)!r}, 'w')\n")
+    if not changed:  # the hash is right, as whoever made the study can make it
+        sources = {"opened_nets:make": own_source("opened_nets:make")}
+        study = Study(study.path, study.declaration.having(sources=sources))
+        study._set_cells(study.cells)
+    study.save()
+    assert load(study.path, to_run=False).declaration == study.declaration
+    if changed:
+        with pytest.raises(SourceError, match="it changed"):
+            load(study.path)
+    else:
+        load(study.path)
+    assert not ran.exists()
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ def ways(password):
     yield f"postgresql://db.example/runs?user={USER}&password={plus}&sslmode=require"
     yield f"postgresql://db.example/runs?sslpassword={plus}&sslkey={plus}"
     yield f"https://mlflow.example/?access_token={plus}"
+    yield f"https://mlflow.example/?a=b&{once}#view"  # a token without a name
+    yield f"https://mlflow.example/#{once}"
+    yield f"file://{USER}:{once}@host/folder"
     yield f"mssql+pyodbc:///?odbc_connect={urllib.parse.quote_plus(odbc)}"
 
 

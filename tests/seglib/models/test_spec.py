@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchvision
 
-from seglib.models import MODELS, build_model, load_encoder, model_spec, weights
+from seglib.models import MODELS, build_model, load_encoder, model_spec, model_traits, weights
 from seglib.models.spec import check_logits, own_source
 
 OWN = """
@@ -85,6 +85,23 @@ def test_a_network_of_the_user_s_own(own):
     own.write_text(OWN + "\n")
     with pytest.raises(ValueError, match=f"must have sha256 {found[:12]}, got .*: it changed"):
         own_source("own_nets:make", expected=found)
+
+
+@pytest.mark.parametrize("name", ["own_nets", "own_pack.nets"])
+def test_the_source_of_a_network_is_hashed_without_running_it(own, name):
+    """Nor the package around it: a study that someone else made names it."""
+    ran = own.parent / "ran"
+    source = f"open({str(ran)!r}, 'w')\n"
+    (own.parent / "own_pack").mkdir()
+    for path in (own, own.parent / "own_pack/__init__.py", own.parent / "own_pack/nets.py"):
+        path.write_text(source)
+    assert own_source(f"{name}:make") == hashlib.sha256(source.encode()).hexdigest()
+    assert model_traits(f"{name}:make").no_encoder
+    with pytest.raises(ValueError, match="must have sha256 aaaaaaaaaaaa, got .*: it changed"):
+        own_source(f"{name}:make", expected="a" * 64)
+    with pytest.raises(ValueError, match=f"No module named '{name}.more'"):
+        own_source(f"{name}.more:make")
+    assert not ran.exists()
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,12 @@ def test_a_thread_that_fails(tmp_path, capfd, monkeypatch):
         thread.join()
     error = capfd.readouterr().err
     assert "ZeroDivisionError" in error and error.count("\n") == 1
+
+
+def test_links_in_a_circle_are_named(tmp_path, capsys):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert fail(raised((loop / "a").resolve)) == 2
+    said = capsys.readouterr().err
+    assert f"{loop}/a must be usable, got: Too many levels" in said
+    assert "mend the links, which lead in a circle" in said and said.count("\n") == 1

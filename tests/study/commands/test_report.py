@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.helpers import mlflow_runs
+from tests.helpers import mlflow_runs, refused
 from tests.helpers import run_command as main
 
 pytestmark = pytest.mark.slow
@@ -65,3 +65,12 @@ def test_a_declaration_that_was_edited_is_not_reported(grid, out, tmp_path, caps
     assert main("--report", "--study", "s", out=tmp_path) == 2
     error = capsys.readouterr().err
     assert "study.json must be as it was written, got a cell" in error and error.count("\n") == 1
+
+
+def test_a_declaration_that_is_a_link_to_nowhere_is_named(tmp_path, capfd):
+    """Not as if there were no study here: MLflow is read then."""
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/study.json").symlink_to("study.json")
+    (tmp_path / "mlflow.db").touch()
+    said = refused(["--report", "--study", "s", "--out", tmp_path], capfd)
+    assert "study.json must be a plain file, got a link" in said

@@ -10,7 +10,7 @@ import pytest
 from study.config import RunConfig
 from study.record import RecordError, RunDir, TuningPlace, read_declaration, read_npz, run_dirs
 from study.record.files import atomic_write, clean, write_json
-from study.record.inside import MOST_BYTES, check_tree, lock, open_file, read_bytes
+from study.record.inside import MOST_BYTES, lock, open_file, read_bytes
 from study.record.journal import Note
 from tests.helpers import BASE_RUN
 
@@ -197,24 +197,23 @@ def test_nothing_is_added_to_a_hard_link_of_another_user(tmp_path):
     assert read_bytes(path) == b"mine" and theirs.read_text() == "mine"
 
 
-def test_what_is_sent_as_a_whole_holds_files_and_folders_alone(tmp_path):
-    (tmp_path / "report" / "figures").mkdir(parents=True)
-    (tmp_path / "report" / "figures" / "a.png").write_text("a")
-    assert check_tree(tmp_path / "report") and not check_tree(tmp_path / "none")
-    for name in ("b.png", "figures/b.png"):
-        for plant in (
-            PLANTED["a link to '/nowhere'"],
-            os.mkfifo,
-            PLANTED["a link to '/tmp'"],
-            vast,
-        ):
-            plant(tmp_path / "report" / name)
-            with pytest.raises(RecordError, match=f"{name} must be "):
-                check_tree(tmp_path / "report")
-            (tmp_path / "report" / name).unlink()
-    (tmp_path / "link").symlink_to(tmp_path / "report")
-    with pytest.raises(RecordError, match="link must be a plain file, got a link"):
-        check_tree(tmp_path / "link")
+def test_a_run_that_something_else_stands_for_does_not_vanish(tmp_path):
+    """What leads nowhere, or to no run, was passed over: the run was "not run"."""
+    runs = tmp_path / "runs"
+    (runs / "notes").mkdir(parents=True)
+    (runs / ".DS_Store").write_text("a")
+    assert run_dirs(runs) == [] and run_dirs(tmp_path / "none") == []
+    for plant in ("a link to '/tmp'", "a link to '/nowhere'", "a named pipe"):
+        PLANTED[plant](runs / RECORD.run_id)
+        with pytest.raises(RecordError, match=f"{RECORD.run_id} must be a folder, got {plant}"):
+            run_dirs(runs)
+        (runs / RECORD.run_id).unlink()
+    run = RunDir(runs / RECORD.run_id)
+    run.create(RECORD)
+    run.config.unlink()
+    run.config.symlink_to("/nowhere")
+    with pytest.raises(RecordError, match="config.json must be a plain file, got a link"):
+        [one.record() for one in run_dirs(runs)]
 
 
 def test_the_bound_is_of_what_is_left(tmp_path):

@@ -1,5 +1,6 @@
 """What a tracking server's answer means: each tried on loopback, its line read."""
 
+import errno
 import json
 import re
 import time
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from study.record import RecordError
 from study.tracking import store
 from study.tracking.answers import meaning
 from study.tracking.experiment import Experiment
@@ -156,4 +158,7 @@ def test_what_went_wrong_during_a_study_is_said_at_its_end(answer, wanted):
 
 def test_an_error_of_ours_keeps_its_words():
     assert reason(ValueError("a\nb")) == "ValueError: a"
+    assert reason(RecordError("x must be y")) == "x must be y"
+    taken = NotADirectoryError(errno.ENOTDIR, "Not a directory", "/a/b")
+    assert reason(taken) == "/a/b must be usable, got: Not a directory"
     assert meaning(OSError("[Errno 113] No route to host"))[0] == "no way to its host"

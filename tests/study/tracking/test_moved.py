@@ -125,3 +125,23 @@ def test_one_folder_at_two_places_is_left(made, tmp_path):
     settle(copy)
     os.symlink(copy, tmp_path / "link")
     assert settle(tmp_path / "link") == []
+
+
+@pytest.mark.parametrize("where", ["mlartifacts", "mlartifacts/s"])
+@pytest.mark.parametrize("plant", [os.mkfifo, lambda path: path.write_text("a")])
+def test_what_stands_where_artifacts_go_is_named_before_the_start(made, tmp_path, where, plant):
+    copy = shutil.copytree(made, tmp_path / "copy")
+    settle(copy)
+    shutil.rmtree(copy / where)
+    plant(copy / where)
+    with pytest.raises(TrackingError, match=f"{where} must be a folder for artifacts, .* move it"):
+        check(copy, "s")
+
+
+def test_artifacts_may_lie_on_another_disk_through_a_link(made, tmp_path):
+    copy, disk = shutil.copytree(made, tmp_path / "copy"), tmp_path / "disk"
+    settle(copy)
+    shutil.rmtree(copy / "mlartifacts")
+    disk.mkdir()
+    (copy / "mlartifacts").symlink_to(disk)
+    check(copy, "s")

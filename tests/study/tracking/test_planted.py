@@ -4,10 +4,11 @@ import os
 
 import pytest
 
-from study.record import RecordError, files
-from study.tracking.fetch import fetch
+from study.record import RecordError, files, write_json
+from study.tracking.fetch import fetch, publish
+from study.tracking.pages import pages
 from study.tracking.projection import Projection
-from study.tracking.store import connect
+from study.tracking.store import TrackingError, connect
 from study.tracking.sync import sync
 from tests.study.tracking.studies import aggregate, make_study, runs_in_mlflow
 
@@ -41,9 +42,8 @@ def test_no_link_and_no_pipe_is_sent(out, uri, secret, tmp_path):
             plant(folder / name)
             with pytest.raises(RecordError, match=f"{name} must be a plain file, got a "):
                 projection.experiment.put(run, [folder / name])
-            for path in (folder, folder / name) if plant is not os.mkdir else ():
-                with pytest.raises(RecordError, match="must be a plain file, got a "):
-                    projection.experiment.put_with_study([path])
+            with pytest.raises(RecordError, match="must be a plain file, got a "):
+                projection.experiment.put_with_study({name: folder / name})
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(RecordError, match="link must be a folder, got a link"):
         projection.experiment.put(run, [tmp_path / "link" / "id_rsa"])
@@ -59,8 +59,44 @@ def test_sync_names_what_is_planted_and_sends_the_rest(out, uri, secret, tmp_pat
     done = sync(study, out, aggregate(study))
     assert done.n_sent == 5 and len(done.problems) == 2
     assert f"{files.HISTORY} must be a plain file, got a link" in done.problems[0]
-    assert "report must be a plain file, got a link" in done.problems[1]
+    assert "report must be a folder, got a link" in done.problems[1]
     assert not leaked(out)
+
+
+def test_of_a_report_only_its_own_files_are_sent(out, uri, secret, tmp_path):
+    study = make_study(out, "reported")
+    report = study.path / "report"
+    (report / "tables").mkdir(parents=True)
+    for name in ("index.html", "tables/a.csv"):
+        (report / name).write_text("ours")
+    (report / "notes.txt").write_text(SECRET)
+    (report / "tables" / "mine.csv").write_text(SECRET)
+    (report / "keys").symlink_to(secret.parent)
+    (report / "key").symlink_to(secret)
+    os.mkfifo(report / "tables" / "pipe")
+    write_json(report / files.MANIFEST, {"files": ["index.html", "tables/a.csv", "gone.svg"]})
+    assert publish(uri, "reported", study.declaration.uuid, report) == ""
+    sent = (out / "mlartifacts" / "reported").rglob("report/**/*")
+    assert sorted(p.name for p in sent if not p.is_dir()) == ["a.csv", "index.html", files.MANIFEST]
+    for wrong in (["key"], ["keys/id_rsa"], ["../study.json"], ["/etc/passwd"], ["tables/pipe"]):
+        write_json(report / files.MANIFEST, {"files": wrong})
+        with pytest.raises(RecordError, match="must be a plain file|a folder|inside of the report"):
+            pages(report)
+        assert "must " in publish(uri, "reported", study.declaration.uuid, report)
+    (report / files.MANIFEST).unlink()
+    with pytest.raises(RecordError, match="report must have a manifest.json .*; run --report aga"):
+        pages(report)
+    assert pages(study.path / "none") == {} and not leaked(out)
+
+
+def test_a_study_s_run_without_its_study_is_named(out, uri, clean, tmp_path):
+    study = make_study(out, "untagged")
+    Projection(study, out).files()
+    client = connect(uri)
+    (run,) = runs_in_mlflow(uri, "untagged")
+    client.delete_tag(run.info.run_id, "study_uuid")
+    with pytest.raises(TrackingError, match=f"tag study_uuid with run {run.info.run_id}, .* none"):
+        fetch(uri, "untagged", tmp_path / "fetched")
 
 
 @pytest.mark.slow

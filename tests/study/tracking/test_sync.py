@@ -71,6 +71,7 @@ def test_sync_sends_tunings_and_the_report(out, uri):
     write_json(place.result, result)
     (study.path / "report").mkdir()
     (study.path / "report/index.html").write_text("<p>")
+    write_json(study.path / "report/manifest.json", {"files": ["index.html"]})
     assert sync(study, out, aggregate(study)).n_sent == 8
     client, found = connect(uri), runs_in_mlflow(uri, "tuned")
     parent = next(r for r in found if r.info.run_name == f"tune {cell.arm}")
@@ -88,7 +89,8 @@ def test_sync_sends_tunings_and_the_report(out, uri):
     }
     own = next(r for r in found if r.data.tags.get("kind") == "study")
     assert [a.path for a in client.list_artifacts(own.info.run_id, "report")] == [
-        "report/index.html"
+        "report/index.html",
+        "report/manifest.json",
     ]
 
 
@@ -146,6 +148,7 @@ def test_a_link_is_not_sent(out, uri, tmp_path):
     (run / "history.json").symlink_to(secret)
     (study.path / "report").mkdir()
     (study.path / "report/index.html").symlink_to(secret)
+    write_json(study.path / "report/manifest.json", {"files": ["index.html"]})
     done = sync(study, out, aggregate(study))
     assert len(done.problems) == 2 and all("got a link" in line for line in done.problems)
     sent = [p for p in (out / "mlartifacts/links").rglob("*") if p.is_symlink() or p.is_file()]
