@@ -37,6 +37,7 @@ NUMBERED = (
     re.compile(rf"(?P<name>\S.*?)\s*[:,;=\s]\s*(?P<label>{NUMBER})"),  # background 0
 )
 NO_CLASS = {"void", "ignore", "ignored", "unlabeled", "unlabelled", "__ignore__"}
+LOOK = "is the name of label 0 on the first line?"
 RARE = 4  # background on fewer than this part of the commonest label's pixels
 
 
@@ -158,24 +159,35 @@ def _numbered(names: list[str]) -> list[str]:
     return []
 
 
-def implausible_classes(names: Sequence[str], pixel_counts: Sequence[int]) -> tuple[str, ...]:
-    """What is odd about class names, given the pixels of each label in all masks; a line each."""
-    return tuple(_implausible(names, [int(n) for n in pixel_counts]))
+def implausible_classes(
+    names: Sequence[str], pixel_counts: Sequence[int], *, given: bool = True
+) -> tuple[str, ...]:
+    """What is odd about class names, given the pixels of each label in all masks; a line each.
+
+    Args:
+        given: whether the names are classes.txt's; of others it is said only which are not seen.
+    """
+    counts = [int(n) for n in pixel_counts]
+    return tuple([*_unseen(names, counts, given), *(_implausible(names, counts) if given else ())])
+
+
+def _unseen(names: Sequence[str], counts: list[int], given: bool) -> Iterator[str]:
+    if unseen := [name for name, n in zip(names, counts, strict=True) if not n]:
+        yield (
+            f"{len(names)} classes are named, the masks show {len(names) - len(unseen)}: "
+            * given
+            + f"no mask shows {', '.join(unseen[:5])}{', ...' * (len(unseen) > 5)}, nothing to "
+            "learn and no score" + f"; {LOOK}" * given
+        )
 
 
 def _implausible(names: Sequence[str], counts: list[int]) -> Iterator[str]:
-    look = "is the name of label 0 on the first line?"
-    if unseen := [name for name, n in zip(names, counts, strict=True) if not n]:
-        yield (
-            f"{len(names)} classes are named, the masks show {len(names) - len(unseen)}: no mask "
-            f"shows {', '.join(unseen[:5])}{', ...' * (len(unseen) > 5)}; {look}"
-        )
     top = max(range(len(counts)), key=counts.__getitem__)
     if names[0] == "background" and RARE * counts[0] < counts[top]:
         shares = [counts[label] / max(1, sum(counts)) for label in (0, top)]
         yield (
             f"background (label 0) has {shares[0]:.1%} of the pixels, {names[top]} (label {top}) "
-            f"{shares[1]:.1%}: {look}"
+            f"{shares[1]:.1%}: {LOOK}"
         )
     for label, name in enumerate(names):
         bare = name.casefold().strip("_ ")
@@ -189,4 +201,4 @@ def _implausible(names: Sequence[str], counts: list[int]) -> Iterator[str]:
     if twins := sorted({n for n in names if [m.casefold() for m in names].count(n.casefold()) > 1}):
         yield f"class names that differ in capital letters only: {', '.join(twins)}"
     if all(form[:1].isdigit() for form in names):
-        yield f"all class names begin with a number ({names[0]}): labels count from 0, {look}"
+        yield f"all class names begin with a number ({names[0]}): labels count from 0, {LOOK}"

@@ -123,7 +123,10 @@ IMPLAUSIBLE = [
     (
         ("background", "a", "b", "c"),
         (70, 20, 10, 0),
-        (f"4 classes are named, the masks show 3: no mask shows c; {OFF}",),
+        (
+            "4 classes are named, the masks show 3: no mask shows c, nothing to learn and no "
+            f"score; {OFF}",
+        ),
     ),
     (
         ("background", "a", "b"),
