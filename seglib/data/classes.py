@@ -17,6 +17,7 @@ from seglib.metrics import VOID
 
 NUMBER = r"\d{1,3}"
 RGB = rf"(?P<rgb>{NUMBER}[,;\s]+{NUMBER}[,;\s]+{NUMBER})"
+FLOAT = r"\d*\.?\d+"
 HEX = r"#(?P<hex>[0-9A-Fa-f]{6})"
 LABEL_MAPS = tuple(
     map(
@@ -30,10 +31,10 @@ LABEL_MAPS = tuple(
         ),
     )
 )
-COLUMNS = set("id index no label name class class_name category color colour".split())
+COLUMNS = set("id idx index no label name class class_name category color colour".split())
 COLUMNS |= set("r g b red green blue".split())
 NUMBERED = (
-    re.compile(rf"(?P<label>{NUMBER})[.:,;)\s]\s*(?P<name>\S.*)"),  # 0 background; 0: background
+    re.compile(rf"[(\[]?(?P<label>{NUMBER})[.:,;)\]\s]\s*(?P<name>\S.*)"),  # 0: name; (0) name
     re.compile(rf"(?P<name>\S.*?)\s*[:,;=\s]\s*(?P<label>{NUMBER})"),  # background 0
 )
 NO_CLASS = {"void", "ignore", "ignored", "unlabeled", "unlabelled", "__ignore__"}
@@ -68,17 +69,7 @@ def read_classes(path: Path) -> ClassList | None:
         words = [word for word in re.split(r"[,;\s]+", names[0]) if word] if len(names) == 1 else []
         advice = f" line of {len(words)} words; write one a line" if len(words) > 1 else ""
         raise DataError(f"{path} must name 2 to {VOID - 1} classes, got {len(names)}{advice}")
-    for name in names:
-        if not (name.isprintable() and len(name) <= 100 and any(c.isalnum() for c in name)):
-            raise DataError(
-                f"{path} must hold names of at most 100 printable characters, one of "
-                f"them a letter or digit, got {name[:100]!r}"
-            )
-        if re.search(r"""^["'\[{]|["'\]},]$|^- |^names:|^\w+:$""", name):
-            raise DataError(
-                f"{path} must hold plain names, one a line, got {name!r}; take quotes, brackets, "
-                "dashes and commas out"
-            )
+    _check_names(names, path)
     if twice := sorted(name for name, n in Counter(names).items() if n > 1):
         raise DataError(f"{path} names {', '.join(twice)} twice; class names must differ")
     if "__ignore__" in names:
@@ -90,6 +81,34 @@ def read_classes(path: Path) -> ClassList | None:
     return ClassList(tuple(names), told, tuple(colours[: len(names)]))
 
 
+def _check_names(names: list[str], path: Path) -> None:
+    """They must be names alone. Raises: DataError."""
+    for mark, least in ((",", 2), (";", 1), ("\t", 1)):
+        n_marks = names[0].count(mark)
+        alike = all(name.count(mark) == n_marks and name[-1] != mark for name in names)
+        if n_marks >= least and alike:
+            raise DataError(
+                f"{path} must hold plain names, got a table of {n_marks + 1} columns that begins "
+                f"{names[0]!r}; keep the column of names, in the order of the labels"
+            )
+    for name in names:
+        if not (name.isprintable() and len(name) <= 100 and any(c.isalnum() for c in name)):
+            raise DataError(
+                f"{path} must hold names of at most 100 printable characters, one of "
+                f"them a letter or digit, got {name[:100]!r}"
+            )
+        if re.search(r"""^["'\[{]|["'\]},;]$|^[-*•] |^names:|^\w+:$""", name):
+            raise DataError(
+                f"{path} must hold plain names, one a line, got {name!r}; take quotes, brackets, "
+                "dashes, commas and headings out"
+            )
+        if re.search(rf"[\s,;]{FLOAT}[\s,;]+{FLOAT}[\s,;]+{FLOAT}$", name):
+            raise DataError(
+                f"{path} must hold plain names, or colours of 0 to 255, got {name!r}; take the "
+                "numbers out"
+            )
+
+
 def _plain_names(lines: list[str], path: Path) -> tuple[list[str], list[str], list[str]]:
     """The names without what some annotators write around them, what was left out, and colours."""
     notes = []
@@ -99,7 +118,7 @@ def _plain_names(lines: list[str], path: Path) -> tuple[list[str], list[str], li
         notes.append("comments left out")
     if (
         names
-        and {*re.split(r"[,;\s]+", names[0].casefold())} <= COLUMNS
+        and {*re.split(r"[,;\s_]+", names[0].casefold())} <= COLUMNS
         and re.search(r"[,;\s]", names[0])
     ):
         names = names[1:]

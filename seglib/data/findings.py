@@ -175,8 +175,8 @@ def _blends(marks: Marks, fine: Labels) -> str:
     if not shares:
         return ""
     return (
-        f"{max(shares):.0%} of the edges pass through a value between, as after "
-        "resizing with interpolation"
+        f"{max(shares):.0%} of the edges pass through a value between, as after interpolation "
+        "or a JPEG"
     )
 
 
