@@ -42,3 +42,14 @@ def test_a_class_that_no_mask_shows_is_said_once(tmp_path):
     (source / "classes.txt").write_text("a\nb\nc\nunseen\n")
     lines = [line for line in convert(source, tmp_path / "out").lines if "unseen" in line]
     assert lines[0] == "no pixel of: unseen" and not any("unseen 0.0%" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "content, got",
+    [(b"", "an empty file; copy it again"), (b"BM\0\0", "a damaged BMP; copy or save it again")],
+)
+def test_what_is_no_picture_is_named(tmp_path, content, got):
+    source = made.pairs(tmp_path / "in")
+    (source / "images/003.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=f"003.jpg must be a picture .*, got {got}"):
+        convert(source, tmp_path / "out")
