@@ -23,7 +23,8 @@ ONE_PLACE = 0.9  # of a mask's thin values between: one label, in one order, is 
 N_INVERTED = 4  # masks at least that are not inverted, to call another so
 INVERTED = 0.3  # share of label 0 in an inverted mask at most; in the others at least the rest
 
-ZERO_255 = "a 0/255 mask: no label but 0, and 255, which is void and never scored; must become 0/1"
+# as stores of before have it
+ZERO_255 = "a 0/255 mask: no label but 0, and 255, which is void; must become 0/1"
 EXCHANGED = "0 and 1 look exchanged: most masks have much more of 0 than of 1"
 
 Labels = npt.NDArray[np.intp]

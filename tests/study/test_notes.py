@@ -80,7 +80,7 @@ def test_single_0_255_masks_are_named(tmp_path, root, names):
     plural = "s" * (len(names) > 1)
     assert notes[0].startswith(
         f"{len(names)} suspicious mask{plural}, e.g. {listed[0]}: a 0/255 mask: no label but 0, "
-        "and 255, which is void and never scored; must become 0/1"
+        "and 255, which is void; must become 0/1"
     )
     folder = open_folder(root)
     found, _ = inspect_data(build_store(folder, tmp_path / "store", max_side=None), folder, RECIPE)
