@@ -6,6 +6,7 @@ split, or runs.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -38,7 +39,8 @@ def describe_data(store: Store, folder: Folder, recipe: Recipe) -> DataFacts:
     _check_masks(store, folder, splits)
     masks, same, near = _found(splits)
     told = [one.line for one in findings(masks, [c for c in same if c.across], near)]
-    notes = split_notes(store, folder, recipe, splits) + tuple(told) + _file_notes(folder, splits)
+    notes = split_notes(store, folder, recipe, splits) + tuple(told)
+    notes += _file_notes(folder, splits, near)
     return _facts(store, folder, recipe, splits, notes)
 
 
@@ -50,8 +52,8 @@ def inspect_data(store: Store, folder: Folder, recipe: Recipe) -> tuple[Inspecti
     """
     splits = open_splits(store, recipe)
     _check_masks(store, folder, splits)
-    notes = split_notes(store, folder, recipe, splits) + _file_notes(folder, splits)
     masks, same, near = _found(splits)
+    notes = split_notes(store, folder, recipe, splits) + _file_notes(folder, splits, near)
     inspection = Inspection(
         **dict(_facts(store, folder, recipe, splits, notes)),
         suspicious=tuple(masks),
@@ -130,11 +132,15 @@ def _why_few(store: Store, fit: Split) -> str:
     )
 
 
-def _file_notes(folder: Folder, splits: Mapping[str, Split]) -> tuple[str, ...]:
+def _file_notes(
+    folder: Folder, splits: Mapping[str, Split], near: Sequence[Twins]
+) -> tuple[str, ...]:
     """How lists and classes were read, what is odd or missing in a folder of the user's own."""
     totals = sum(split.whole_pixels[:, :-1].sum(0) for split in splits.values())
-    notes = [*folder.notes, *implausible_classes(folder.classes, totals)]
-    if folder.year is None and folder.groups is None and folder.dev is None:
+    given = os.path.lexists(folder.root / "classes.txt")
+    notes = [*folder.notes, *implausible_classes(folder.classes, totals, given=given)]
+    told = any(one.image.startswith("dev/") for one in near)  # that groups.txt is needed
+    if folder.year is None and folder.groups is None and folder.dev is None and not told:
         notes.append(
             "no groups.txt: if the images are frames of videos, neighbours may be in fit and dev"
         )

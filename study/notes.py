@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from seglib.data.compare import differences, reduced
-from seglib.data.findings import ZERO_255
+from seglib.data.findings import ZERO_255, marked
 from seglib.data.folder import Folder
 from seglib.data.splits import n_wanted
 from seglib.data.store import Split, Store
@@ -20,8 +20,8 @@ Recipe = Mapping[str, Scalar]
 
 def zero_255(split: Split) -> list[str]:
     """The masks of a split in which 255 seems to stand for a class."""
-    both = zip(split.names, split.suspicious, strict=True)
-    return [name for name, what in both if ZERO_255 in what]
+    both = zip(split.names, marked(split, ZERO_255), strict=True)
+    return [name for name, is_marked in both if is_marked]
 
 
 def split_notes(
@@ -29,25 +29,22 @@ def split_notes(
 ) -> tuple[str, ...]:
     """What the user should know of lists, classes and groups, a line each."""
     fit, dev, test = splits.values()
+    nowhere = {  # of these, what no mask shows and what reducing removed are told
+        name for name in store.classes if all(name in absent(store, s) for s in splits.values())
+    }
     notes = []
     if fit.groups and test.groups and (both := {*fit.groups, *(dev.groups or ())} & {*test.groups}):
         notes.append(f"test not independent of train: group {', '.join(sorted(both)[:3])} in both")
-    if lacking := absent(store, fit):
+    if lacking := [name for name in absent(store, fit) if name not in nowhere]:
         notes.append(
             f"no fit image shows {', '.join(lacking)}: nothing to learn from, and class "
             "weight 0 where classes are weighted"
         )
-    if lacking := absent(store, test):
+    if lacking := [name for name in absent(store, test) if name not in nowhere]:
         notes.append(f"not in test: {', '.join(lacking)}")
     if lacking := [name for name in absent(store, dev) if name not in absent(store, fit)]:
         notes.append(f"not in dev, which chooses the epoch: {', '.join(lacking)}")
     notes += differences(splits, store.classes)
-    if zero := [f"{s}/{name}" for s, split in splits.items() for name in zero_255(split)]:
-        more = f" and {len(zero) - 3} more" if len(zero) > 3 else ""
-        notes.append(
-            f"0/255 masks: {', '.join(zero[:3])}{more}; 255 is void and never scored, so they "
-            "must become 0/1"
-        )
     if lost := _lost(store, splits):
         notes.append(lost)
     if folder.dev is None:
@@ -92,7 +89,7 @@ def _lost(store: Store, splits: Mapping[str, Split]) -> str:
     harmed.sort(key=lambda row: -row.n_lost / row.n_masks)
     parts = [
         f"{row.name} from {row.n_lost} of {row.n_masks} masks"
-        + f" (share of pixels {row.share:.2%} to {row.share_kept:.2%})"
+        + f" (share of pixels {row.share:.2%} to {row.share_kept:.2%})" * (row.share >= 1e-4)
         for row in harmed[:3]
     ]
     more = f", and of {len(harmed) - 3} more classes" if len(harmed) > 3 else ""

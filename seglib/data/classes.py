@@ -17,6 +17,7 @@ from seglib.metrics import VOID
 
 NUMBER = r"\d{1,3}"
 RGB = rf"(?P<rgb>{NUMBER}[,;\s]+{NUMBER}[,;\s]+{NUMBER})"
+FLOAT = r"\d*\.?\d+"
 HEX = r"#(?P<hex>[0-9A-Fa-f]{6})"
 LABEL_MAPS = tuple(
     map(
@@ -30,13 +31,14 @@ LABEL_MAPS = tuple(
         ),
     )
 )
-COLUMNS = set("id index no label name class class_name category color colour".split())
+COLUMNS = set("id idx index no label name class class_name category color colour".split())
 COLUMNS |= set("r g b red green blue".split())
 NUMBERED = (
-    re.compile(rf"(?P<label>{NUMBER})[.:,;)\s]\s*(?P<name>\S.*)"),  # 0 background; 0: background
+    re.compile(rf"[(\[]?(?P<label>{NUMBER})[.:,;)\]\s]\s*(?P<name>\S.*)"),  # 0: name; (0) name
     re.compile(rf"(?P<name>\S.*?)\s*[:,;=\s]\s*(?P<label>{NUMBER})"),  # background 0
 )
 NO_CLASS = {"void", "ignore", "ignored", "unlabeled", "unlabelled", "__ignore__"}
+LOOK = "is the name of label 0 on the first line?"
 RARE = 4  # background on fewer than this part of the commonest label's pixels
 
 
@@ -67,17 +69,7 @@ def read_classes(path: Path) -> ClassList | None:
         words = [word for word in re.split(r"[,;\s]+", names[0]) if word] if len(names) == 1 else []
         advice = f" line of {len(words)} words; write one a line" if len(words) > 1 else ""
         raise DataError(f"{path} must name 2 to {VOID - 1} classes, got {len(names)}{advice}")
-    for name in names:
-        if not (name.isprintable() and len(name) <= 100 and any(c.isalnum() for c in name)):
-            raise DataError(
-                f"{path} must hold names of at most 100 printable characters, one of "
-                f"them a letter or digit, got {name[:100]!r}"
-            )
-        if re.search(r"""^["'\[{]|["'\]},]$|^- |^names:|^\w+:$""", name):
-            raise DataError(
-                f"{path} must hold plain names, one a line, got {name!r}; take quotes, brackets, "
-                "dashes and commas out"
-            )
+    _check_names(names, path)
     if twice := sorted(name for name, n in Counter(names).items() if n > 1):
         raise DataError(f"{path} names {', '.join(twice)} twice; class names must differ")
     if "__ignore__" in names:
@@ -89,6 +81,34 @@ def read_classes(path: Path) -> ClassList | None:
     return ClassList(tuple(names), told, tuple(colours[: len(names)]))
 
 
+def _check_names(names: list[str], path: Path) -> None:
+    """They must be names alone. Raises: DataError."""
+    for mark, least in ((",", 2), (";", 1), ("\t", 1)):
+        n_marks = names[0].count(mark)
+        alike = all(name.count(mark) == n_marks and name[-1] != mark for name in names)
+        if n_marks >= least and alike:
+            raise DataError(
+                f"{path} must hold plain names, got a table of {n_marks + 1} columns that begins "
+                f"{names[0]!r}; keep the column of names, in the order of the labels"
+            )
+    for name in names:
+        if not (name.isprintable() and len(name) <= 100 and any(c.isalnum() for c in name)):
+            raise DataError(
+                f"{path} must hold names of at most 100 printable characters, one of "
+                f"them a letter or digit, got {name[:100]!r}"
+            )
+        if re.search(r"""^["'\[{]|["'\]},;]$|^[-*•] |^names:|^\w+:$""", name):
+            raise DataError(
+                f"{path} must hold plain names, one a line, got {name!r}; take quotes, brackets, "
+                "dashes, commas and headings out"
+            )
+        if re.search(rf"[\s,;]{FLOAT}[\s,;]+{FLOAT}[\s,;]+{FLOAT}$", name):
+            raise DataError(
+                f"{path} must hold plain names, or colours of 0 to 255, got {name!r}; take the "
+                "numbers out"
+            )
+
+
 def _plain_names(lines: list[str], path: Path) -> tuple[list[str], list[str], list[str]]:
     """The names without what some annotators write around them, what was left out, and colours."""
     notes = []
@@ -98,7 +118,7 @@ def _plain_names(lines: list[str], path: Path) -> tuple[list[str], list[str], li
         notes.append("comments left out")
     if (
         names
-        and {*re.split(r"[,;\s]+", names[0].casefold())} <= COLUMNS
+        and {*re.split(r"[,;\s_]+", names[0].casefold())} <= COLUMNS
         and re.search(r"[,;\s]", names[0])
     ):
         names = names[1:]
@@ -158,24 +178,35 @@ def _numbered(names: list[str]) -> list[str]:
     return []
 
 
-def implausible_classes(names: Sequence[str], pixel_counts: Sequence[int]) -> tuple[str, ...]:
-    """What is odd about class names, given the pixels of each label in all masks; a line each."""
-    return tuple(_implausible(names, [int(n) for n in pixel_counts]))
+def implausible_classes(
+    names: Sequence[str], pixel_counts: Sequence[int], *, given: bool = True
+) -> tuple[str, ...]:
+    """What is odd about class names, given the pixels of each label in all masks; a line each.
+
+    Args:
+        given: whether the names are classes.txt's; of others it is said only which are not seen.
+    """
+    counts = [int(n) for n in pixel_counts]
+    return tuple([*_unseen(names, counts, given), *(_implausible(names, counts) if given else ())])
+
+
+def _unseen(names: Sequence[str], counts: list[int], given: bool) -> Iterator[str]:
+    if unseen := [name for name, n in zip(names, counts, strict=True) if not n]:
+        yield (
+            f"{len(names)} classes are named, the masks show {len(names) - len(unseen)}: "
+            * given
+            + f"no mask shows {', '.join(unseen[:5])}{', ...' * (len(unseen) > 5)}, nothing to "
+            "learn and no score" + f"; {LOOK}" * given
+        )
 
 
 def _implausible(names: Sequence[str], counts: list[int]) -> Iterator[str]:
-    look = "is the name of label 0 on the first line?"
-    if unseen := [name for name, n in zip(names, counts, strict=True) if not n]:
-        yield (
-            f"{len(names)} classes are named, the masks show {len(names) - len(unseen)}: no mask "
-            f"shows {', '.join(unseen[:5])}{', ...' * (len(unseen) > 5)}; {look}"
-        )
     top = max(range(len(counts)), key=counts.__getitem__)
     if names[0] == "background" and RARE * counts[0] < counts[top]:
         shares = [counts[label] / max(1, sum(counts)) for label in (0, top)]
         yield (
             f"background (label 0) has {shares[0]:.1%} of the pixels, {names[top]} (label {top}) "
-            f"{shares[1]:.1%}: {look}"
+            f"{shares[1]:.1%}: {LOOK}"
         )
     for label, name in enumerate(names):
         bare = name.casefold().strip("_ ")
@@ -189,4 +220,4 @@ def _implausible(names: Sequence[str], counts: list[int]) -> Iterator[str]:
     if twins := sorted({n for n in names if [m.casefold() for m in names].count(n.casefold()) > 1}):
         yield f"class names that differ in capital letters only: {', '.join(twins)}"
     if all(form[:1].isdigit() for form in names):
-        yield f"all class names begin with a number ({names[0]}): labels count from 0, {look}"
+        yield f"all class names begin with a number ({names[0]}): labels count from 0, {LOOK}"

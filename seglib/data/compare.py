@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from seglib.data.findings import EXCHANGED, ZERO_255, marked
 from seglib.data.masks import VOC_GREYS
 from seglib.data.store import Split
 
@@ -59,11 +60,12 @@ def differences(splits: Mapping[str, Split], classes: Sequence[str]) -> list[str
     for left, right in pairs:
         a, b = splits[left], splits[right]
         lines = [
-            _only_one("void (255)", left, a.void_pixels > 0, right, b.void_pixels > 0),
+            _only_one("void (255)", left, _has_void(a), right, _has_void(b)),
             _only_one("a palette", left, np.array(a.coloured), right, np.array(b.coloured)),
             _sizes(left, a, right, b),
-            _numbering(left, a.class_pixels.sum(0), right, b.class_pixels.sum(0)),
         ]
+        if not (marked(a, EXCHANGED).any() or marked(b, EXCHANGED).any()):  # found mask by mask
+            lines.append(_numbering(left, a.class_pixels.sum(0), right, b.class_pixels.sum(0)))
         found += [line for line in lines if line]
     seen = np.flatnonzero(sum(split.class_pixels.sum(0) for split in splits.values())).tolist()
     if len(seen) > 2 and {*seen} - {0} <= VOC_GREYS:
@@ -72,6 +74,11 @@ def differences(splits: Mapping[str, Split], classes: Sequence[str]) -> list[str
             "make class ids of the colours"
         )
     return found
+
+
+def _has_void(split: Split) -> npt.NDArray[np.bool_]:
+    """(n,) whether a mask has void, but for those in which it stands for a class."""
+    return np.asarray((split.void_pixels > 0) & ~marked(split, ZERO_255))
 
 
 def _only_one(

@@ -23,7 +23,9 @@ ONE_PLACE = 0.9  # of a mask's thin values between: one label, in one order, is 
 N_INVERTED = 4  # masks at least that are not inverted, to call another so
 INVERTED = 0.3  # share of label 0 in an inverted mask at most; in the others at least the rest
 
+# as stores of before have it
 ZERO_255 = "a 0/255 mask: no label but 0, and 255, which is void; must become 0/1"
+EXCHANGED = "0 and 1 look exchanged: most masks have much more of 0 than of 1"
 
 Labels = npt.NDArray[np.intp]
 
@@ -86,13 +88,19 @@ def twins(splits: Mapping[str, Split]) -> list[Twins]:
 
 
 def suspicious(splits: Mapping[str, Split]) -> list[Suspicious]:
-    """The masks that were found to look wrong when they were decoded."""
-    return [
+    """The masks that were found to look wrong when they were decoded; 0/255 masks first."""
+    found = [
         Suspicious(split, name, what)
         for split, images in splits.items()
         for name, what in zip(images.names, images.suspicious, strict=True)
         if what
     ]
+    return sorted(found, key=lambda one: ZERO_255 not in one.what)
+
+
+def marked(split: Split, what: str) -> npt.NDArray[np.bool_]:
+    """(n,) whether this was found in a mask."""
+    return np.array([what in found for found in split.suspicious], bool)
 
 
 def suspicions(classes: Sequence[str], masks: Sequence[Marks]) -> list[str]:
@@ -106,7 +114,7 @@ def suspicions(classes: Sequence[str], masks: Sequence[Marks]) -> list[str]:
             _labels(classes, marks.pixels, usual_void),
             _colours(classes, marks.palette, usual),
             _blends(marks, between) or _specks(marks, specks),
-            "0 and 1 look exchanged: most masks have much more of 0 than of 1" * is_inverted,
+            EXCHANGED * is_inverted,
         ]
         found.append("; ".join(part for part in parts if part))
     return found
@@ -168,8 +176,8 @@ def _blends(marks: Marks, fine: Labels) -> str:
     if not shares:
         return ""
     return (
-        f"{max(shares):.0%} of the edges pass through a value between, as after "
-        "resizing with interpolation"
+        f"{max(shares):.0%} of the edges pass through a value between, as after interpolation "
+        "or a JPEG"
     )
 
 

@@ -51,6 +51,8 @@ def read_lists(root: Path) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]
     """
     folder = root / LAYOUT
     found = {path.name: path for path in sorted(folder.glob("*.txt"))}
+    if "train.txt" in found and (renames := _renames(folder)):
+        raise DataError(f"{folder} must call its lists train, val and test.txt; {renames}")
     lists = {split: _names(found[f"{split}.txt"]) for split in SPLITS if f"{split}.txt" in found}
     empty = [split for split, names in lists.items() if not names]
     filled = {split: names for split, names in lists.items() if names}
@@ -101,18 +103,25 @@ def _instead(root: Path) -> str:
         return f"got {oddity(folder) or 'a file'} of that name"
     there = sorted(shown(entry.name) for entry in folder.iterdir()) if folder.is_dir() else []
     got = f"got {', '.join(there[:6])}" if there else "got nothing"
-    renames = []
-    for name in there:
-        stem = OTHER_WORDS.get(stem := name.lower().split(".")[0], stem)
-        if stem in SPLITS and f"{stem}.txt" not in there:
-            renames.append(f"{name} to {stem}.txt")
-    if renames:
-        return f"{got}; rename {', '.join(renames)}"
+    if renames := _renames(folder):
+        return f"{got}; {renames}"
     for place in ("ImageSets/Main", "ImageSets", "."):
         if lists := sorted(p.name for p in (root / place).glob("*.txt") if p.stem in SPLITS):
             where = "the folder itself" if place == "." else place
             return f"{got}; {', '.join(lists)} lie in {where}: copy them there"
     return f"{got}; write them, one image a line without suffix"
+
+
+def _renames(folder: Path) -> str:
+    """What to do with lists of other names that would be left unread, or ""."""
+    there = sorted(shown(entry.name) for entry in folder.iterdir()) if folder.is_dir() else []
+    renames = []
+    for name in there:
+        bare = re.sub(r"(\.txt)+$", "", name.lower())
+        stem = OTHER_WORDS.get(bare, bare)
+        if stem in SPLITS and f"{stem}.txt" not in there and (folder / name).is_file():
+            renames.append(f"{name} to {stem}.txt")
+    return f"rename {', '.join(renames)}" if renames else ""
 
 
 def _names(path: Path) -> tuple[str, ...]:
@@ -166,6 +175,12 @@ def read_groups(path: Path, names: tuple[str, ...]) -> dict[str, str] | None:
         if groups.setdefault(name, group) != group:
             raise DataError(f"{path} names {name} twice, in groups {groups[name]} and {group}")
     missing = [n for n in names if form(n) not in groups]
+    first = next((name for name in groups if name.startswith(tuple(f"{n} " for n in missing))), "")
+    if first:
+        raise DataError(
+            f"{path} must give each image one word as its group, got "
+            f"{f'{first} {groups[first]}'[:100]!r}; write it without spaces"
+        )
     if missing:
         raise DataError(
             f"{path} must give every listed image a group, {len(missing)} have none: "

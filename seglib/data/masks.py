@@ -125,9 +125,11 @@ def check_size(mask: object, mask_size: tuple[int, int], image_size: tuple[int, 
     if mask_size == image_size:
         return ""
     (width, height), (image_width, image_height) = mask_size, image_size
+    turned = mask_size == image_size[::-1]
+    remedy = "turn it back" if turned else "make it at that size again, without interpolation"
     return (
         f"{mask} must have the size of its image, got {width}x{height} against "
-        f"{image_width}x{image_height}"
+        f"{image_width}x{image_height}; find the mask that belongs to it, or {remedy}"
     )
 
 

@@ -57,8 +57,8 @@ class Listing:
             )
         return found[0] if found else None
 
-    def instead(self, name: str) -> str:
-        """What is there instead of a missing file, and what to do."""
+    def instead(self, name: str, *, few: bool) -> str:
+        """What is there instead of a missing file, and what to do; `few`: most are not missing."""
         root, folder = self.place.parent, self.kind.folder
         if os.path.lexists(self.place) and not self.place.is_dir():
             return f"{folder} is {oddity(self.place) or 'a file'}"
@@ -68,9 +68,9 @@ class Listing:
                 f"there is no folder {folder}, only {others or 'nothing'}; rename the right one, "
                 f"or {convert_line(root)}"
             )
-        return next(self._near(name))
+        return next(self._near(name, few))
 
-    def _near(self, name: str) -> Iterator[str]:
+    def _near(self, name: str, few: bool) -> Iterator[str]:
         wanted, first = key(name), key(re.split(r"[\s,;]+", name)[0])
         convert = convert_line(self.place.parent)
         for entry in self.entries:
@@ -88,7 +88,7 @@ class Listing:
                     "correct the list"
                 )
         for entry in self.entries:
-            if _extends(key(entry), wanted):
+            if _extends(key(entry), wanted) or _extends(wanted, key(entry)):
                 yield (
                     f"found {shown(entry)}: files must have the listed names; rename them, or "
                     f"correct the list, or {convert}"
@@ -101,6 +101,8 @@ class Listing:
             yield f"found {ascii(odd)}: its name is not in UTF-8; rename it"
         if name.startswith("#"):
             yield f"{name[:60]!r} stands in a list: take comments out"
+        if few:
+            yield "the others are there; add what is missing, or take it out of the lists"
         there = ", ".join(map(shown, self.entries[:3]))
         yield f"found {there}, ...; correct the lists, or {convert}" if there else "it is empty"
 
@@ -110,6 +112,8 @@ class Listing:
         if odd := oddity(self.place / entry):
             return f"{shown(entry)} is {odd}"
         found = f"found {shown(entry)}"
+        if suffix in self.kind.suffixes:
+            return f"{found}: files must have the listed names; rename it, or correct the list"
         if self.kind is MASKS and suffix in SUFFIXES:
             return (
                 f"{found}: a mask must be a PNG, JPEG changes labels; make the masks again as PNG "
@@ -160,7 +164,7 @@ def _found(listing: Listing, names: tuple[str, ...]) -> dict[str, str]:
     files = {name: listing.file(name) for name in names}
     if missing := [name for name, file in files.items() if file is None]:
         first = ", ".join(f"{name}{listing.kind.suffixes[0]}" for name in missing[:3])
-        instead = listing.instead(missing[0])
+        instead = listing.instead(missing[0], few=2 * len(missing) < len(names))
         raise DataError(
             f"{listing.place} must hold {listing.kind.what}, {len(missing)} of {len(names)} "
             f"missing: {first}; {instead}"

@@ -64,12 +64,9 @@ def read_plain(path: Path, *, limit: int) -> bytes:
     return content
 
 
-def read_lines(path: Path) -> list[str]:
-    """The stripped lines of a text file (UTF-8, or UTF-16 that says so), no blank ones at its end.
-
-    Raises: DataError.
-    """
-    content = read_plain(path, limit=TEXT_BYTES)
+def read_text(path: Path, *, limit: int = TEXT_BYTES) -> str:
+    """A text file (UTF-8, or UTF-16 that says so). Raises: DataError."""
+    content = read_plain(path, limit=limit)
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if wide else "utf-8-sig")
@@ -84,4 +81,9 @@ def read_lines(path: Path) -> list[str]:
             f"{path} must be a readable UTF-8 text file, got bytes 0, as in UTF-16 without its "
             "mark or in a file that is no text; save it as UTF-8"
         )
-    return [line.strip() for line in text.rstrip().splitlines()]
+    return text
+
+
+def read_lines(path: Path) -> list[str]:
+    """The stripped lines of a text file, no blank ones at its end. Raises: DataError."""
+    return [line.strip() for line in read_text(path).rstrip().splitlines()]

@@ -35,6 +35,7 @@ class Palettes:
 
     # label -> its colours in their palettes, none in grey masks; void left out
     colours: Mapping[int, Sequence[str]]
+    void: bool = False  # whether any mask shows it
 
     @property
     def labels(self) -> list[int]:
@@ -54,13 +55,14 @@ def year_of(names: Sequence[str]) -> str | None:
 
 
 def looks_like_voc(shown: Palettes, n_masks: int) -> bool:
-    """Whether labels and colours are VOC's: its palette, all of its range or, of few masks, such a
-    part as a draw leaves. Own labels are 1, 2, ... without a gap."""
+    """Whether labels and colours are VOC's: all of its range, no other colours; or, of few masks,
+    such a part as a draw leaves, all in its palette and with its void, as own masks that only skip
+    some labels are not. Own labels are 1, 2, ... without a gap."""
     labels, every = {*shown.labels} - {0}, {*range(1, len(VOC_CLASSES))}
     if not shown.voc_colours or not labels <= every:
         return False
     drawn = n_masks < MANY and max(labels, default=0) >= HIGH and len(labels) < max(labels)
-    return labels == every or drawn
+    return labels == every or (drawn and shown.void and all(shown.colours.values()))
 
 
 def recognise(
@@ -105,7 +107,7 @@ def read_palettes(masks: Sequence[Path], cache: Path | None) -> Palettes:
 
     Raises: DataError naming a file that is no mask.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"with void")
     for path in masks:
         info = path.stat()
         digest.update(
@@ -119,16 +121,20 @@ def read_palettes(masks: Sequence[Path], cache: Path | None) -> Palettes:
         for found in threads.map(_seen, masks):
             for label, colour in found.items():
                 colours.setdefault(label, set()).update({colour} - {""})
-    colours.pop(VOID, None)
-    shown = Palettes({label: sorted(found) for label, found in sorted(colours.items())})
+    content = {label: sorted(found) for label, found in sorted(colours.items())}
     if file:
         with suppress(OSError):  # looked at again the next time
             file.parent.mkdir(parents=True, exist_ok=True)
             work = file.with_name(f".{file.name}.{os.getpid()}")
             with work.open("x") as text:
-                json.dump(shown.colours, text)
+                json.dump(content, text)
             work.replace(file)
-    return shown
+    return _palettes(content)
+
+
+def _palettes(colours: dict[int, list[str]]) -> Palettes:
+    """Of what all masks show, void among it."""
+    return Palettes({label: c for label, c in colours.items() if label != VOID}, VOID in colours)
 
 
 def _seen(path: Path) -> dict[int, str]:
@@ -145,7 +151,7 @@ def _read(file: Path) -> Palettes | None:
         found = {int(k): [str(v) for v in vs] for k, vs in content.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    return Palettes(found) if all(0 <= label < VOID for label in found) else None
+    return _palettes(found) if all(0 <= label <= VOID for label in found) else None
 
 
 def check_colours(path: Path, known: ClassList, shown: Palettes) -> None:

@@ -4,9 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import runs
 from seglib.data.build import build_store
+from seglib.data.classes import implausible_classes
 from seglib.data.folder import open_folder
 from study.describe import describe_data, inspect_data
 from tests.helpers import flags, write_folder
@@ -20,7 +22,8 @@ CLASSES = {
         "classes.txt: labelme's _background_ read as background",
     ),
     "background\nsquare\nstripe\nmore\n": (
-        f"4 classes are named, the masks show 3: no mask shows more; {HEAD}",
+        "4 classes are named, the masks show 3: no mask shows more, nothing to learn and no score; "
+        + HEAD,
     ),
     "square\nbackground\nstripe\n": ("background is the name of label 1: it counts as a class",),
     "# mine\nbackground\nsquare\nstripe\n": ("classes.txt: comments left out",),
@@ -52,6 +55,27 @@ def test_a_rare_background_is_named(tmp_path):
     notes = describe_data(store, data, RECIPE).notes
     form = rf"background \(label 0\) has .*%.*, square \(label 1\) .*%: {re.escape(HEAD)}"
     assert any(re.fullmatch(form, note) for note in notes)
+
+
+def test_the_same_is_not_said_of_groups_twice(tmp_path):
+    root = write_folder(tmp_path / "own", {"train": 9, "val": 2}, side=90)
+    for i, path in enumerate(sorted((root / "JPEGImages").glob("train*"))):
+        with Image.open(root / "JPEGImages/train_00.jpg") as first:
+            moved = first.resize((180 + i, 160), box=(i / 2, 0, 90 + i / 2, 80))
+        moved.save(path, quality=95)
+        Image.fromarray(np.eye(160, 180 + i, dtype=np.uint8)).save(
+            root / f"SegmentationClass/{path.stem}.png"
+        )
+    data = open_folder(root)
+    store = build_store(data, tmp_path / "store", max_side=None)
+    notes = [note for note in describe_data(store, data, RECIPE).notes if "groups.txt" in note]
+    assert len(notes) == 1 and "2 dev images have a near twin in fit, e.g. dev/train_" in notes[0]
+
+
+def test_unseen_classes_are_no_question_where_no_file_names_them():
+    assert implausible_classes(("background", "a", "b"), (1, 9, 0), given=False) == (
+        "no mask shows b, nothing to learn and no score",
+    )
 
 
 @pytest.mark.slow

@@ -52,11 +52,8 @@ def root(tmp_path):
 
 def test_nothing_is_said_of_splits_that_agree(root, tmp_path):
     assert described(root, tmp_path).notes == (
-        "no fit image shows c: nothing to learn from, and class weight 0 where classes are "
-        "weighted",
-        "not in test: c",
-        "4 classes are named, the masks show 3: no mask shows c; is the name of label 0 on the "
-        "first line?",
+        "4 classes are named, the masks show 3: no mask shows c, nothing to learn and no score; is "
+        "the name of label 0 on the first line?",
     )
 
 
@@ -77,10 +74,24 @@ def test_single_0_255_masks_are_named(tmp_path, root, names):
     for name in names:
         repaint(root, name, zero_255)
     split = {"train": "fit", "val": "dev", "test": "test"}
-    listed = ", ".join(f"{split[name.split('_')[0]]}/{name}" for name in names)
+    listed = [f"{split[name.split('_')[0]]}/{name}" for name in names]
+    notes = [note for note in described(root, tmp_path).notes if "255" in note]
+    assert len(notes) == 1  # said once: not also as void that one split has
+    plural = "s" * (len(names) > 1)
+    assert notes[0].startswith(
+        f"{len(names)} suspicious mask{plural}, e.g. {listed[0]}: a 0/255 mask: no label but 0, "
+        "and 255, which is void; must become 0/1"
+    )
+    folder = open_folder(root)
+    found, _ = inspect_data(build_store(folder, tmp_path / "store", max_side=None), folder, RECIPE)
+    assert [f"{one.split}/{one.name}" for one in found.suspicious] == listed
+
+
+def test_a_mask_of_0_255_is_named_before_others(tmp_path, root):
+    repaint(root, "train_00", np.zeros_like)  # only background
+    repaint(root, "test_02", zero_255)
     notes = described(root, tmp_path).notes
-    assert f"0/255 masks: {listed}; {VOID_MESSAGE}" in notes
-    assert any(note.startswith(f"{len(names)} suspicious mask") for note in notes)
+    assert any(note.startswith("2 suspicious masks, e.g. test/test_02: a 0/255") for note in notes)
 
 
 def test_fit_masks_of_0_255_are_counted(tmp_path, root):
@@ -144,9 +155,12 @@ def test_inverted_masks_of_one_split_are_named(tmp_path):
     repaint(root, "*", lambda m: np.where(m == 255, 0, m))
     assert not any("labels of" in note for note in described(root, tmp_path).notes)
     repaint(root, "test*", lambda m: 1 - m)
+    notes = [note for note in described(root, tmp_path).notes if "exchanged" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("4 suspicious masks, e.g. test/test_00: 0 and 1 look exchanged")
+    repaint(root, "val*", lambda m: 1 - m)  # half of all masks: which half is right?
     notes = described(root, tmp_path).notes
     assert any(note.startswith("labels of test look exchanged, 0 and 1 against") for note in notes)
-    assert any(note.startswith("4 suspicious masks, e.g. test/test_00: 0 and 1") for note in notes)
 
 
 def test_larger_images_in_one_split_are_named(root, tmp_path):
@@ -184,6 +198,7 @@ def test_what_reducing_removes_is_counted(root, tmp_path):
     row = next(row for row in facts.reduced if row.name == "a")
     assert (row.n_masks, row.n_lost, row.share_kept) == (16, 16, 0)
     assert row.share == pytest.approx(1 / 44, rel=0.2)
+    assert not any(note.startswith(("no fit image", "not in")) for note in facts.notes)
     note = next(note for note in facts.notes if note.startswith("reducing"))
     assert note.startswith(
         "reducing the images to max_side=12 removes a from 16 of 16 masks (share"

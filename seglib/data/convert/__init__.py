@@ -95,6 +95,10 @@ def _open(
         found.append(voc)
     elif _has_masks(files, bool(coco)):
         found.append("pairs")
+    if coco and not found:
+        both = any(a.get(key) for a in coco[0].annotations for key in COCO_FORMATS.values())
+        got = "polygons and segments in one file" if both else "no segmentation, as of boxes alone"
+        raise DataError(f"{coco[0].file.path} must hold masks, got {got}; export it with masks")
     chosen = [format] if format else found
     if len(chosen) != 1:
         kinds = sorted({f.path.suffix.lower() for f in files})

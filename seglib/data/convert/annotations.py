@@ -12,8 +12,9 @@ from typing import Any
 
 from seglib.data.convert.folders import place
 from seglib.data.convert.labels import Table, check, clean
-from seglib.data.convert.source import File, as_split, few, read_text
+from seglib.data.convert.source import MAX_BYTES, File, as_split, few
 from seglib.data.lists import DataError
+from seglib.data.plain import read_text
 
 FORMATS = {"coco-instances": "segmentation", "coco-panoptic": "segments_info"}
 KEYS = (b'"images"', b'"annotations"', b'"categories"')
@@ -59,7 +60,7 @@ def read_coco(files: Iterable[File], tick: Callable[[], None]) -> list[Coco]:
 
 def _read(file: File) -> Coco:
     try:
-        content = json.loads(read_text(file.path))
+        content = json.loads(read_text(file.path, limit=MAX_BYTES))
     except (ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise

@@ -11,8 +11,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from seglib.data.convert.source import File, read_text
+from seglib.data.convert.source import File
 from seglib.data.lists import DataError
+from seglib.data.plain import read_lines
 from seglib.drawing import voc_palette
 from seglib.metrics import VOID
 
@@ -76,8 +77,7 @@ def shown(code: int, kind: str) -> str:
 
 def read_table(path: Path) -> Table:
     """Read a table of labels. Raises: DataError naming the line."""
-    lines = [line.strip() for line in read_text(path).splitlines()]
-    lines = [line for line in lines if line and not _is_comment(line)]
+    lines = [line for line in read_lines(path) if line and not _is_comment(line)]
     form = _form(path, lines)
     if form and not FORMS[form].match(lines[0]):
         lines = lines[1:]  # a header
@@ -119,7 +119,7 @@ def _form(path: Path, lines: list[str]) -> str:
 
 
 def _is_header(lines: list[str]) -> bool:
-    words = {word.strip().lower() for word in re.split("[,;:\t]| (?=[rgb] )|\\s+", lines[0])}
+    words = {word.strip().lower() for word in re.split(r"[,;:_\s]+", lines[0])}
     return bool(words & HEADER_WORDS)
 
 

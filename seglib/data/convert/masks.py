@@ -10,9 +10,10 @@ from seglib.data.convert.labels import Table, find_table, read_table
 from seglib.data.convert.pairs import items, match, with_lists
 from seglib.data.convert.pictures import read_values
 from seglib.data.convert.reading import decide
-from seglib.data.convert.source import File, Item, Labels, Source, as_split, read_bytes, read_text
+from seglib.data.convert.source import MAX_BYTES, File, Item, Labels, Source, as_split
 from seglib.data.convert.survey import survey
 from seglib.data.lists import DataError
+from seglib.data.plain import read_lines, read_plain
 
 MASK_FOLDERS = ("SegmentationClassPNG", "SegmentationClass")
 LIST_FOLDERS = ((), ("ImageSets", "Segmentation"), ("splits",), ("lists",))
@@ -43,7 +44,7 @@ def open_masks(
     notes = [f"left out: {len(others)} pictures outside the images and masks"] if others else []
     lists = {} if any(image.split for image in images) else _read_lists(files)
     if not images or not masks:
-        if any(b'"shapes"' in read_bytes(f.path) for f in _first_json(files)):
+        if any(b'"shapes"' in read_plain(f.path, limit=MAX_BYTES) for f in _first_json(files)):
             raise DataError(
                 "labelme's JSON files must be exported first, got no masks; run "
                 "labelme2voc.py FOLDER NEWFOLDER --labels labels.txt, and convert NEWFOLDER"
@@ -118,7 +119,7 @@ def _read_lists(files: list[File]) -> dict[str, list[str]]:
         if file.path.suffix != ".txt" or file.folders not in LIST_FOLDERS:
             continue
         if in_imagesets or (as_split(title) and not any(c.isdigit() for c in title)):
-            lines = [line.strip() for line in read_text(file.path).splitlines()]
+            lines = read_lines(file.path)
             if as_split(title) and not any(lines):
                 raise DataError(
                     f"{file.path} must name images, one a line, got an empty list; fill it, or "

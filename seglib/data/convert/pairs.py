@@ -19,6 +19,13 @@ def _common_tail(stems: list[str]) -> str:
     return match.group().lower() if match else ""
 
 
+def _common_heads(stems: list[str]) -> list[str]:
+    """The beginnings that all names share, each up to a separator or a number: `mask_`."""
+    head = os.path.commonprefix(stems) if len(stems) > 1 else ""
+    cuts = re.finditer(r"[_\-. ]|(?<=[A-Za-z])(?=\d|$)", head)
+    return [h for cut in cuts if any(map(str.isalpha, h := head[: cut.end()]))]
+
+
 def match(
     images: list[Place], masks: list[Place], listed: list[Place] | None = None
 ) -> list[tuple[Place, Place]]:
@@ -28,19 +35,22 @@ def match(
     """
     wanted = set(images if listed is None else listed)
     tails = [_common_tail([p.file.stem for p in places]) for places in (masks, images)]
+    mask_heads, image_heads = (_common_heads([p.file.stem for p in ps]) for ps in (masks, images))
     mask_suffixes = [*MASK_SUFFIXES, *filter(None, tails[:1])]
     image_suffixes = [*IMAGE_SUFFIXES, *filter(None, tails[1:])]
-    by_key = _by_key(images, image_suffixes)
-    if not any(key in by_key for mask in masks for key in _keys(mask, mask_suffixes)):
+    by_key = _by_key(images, image_suffixes, image_heads)
+    if not any(key in by_key for mask in masks for key in _keys(mask, mask_suffixes, mask_heads)):
         # folders that say nothing differ: annotations/trimaps beside images
         images, masks, wanted, back = _without_folders(images, masks, wanted)
-        by_key = _by_key(images, image_suffixes)
+        by_key = _by_key(images, image_suffixes, image_heads)
     else:
         back = {}
     found: dict[Place, Place] = {}
     orphans = []
     for mask in masks:
-        its_image = next((by_key[k] for k in _keys(mask, mask_suffixes) if k in by_key), None)
+        its_image = next(
+            (by_key[k] for k in _keys(mask, mask_suffixes, mask_heads) if k in by_key), None
+        )
         if its_image is None:
             orphans.append(mask)
         elif (other := found.setdefault(its_image, mask)) is not mask and its_image in wanted:
@@ -54,12 +64,20 @@ def match(
     return [(back.get(p, p), found[p]) for p in images if p in wanted]
 
 
-def _keys(mask: Place, suffixes: Sequence[str]) -> list[tuple[str, ...]]:
-    return [mask.key(bare) for bare in bare_names(mask.file.stem, suffixes)]
+def _keys(mask: Place, suffixes: Sequence[str], heads: Sequence[str]) -> list[tuple[str, ...]]:
+    return [
+        mask.key(bare) for bare in (*bare_names(mask.file.stem, suffixes), *_beheaded(mask, heads))
+    ]
 
 
-def _by_key(images: list[Place], suffixes: Sequence[str]) -> dict[tuple[str, ...], Place]:
-    """The image of each name, also of the name without a suffix of images."""
+def _beheaded(place: Place, heads: Sequence[str]) -> list[str]:
+    return [stem for head in heads if (stem := place.file.stem.removeprefix(head))]
+
+
+def _by_key(
+    images: list[Place], suffixes: Sequence[str], heads: Sequence[str]
+) -> dict[tuple[str, ...], Place]:
+    """The image of each name, also without a suffix of images, or what all begin with."""
     by_key: dict[tuple[str, ...], Place] = {}
     for image in images:
         if (other := by_key.setdefault(image.key(image.file.stem), image)) is not image:
@@ -68,7 +86,8 @@ def _by_key(images: list[Place], suffixes: Sequence[str]) -> dict[tuple[str, ...
                 f"{other.file.path.name} and {image.file.path.name}; keep one"
             )
     for image in images:
-        for bare in bare_names(image.file.stem, suffixes)[1:]:
+        bare_stems = bare_names(image.file.stem, suffixes)[1:]
+        for bare in (*bare_stems, *_beheaded(image, heads)):
             by_key.setdefault(image.key(bare), image)
     return by_key
 
@@ -102,8 +121,8 @@ def _unpaired(
     else:
         got = f"{len(orphans)} of {len(masks)} masks without an image: {shown(orphans)}"
     raise DataError(
-        f"each image must have a mask of its name (a suffix such "
-        f"as {', '.join(MASK_SUFFIXES[:4])} may follow), got {got}; add them, or leave these out "
+        f"each image must have a mask of its name (a suffix such as {', '.join(MASK_SUFFIXES[:4])} "
+        f"may follow, or all begin alike, as with mask_), got {got}; add them, or leave these out "
         "of the folder"
     )
 

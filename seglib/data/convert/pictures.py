@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from seglib.data.convert.source import read_bytes
 from seglib.data.lists import DataError
+from seglib.data.pictures import EXIF_ORIENTATION, MAX_BYTES, what_it_is
+from seglib.data.plain import read_plain
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
-EXIF_ORIENTATION = 0x0112
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 STRETCH = {"L;2": 85, "L;4": 17}  # what Pillow multiplies grey values of few bits by
 
@@ -43,7 +43,7 @@ class Ready:
 
 
 def _open(path: Path) -> Opened:
-    content = read_bytes(path)
+    content = read_plain(path, limit=MAX_BYTES)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -61,7 +61,12 @@ def _open(path: Path) -> Opened:
             f"{path} must have at most {Image.MAX_IMAGE_PIXELS} pixels, got more; reduce it"
         ) from None
     except UnidentifiedImageError:
-        raise DataError(f"{path} must be a picture ({', '.join(FORMATS)}), got none") from None
+        got, remedy = what_it_is(content)
+        if "--convert" in remedy:  # of a format that is read here
+            got, remedy = got.replace("a ", "a damaged ", 1), "copy or save it again"
+        raise DataError(
+            f"{path} must be a picture ({', '.join(FORMATS)}), got {got}; {remedy}"
+        ) from None
     except Exception as error:  # Pillow raises many types for damaged files
         raise DataError(f"{path} must be a readable picture: {error}; save it again") from None
     if frames > 1 and picture.format != "MPO":  # in an MPO, others are previews

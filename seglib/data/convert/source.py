@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from seglib.data.lists import DataError
+from seglib.data.lists import PICTURES, DataError
+from seglib.data.plain import oddity
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+MAX_BYTES = 2**32  # of a file of annotations
 READ = (*PICTURES, ".txt", ".csv", ".json")
 SPLIT_WORDS: dict[str, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -107,30 +107,9 @@ def _walk(
         if entry.is_dir():
             _walk(path, (*below, entry.name), found, (*above, here))
         elif path.suffix.lower() in READ:
-            if not entry.is_file():
-                kind = "a link to nothing" if entry.is_symlink() else "something else"
-                raise DataError(f"{path} must be a plain file, got {kind}; remove it")
+            if odd := oddity(path):
+                raise DataError(f"{path} must be a plain file, got {odd}; remove it")
             found.append(File(path, below))
-
-
-def read_bytes(path: Path) -> bytes:
-    """The content of a plain file; never waits for a pipe. Raises: DataError."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise DataError(f"{path} must be a plain file, got something else; remove it")
-            return file.read()
-    except OSError as error:
-        raise DataError(f"{path} must be a readable file, got {error.strerror}") from None
-
-
-def read_text(path: Path) -> str:
-    """A text file in UTF-8. Raises: DataError."""
-    try:
-        return read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{path} must be a UTF-8 text file; save it again as UTF-8") from None
 
 
 def few(names: list[str], n: int = 3) -> str:

@@ -136,7 +136,7 @@ def _read_back(part: Path, target: Path) -> None:
 
 def _label_lines(classes: Sequence[str], pixels: npt.NDArray[np.int64]) -> list[str]:
     total = max(1, int(pixels.sum()))
-    shares = [f"{name} {pixels[i] / total:.1%}" for i, name in enumerate(classes)]
+    shares = [f"{name} {pixels[i] / total:.1%}" for i, name in enumerate(classes) if pixels[i]]
     shares += [f"void {pixels[VOID] / total:.1%}"] if pixels[VOID] else []
     absent = [name for i, name in enumerate(classes) if not pixels[i]]
     return [

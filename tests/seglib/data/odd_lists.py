@@ -144,6 +144,18 @@ REFUSED = {
         "found train_00_mask.png: files must have the listed names; rename them, or correct the ",
     ),
     "masks with gt-": (every("SegmentationClass", lambda n: f"gt-{n}"), "found gt-train_00.png: "),
+    "masks with more words": (
+        every("SegmentationClass", lambda n: n[:-4] + ".jpg.mask.png"),
+        "found train_00.jpg.mask.png: files must have the listed names; rename it, or correct",
+    ),
+    "a list of masks": (
+        lines("{}_mask"),
+        "found train_00.jpg: files must have the listed names; rename them, or correct the list",
+    ),
+    "a name too many": (
+        lines("{}", names=[*TRAIN, "train_99"]),
+        "1 of 17 missing: train_99.jpg; the others are there; add what is missing, or take it out",
+    ),
     "images as .jfif": (every("JPEGImages", lambda n: n[:-3] + "jfif"), "found train_00.jfif: im"),
     "packed images": (
         every("JPEGImages", lambda n: f"{n}.gz"),
@@ -217,6 +229,14 @@ REFUSED = {
             rename(f"{LISTS}/train.txt", f"{LISTS}/training"),
         ),
         "got Validation.txt, test.txt, training; rename Validation.txt to val.txt, training to ",
+    ),
+    "a list in capitals beside two others": (
+        rename(f"{LISTS}/test.txt", f"{LISTS}/Test.txt"),
+        "must call its lists train, val and test.txt; rename Test.txt to test.txt",
+    ),
+    "validation.txt beside two others": (
+        rename(f"{LISTS}/val.txt", f"{LISTS}/validation.txt"),
+        "must call its lists train, val and test.txt; rename validation.txt to val.txt",
     ),
     "lists of detection": (
         rename(LISTS, "ImageSets/Main"),

@@ -42,6 +42,11 @@ READ = {
         "id,name,r,g,b\n0,background,0,0,0\n1,square,128,0,0\n2,two words,0,9,0",
         (MAP, NUMBERS),
     ),
+    "a header of words with lines": (
+        "class_index,class_name,r,g,b\n0,background,0,0,0\n1,square,128,0,0\n2,two words,0,9,0",
+        (MAP, NUMBERS),
+    ),
+    "(0) name": ("(0) background\n(1) square\n(2) two words", (NUMBERS,)),
     "labelme with colours": (
         "__ignore__ 0 0 0\n_background_ 0 0 0\nsquare 128 0 0\ntwo words 0 9 0",
         (MAP, IGNORE, BACKGROUND),
@@ -100,6 +105,14 @@ REFUSED = {
     "JSON": ('["a",\n"b"]', "must hold plain names, one a line, got '[\"a\",'; take quotes"),
     "YAML": ("names:\n- a\n- b", "must hold plain names, one a line, got 'names:'"),
     "a list": ("- a\n- b", "must hold plain names, one a line, got '- a'"),
+    "bullets": ("* a\n* b", "must hold plain names, one a line, got '* a'; take"),
+    "ends of lines": ("a;\nb;\n", "must hold plain names, one a line, got 'a;'"),
+    "a table": (
+        "Idx,Ratio,Train,Name\n1,0.15,11664,wall\n2,0.1,6046,sky",
+        "got a table of 4 columns that begins 'Idx,Ratio,Train,Name'; keep the column of names",
+    ),
+    "a table by tabs": ("a\tall else\nb\tcracks", "got a table of 2 columns that begins 'a"),
+    "colours up to 1": ("a 0 0 0\nb 0.5 0 0", "or colours of 0 to 255, got 'a 0 0 0'; take the"),
     "a long line": ("a" * 301 + "\nb", "got a line that begins 'aaaaa"),
     "empty": ("", "must name 2 to 254 classes, got 0"),
     "too many": ("\n".join(f"n{i}x" for i in range(255)), "must name 2 to 254 classes, got 255"),
@@ -123,7 +136,10 @@ IMPLAUSIBLE = [
     (
         ("background", "a", "b", "c"),
         (70, 20, 10, 0),
-        (f"4 classes are named, the masks show 3: no mask shows c; {OFF}",),
+        (
+            "4 classes are named, the masks show 3: no mask shows c, nothing to learn and no "
+            f"score; {OFF}",
+        ),
     ),
     (
         ("background", "a", "b"),

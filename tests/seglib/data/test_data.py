@@ -203,6 +203,6 @@ def test_copies_and_suspicious_masks_are_found(folder, tmp_path):
         (
             "test",
             "test_00",
-            "100% of the edges pass through a value between, as after resizing with interpolation",
+            "100% of the edges pass through a value between, as after interpolation or a JPEG",
         ),
     ]

@@ -93,6 +93,7 @@ def test_groups_by_tabs_with_suffixes_and_blank_lines(folder):
         ("train_00\n", "must hold '<name> <group>' a line, got 'train_00' on line 1"),
         ("train_00 a\ntrain_00.jpg b\n", "names train_00 twice, in groups a and b"),
         ("train_00 \x1b[2J\n", "must be printable text"),
+        ("train_00 walk one\n", "one word as its group, got 'train_00 walk one'; write it without"),
     ):
         (folder / "groups.txt").write_text(text)
         with pytest.raises(DataError) as caught:

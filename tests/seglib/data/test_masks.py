@@ -11,7 +11,7 @@ from seglib.data.findings import suspicions
 from seglib.data.masks import look_at, numbering
 
 CLASSES = [f"class{i}" for i in range(21)]
-BETWEEN = "pass through a value between, as after resizing with interpolation"
+BETWEEN = "pass through a value between, as after interpolation or a JPEG"
 
 
 def boxes(seed, labels=(5, 15), height=96, width=128):

@@ -55,6 +55,7 @@ FOLDERS = {
     "own, more labels": (dict(name=SIX, labels=range(1, 23)), 23),
     "own, many images, few labels": (dict(name=SIX, labels=range(1, 13), n=240), 13),
     "own, twelve labels": (dict(name=SIX, labels=range(1, 13), colours=voc_palette()), 13),
+    "own, labels with gaps": (dict(name=SIX, labels=[1, 3, 5, 7, 8, 9, 12], n=14), 13),
     "own, one class and void": (dict(name=SIX, labels=[0]), 2),
     "own, names given": (dict(name=SIX, labels=[1], classes="a\nb\n"), 2),
 }
@@ -87,7 +88,10 @@ def test_devkits_of_real_size():
     every = {label: [bytes(voc_palette()[label]).hex()] for label in range(21)}
     assert looks_like_voc(Palettes(every), 632) and looks_like_voc(Palettes(every), 2913)
     assert not looks_like_voc(Palettes({k: v for k, v in every.items() if k != 5}), 632)
-    assert looks_like_voc(Palettes({k: v for k, v in every.items() if k != 5}), 100)
+    some = {k: v for k, v in every.items() if k != 5}
+    assert looks_like_voc(Palettes(some, void=True), 100)
+    assert not looks_like_voc(Palettes(some), 100)  # labelme has VOC's palette, but no void
+    assert not looks_like_voc(Palettes(some | {3: []}, void=True), 100)
     assert not looks_like_voc(Palettes(every | {3: [*every[3], "010203"]}), 632)
     assert not looks_like_voc(Palettes({}), 2)
 

@@ -212,3 +212,16 @@ def test_a_file_that_is_no_json(tmp_path):
     path.write_text(path.read_text()[:-5])
     with pytest.raises(DataError, match="instances_default.json must be JSON, got Unterminated"):
         convert(source, tmp_path / "new")
+
+
+def test_boxes_alone_are_named_but_where_masks_lie_beside(tmp_path):
+    source = made.coco(
+        tmp_path / "s", {i: [dict(category_id=3, bbox=[1, 1, 5, 5])] for i in range(4)}
+    )
+    with pytest.raises(
+        DataError, match="must hold masks, got no segmentation, as of boxes alone; "
+    ):
+        convert(source, tmp_path / "new")
+    for i in range(4):
+        made.save(np.full((20, 30), i % 2, np.uint8), source / f"masks/{i:03d}.png")
+    assert convert(source, tmp_path / "new").format == "pairs"

@@ -65,8 +65,9 @@ def test_tables(tmp_path, text, labels):
         ("a 0 0 0\nb 300 0 0\n", "must hold colours of 0 to 255, got 'b 300 0 0'"),
         ("0 a\n0 b\n", "must name each value or colour once, got 0 2 times"),
         ("a\n__ignore__\nb\n", "must have __ignore__ on its first line or not at all"),
-        (b"\xff\xfe", "must be a UTF-8 text file"),
-        (None, "must be a readable file, got No such file or directory"),
+        ("Klasse,Wert\na,0\nb,1\n", "one form in all lines .value, last in most., got 'Klasse"),
+        (b"a\nStra\xdfe\n", "must be a readable UTF-8 text file, got byte 0xdf on line 2"),
+        (None, "must be a plain file, got no such file or directory"),
     ],
 )
 def test_no_tables(tmp_path, text, message):
@@ -75,6 +76,12 @@ def test_no_tables(tmp_path, text, message):
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError, match=message):
         read_table(path)
+
+
+def test_tables_are_read_as_other_texts_are(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("class_index,class_name\r\n0,a\r\n1,b\r\n".encode("utf-16"))
+    assert read_table(path).labels() == {0: 0, 1: 1} and read_table(path).names == ("a", "b")
 
 
 def test_names_and_colours_of_the_same_classes_are_one_table(tmp_path):
