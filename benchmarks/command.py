@@ -35,9 +35,10 @@ class Said:
 
     @property
     def clean(self) -> bool:
-        """Ended rightly, or refused in one line."""
-        one_line = len(self.err.splitlines()) == 1
-        return not self.traceback and (self.code == 0 or (self.code == 2 and one_line))
+        """Ended rightly, refused in one line, or with a line on what was not sent."""
+        refused = self.code == 2 and len(self.err.splitlines()) == 1
+        unsent = self.code == 1 and "not sent: " in self.out
+        return not self.traceback and (self.code == 0 or refused or unsent)
 
 
 def command(*words: object, limit_s: float = 180) -> Said:
