@@ -174,7 +174,10 @@ def main(names: list[str]) -> None:
     cases = None
     if "--cases" in names:
         at = names.index("--cases")
-        cases = Path(names[at + 1]).resolve()
+        given = names[at + 1 : at + 2]
+        if not given or not Path(given[0]).is_dir():
+            sys.exit(f"--cases must be followed by a folder of scripts, got {' '.join(given)}")
+        cases = Path(given[0]).resolve()
         names = names[:at] + names[at + 2 :]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"names must be among {', '.join(NAMES)}, got {', '.join(sorted(unknown))}")

@@ -27,7 +27,8 @@ SWEPT = "removed what killed processes had left"
 
 def reader(study: Study, whole: Study, rng: random.Random) -> Row:
     """Standard output's reader gone, and SIGHUP, 6 random moments each."""
-    bad, ends = [], Counter()
+    bad: list[str] = []
+    ends: Counter[int] = Counter()
     for i in range(12):
         hang_up = i % 2 == 1
         theirs, ours = os.pipe()
@@ -74,7 +75,7 @@ def _catches(pid: int, number: int) -> bool:
 def leftovers(study: Study, whole: Study, rng: random.Random) -> Row:
     """kill -9 while images are decoded and while checkpoints are written, 3 times each."""
     n = said = left = 0
-    tries = Counter()
+    tries: Counter[str] = Counter()
     for pattern in ["store/.*"] * 3 + ["s/runs/*/.*.part"] * 3:
         while not (found := _killed_at(study, pattern, tries[pattern] > 20)):
             tries[pattern] += 1

@@ -32,7 +32,8 @@ def links(root: Path, data: Path) -> Row:
     inside = [p.relative_to(out / "s") for p in files_of(out / "s")]
     sets = [[p] for p in inside if p.parts[0] != "report"]
     sets.append([p for p in inside if p.parts[0] == "report"])
-    count, bad, n = Counter(), [], 0
+    count: Counter[str] = Counter()
+    bad, n = [], 0
     for shift, way in enumerate((_secret, _fifo, _zero)):
         for index, names in enumerate(sets):
             place = root / "links-copy"
