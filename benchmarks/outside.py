@@ -76,7 +76,7 @@ def leftovers(study: Study, whole: Study, rng: random.Random) -> Row:
     """kill -9 while images are decoded and while checkpoints are written, 3 times each."""
     n = said = left = 0
     tries: Counter[str] = Counter()
-    for pattern in ["store/.*"] * 3 + ["s/runs/*/.*.part"] * 3:
+    for pattern in ["store/.*"] * 3 + ["s/runs/*/.last.pt.*.part"] * 3:
         while not (found := _killed_at(study, pattern, tries[pattern] > 20)):
             tries[pattern] += 1
         process = study.start()
