@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -36,7 +37,8 @@ class Study:
         self.words += ["--data", str(data), "--out", str(self.out)]
         self.words += [w for k, v in settings.items() for w in ("--set", f"{k}={v}")]
 
-    def start(self) -> subprocess.Popen:
+    def start(self, **more: object) -> subprocess.Popen:
+        """Its process; `more` goes to Popen."""
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         environment.pop("MLFLOW_TRACKING_URI", None)
         return subprocess.Popen(
@@ -44,8 +46,8 @@ class Study:
             cwd=ROOT,
             env=environment,
             text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **more},
         )
 
     def finish(self) -> None:

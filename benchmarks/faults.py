@@ -1,6 +1,10 @@
 """Faults put into small studies, and what became of them: a table for NOTES.md.
 
-    python -m benchmarks.faults [NAME ...]     of kill damage signals disk many many-killed
+    python -m benchmarks.faults [NAME ...] [--cases FOLDER]
+
+NAME is of kill damage signals disk many many-killed, and of reader links moved leftovers streams
+names data (faults from outside); default all. `data --cases FOLDER` runs the scripts of a folder:
+each makes a bad data set in the folder given to it and prints the commands to try on it.
 
 Each study is compared with one that nothing disturbed: tables of the report (timing columns
 aside), best weights, confusion matrices; and each epoch must be in MLflow once. About 15 minutes.
@@ -14,19 +18,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-from benchmarks.fault_study import TINY, Evil, Study, flip, reference, truncate, workers_of
-from seglib.data.build import build_store
-from seglib.data.folder import open_folder
+from benchmarks import outside, outside_data, outside_folders, outside_names
+from benchmarks.fault_study import Evil, Study, flip, reference, truncate, workers_of
+from benchmarks.many import many
 from seglib.data.shapes import write_shapes
-from study.config import RunConfig
-from study.execution.executor import Job, LocalExecutor
-from study.record import RunDir
 
-NAMES = ("kill", "damage", "signals", "disk", "many", "many-killed")
+STUDIES = {"reader": outside.reader, "leftovers": outside.leftovers}
+COMMANDS = {
+    "links": outside_folders.links,
+    "moved": outside_folders.moved,
+    "streams": outside.streams,
+    "names": outside_names.names,
+}
+NAMES = ("kill", "damage", "signals", "disk", "many", "many-killed", *STUDIES, *COMMANDS, "data")
 COLUMNS = ("fault", "how", "times", "lost", "repeated", "outcome")
 
 
@@ -163,57 +170,15 @@ def disk(study: Study, whole: Study, rng: random.Random) -> tuple:
         subprocess.run(["umount", study.out], check=True)
 
 
-def many(root: Path, rng: random.Random, kill_every: int = 0) -> tuple:
-    """100 runs of one epoch on two images with 8 workers; some workers killed."""
-    folder = root / "two"
-    if not folder.exists():
-        write_shapes(folder, n_train=2, n_val=2, n_test=2)
-    store = build_store(open_folder(folder), root / "store", max_side=None)
-    configs = [
-        RunConfig(
-            data=store.fingerprint,
-            model="unet",
-            init="scratch",
-            loss="bce",
-            seed=seed,
-            epochs=1,
-            **TINY,
-            store=str(store.path),
-        )
-        for seed in range(100)
-    ]
-    jobs = [Job(c, f"seed {c.seed}", root / f"many{kill_every}" / c.run_id) for c in configs]
-    executor, died = LocalExecutor(8), 0
-    signal.signal(signal.SIGALRM, lambda *_: sys.exit("hung: 100 runs took more than 10 minutes"))
-    signal.alarm(600)
-    begun: set[int] = set()
-    start = executor._start
-
-    def start_and_kill(job: Job) -> None:
-        start(job)
-        if kill_every and job.config.seed % kill_every == 0 and job.config.seed not in begun:
-            begun.add(job.config.seed)
-            process = executor._workers[job.config.run_id].process
-            threading.Timer(rng.uniform(0, 0.5), process.kill).start()
-
-    executor._start = start_and_kill
-    for message in executor.run(jobs):
-        if message.event.event in ("died", "failed"):
-            died += 1
-            executor.again(message.job)
-    signal.alarm(0)
-    events = [[event.event for event in RunDir(job.path).journal().events] for job in jobs]
-    lost = sum("finished" not in names for names in events)
-    twice = sum(names.count("finished") > 1 for names in events)
-    how = (
-        f"1 epoch, 2 images, 8 workers; {died} workers killed"
-        if kill_every
-        else ("1 epoch, 2 images, 8 workers")
-    )
-    return ("100 runs", how, 100, lost, f"{twice} finished twice", "none hung")
-
-
 def main(names: list[str]) -> None:
+    cases = None
+    if "--cases" in names:
+        at = names.index("--cases")
+        given = names[at + 1 : at + 2]
+        if not given or not Path(given[0]).is_dir():
+            sys.exit(f"--cases must be followed by a folder of scripts, got {' '.join(given)}")
+        cases = Path(given[0]).resolve()
+        names = names[:at] + names[at + 2 :]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"names must be among {', '.join(NAMES)}, got {', '.join(sorted(unknown))}")
     root = Path(tempfile.mkdtemp(prefix="faults-"))
@@ -225,11 +190,15 @@ def main(names: list[str]) -> None:
             rng = random.Random(0)
             if name.startswith("many"):
                 row = many(root, rng, 5 if name == "many-killed" else 0)
+            elif name == "data":
+                row = outside_data.data(root, cases)
+            elif name in COMMANDS:
+                row = COMMANDS[name](root, data)
             else:
                 study = Study(root, name, data)
                 if study.epochs not in wholes:
                     wholes[study.epochs] = reference(root, f"{name}-reference", data)
-                row = globals()[name](study, wholes[study.epochs], rng)
+                row = (STUDIES.get(name) or globals()[name])(study, wholes[study.epochs], rng)
             print("| " + " | ".join(map(str, row)) + " |", flush=True)
     finally:
         shutil.rmtree(root)
