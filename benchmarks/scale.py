@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.made_up import N_DEV, N_TEST, declared, epoch
-from seglib.data.lists import VOC_CLASSES
+from seglib.drawing import VOC_CLASSES
 from seglib.metrics import CONTRACT, class_counts, iou, mean_iou, pixel_accuracy
 from study.matrix import Matrix
 from study.record import RunDir, files

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from torch import nn
-
-from seglib.models.resnetunet import ENCODERS, RESNETUNET, ResNetUNet
-from seglib.models.spec import ModelSpec, SourceError, check_logits, is_own, own_model, own_source
-from seglib.models.torchvision_models import DEEPLAB, LRASPP
-from seglib.models.unet import UNET, UNet
+from seglib.lazy import torch
+from seglib.models.catalog import MODELS
+from seglib.models.spec import (
+    ENCODERS,
+    ModelSpec,
+    SourceError,
+    check_logits,
+    is_own,
+    own_model,
+    own_source,
+)
 from seglib.models.weights import Weights, WeightsError, load_encoder, resolve_weights
 
-# Adding a network is one line here.
-MODELS: dict[str, ModelSpec] = {
-    "unet": UNET,
-    "resnetunet": RESNETUNET,
-    "lraspp_mobilenet_v3_large": LRASPP,
-    "deeplabv3_resnet50": DEEPLAB,
-}
 # The fields of a run that apply to some networks and not to others.
 OPTIONS = tuple(dict.fromkeys(name for spec in MODELS.values() for name in spec.options))
 
@@ -25,9 +23,7 @@ __all__ = [
     "MODELS",
     "OPTIONS",
     "ModelSpec",
-    "ResNetUNet",
     "SourceError",
-    "UNet",
     "Weights",
     "WeightsError",
     "build_model",
@@ -55,7 +51,7 @@ def model_spec(name: str) -> ModelSpec:
     )
 
 
-def build_model(name: str, *, n_classes: int, **options: object) -> nn.Module:
+def build_model(name: str, *, n_classes: int, **options: object) -> torch.nn.Module:
     """A freshly initialised network, logits (B, n_classes, H, W) for images (B, 3, H, W).
 
     Args:

@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-import torch
-from torch import nn
+from seglib.lazy import torch
 
+ENCODERS = ("resnet18", "resnet34", "resnet50")  # torchvision's, that resnetunet can be built on
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")  # module:factory
 
 
@@ -30,7 +30,7 @@ class ModelSpec:
     a network without such an encoder says why in `no_encoder`.
     """
 
-    build: Callable[..., nn.Module]  # (n_classes=..., **options)
+    build: Callable[..., torch.nn.Module]  # (n_classes=..., **options)
     multiple: int  # height and width are multiples of this
     options: Mapping[str, str] = field(default_factory=dict)  # option of a run -> how names show it
     encoder: str = ""
@@ -109,9 +109,9 @@ def _own_module(name: str) -> ModuleType:
         ) from None
 
 
-def _build_own(name: str, factory: Callable[..., object], *, n_classes: int) -> nn.Module:
+def _build_own(name: str, factory: Callable[..., object], *, n_classes: int) -> torch.nn.Module:
     model = factory(n_classes=n_classes)
-    if not isinstance(model, nn.Module):
+    if not isinstance(model, torch.nn.Module):
         raise ValueError(f"model {name} must return a torch Module, got {type(model).__name__}")
     return model
 
