@@ -7,10 +7,14 @@ Must not know: pages, tables' meaning.
 from __future__ import annotations
 
 import csv
+import io
 import re
+from typing import TextIO
 
+import numpy as np
 import pandas as pd
 
+ROWS = 20_000  # of a table that are turned into text at once
 RIGHT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff"  # letters that run from the right
 RUN = re.compile(f"[{RIGHT}](?:[{RIGHT}\\s_-]*[{RIGHT}])?")
 FORMULA = tuple("=+-@＝＋－＠")  # the last four: of full width, for Chinese and Japanese
@@ -91,15 +95,43 @@ def csv_cell(value: object) -> object:
     return text
 
 
-def csv_table(table: pd.DataFrame) -> str:
+def write_csv(table: pd.DataFrame, file: TextIO) -> None:
     """A table as CSV; text in quotes where one holds the mark that other countries split at."""
-    safe = table.rename(columns=lambda name: csv_cell(str(name)))
-    for index, kind in enumerate(safe.dtypes):
-        if not pd.api.types.is_numeric_dtype(kind):
-            safe.isetitem(index, [csv_cell(value) for value in safe.iloc[:, index]])
-    cells = [*safe.columns, *(cell for row in safe.itertuples(index=False) for cell in row)]
-    split = any(isinstance(cell, str) and ";" in cell for cell in cells)
-    return safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC if split else csv.QUOTE_MINIMAL)
+    names = [csv_cell(str(name)) for name in table]
+    columns = [_safe(table.iloc[:, index]) for index in range(table.shape[1])]
+    texts = [names, *(c for c in columns if not pd.api.types.is_numeric_dtype(c.dtype))]
+    split = any(isinstance(cell, str) and ";" in cell for cells in texts for cell in cells)
+    quoting = csv.QUOTE_NONNUMERIC if split else csv.QUOTE_MINIMAL
+    writer = csv.writer(file, quoting=quoting, lineterminator="\n")
+    writer.writerow(names)
+    for start in range(0, len(table), ROWS):
+        part = (_cells(column.iloc[start : start + ROWS]) for column in columns)
+        writer.writerows(zip(*part, strict=True))
+
+
+def _safe(column: pd.Series) -> pd.Series:
+    """A column whose text no spreadsheet takes for a formula; each category is looked at once."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        words = np.array([*map(csv_cell, column.cat.categories), None], dtype=object)
+        return pd.Series(words[column.cat.codes.to_numpy()], dtype=object)  # missing: -1
+    return pd.Series([csv_cell(value) for value in column])
+
+
+def _cells(column: pd.Series) -> list[object]:
+    """Values as Python's, "" where there is none."""
+    values: list[object] = column.tolist()
+    missing = column.isna().to_numpy()
+    if missing.any():
+        return ["" if gone else value for value, gone in zip(values, missing, strict=True)]
+    return values
+
+
+def csv_table(table: pd.DataFrame) -> str:
+    """What `write_csv` writes."""
+    write_csv(table, file := io.StringIO(newline=""))
+    return file.getvalue()
 
 
 def latex_table(table: pd.DataFrame) -> str:
