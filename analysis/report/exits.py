@@ -11,7 +11,6 @@ import io
 import re
 from typing import TextIO
 
-import numpy as np
 import pandas as pd
 
 ROWS = 20_000  # of a table that are turned into text at once
@@ -98,31 +97,34 @@ def csv_cell(value: object) -> object:
 def write_csv(table: pd.DataFrame, file: TextIO) -> None:
     """A table as CSV; text in quotes where one holds the mark that other countries split at."""
     names = [csv_cell(str(name)) for name in table]
-    columns = [_safe(table.iloc[:, index]) for index in range(table.shape[1])]
-    texts = [names, *(c for c in columns if not pd.api.types.is_numeric_dtype(c.dtype))]
-    split = any(isinstance(cell, str) and ";" in cell for cells in texts for cell in cells)
+    columns = [table.iloc[:, index] for index in range(table.shape[1])]
+    words = [_words(column) for column in columns]
+    split = any(isinstance(one, str) and ";" in one for part in (names, *words) for one in part)
     quoting = csv.QUOTE_NONNUMERIC if split else csv.QUOTE_MINIMAL
     writer = csv.writer(file, quoting=quoting, lineterminator="\n")
     writer.writerow(names)
     for start in range(0, len(table), ROWS):
-        part = (_cells(column.iloc[start : start + ROWS]) for column in columns)
-        writer.writerows(zip(*part, strict=True))
+        rows = slice(start, start + ROWS)
+        cells = (_cells(column, rows, known) for column, known in zip(columns, words, strict=True))
+        writer.writerows(zip(*cells, strict=True))
 
 
-def _safe(column: pd.Series) -> pd.Series:
-    """A column whose text no spreadsheet takes for a formula; each category is looked at once."""
+def _words(column: pd.Series) -> pd.Series:
+    """The safe texts of a column: of its categories where it has such, none of numbers."""
     if pd.api.types.is_numeric_dtype(column.dtype):
-        return column
+        return column.iloc[:0]
+    is_coded = isinstance(column.dtype, pd.CategoricalDtype)
+    return pd.Series([csv_cell(one) for one in (column.cat.categories if is_coded else column)])
+
+
+def _cells(column: pd.Series, rows: slice, words: pd.Series) -> list[object]:
+    """Some cells of a column as Python's values, "" where there is none."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        words = np.array([*map(csv_cell, column.cat.categories), None], dtype=object)
-        return pd.Series(words[column.cat.codes.to_numpy()], dtype=object)  # missing: -1
-    return pd.Series([csv_cell(value) for value in column])
-
-
-def _cells(column: pd.Series) -> list[object]:
-    """Values as Python's, "" where there is none."""
-    values: list[object] = column.tolist()
-    missing = column.isna().to_numpy()
+        known = [*words, ""]  # missing: -1
+        return [known[code] for code in column.cat.codes.iloc[rows]]
+    part = (column if pd.api.types.is_numeric_dtype(column.dtype) else words).iloc[rows]
+    values: list[object] = part.tolist()
+    missing = part.isna().to_numpy()
     if missing.any():
         return ["" if gone else value for value, gone in zip(values, missing, strict=True)]
     return values
