@@ -50,7 +50,7 @@ def test_report_is_one_file_that_fetches_nothing(report):
 def test_hostile_names_stay_text(tmp_path):
     bad = cell("unet-scratch", HOSTILE)
     classes = (HOSTILE, "a$b$", "_hidden", "**bold**\nnew")
-    root = write_study(tmp_path / HOSTILE.replace("/", ""), [bad, DICE], classes)
+    root = write_study(tmp_path / "hostile", [bad, DICE], classes)
     write_run(root, bad, 0)
     write_run(root, DICE, 0, end="failed", error=HOSTILE)
     out = write_report(read_study(root), tmp_path / "out").parent
