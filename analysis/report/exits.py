@@ -100,8 +100,11 @@ def write_csv(table: pd.DataFrame, file: TextIO) -> None:
     columns = [table.iloc[:, index] for index in range(table.shape[1])]
     words = [_words(column) for column in columns]
     split = any(isinstance(one, str) and ";" in one for part in (names, *words) for one in part)
-    quoting = csv.QUOTE_NONNUMERIC if split else csv.QUOTE_MINIMAL
-    writer = csv.writer(file, quoting=quoting, lineterminator="\n")
+    writer = csv.writer(
+        file,
+        quoting=csv.QUOTE_NONNUMERIC if split else csv.QUOTE_MINIMAL,
+        lineterminator="\n",
+    )
     writer.writerow(names)
     for start in range(0, len(table), ROWS):
         rows = slice(start, start + ROWS)

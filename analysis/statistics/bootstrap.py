@@ -134,7 +134,8 @@ class _Units:
 
 def _units(arms: Sequence[Arm], groups: Sequence[Hashable] | None) -> _Units:
     """The counts of all runs, summed over the images of a group."""
-    truth = both = np.zeros(0)
+    nothing: np.ndarray = np.zeros(0)
+    truth = tp = fp = nothing
     labels, number = 0, 0
     index: np.ndarray | None = None
     for arm in arms:
@@ -145,7 +146,7 @@ def _units(arms: Sequence[Arm], groups: Sequence[Hashable] | None) -> _Units:
         if not number:
             truth = counts[..., 0] + counts[..., 2]
             labels, index = _labels(groups, len(counts))
-            both = np.empty((2, counts.shape[1], sum(map(len, arms)), labels))
+            tp, fp = np.empty((2, counts.shape[1], sum(map(len, arms)), labels))
         if counts.shape[:2] != truth.shape:
             raise ValueError(
                 f"counts must be of the same images and classes, {truth.shape} as the first run "
@@ -156,10 +157,10 @@ def _units(arms: Sequence[Arm], groups: Sequence[Hashable] | None) -> _Units:
                 "counts must share the truth, TP + FN of each image and class the same in "
                 "all runs, got different ones; put the images in one order"
             )
-        both[:, :, number] = _summed(counts[..., :2], index, labels).transpose(2, 1, 0)
+        tp[:, number], fp[:, number] = _summed(counts[..., :2], index, labels).transpose(2, 1, 0)
         number += 1
-    hits, false = ([_held(part) for part in parts] for parts in both)
-    return _Units(_summed(truth, index, labels), hits, false)
+    held = [[_held(pixels) for pixels in part] for part in (tp, fp)]
+    return _Units(_summed(truth, index, labels), *held)
 
 
 def _summed(counts: np.ndarray, index: np.ndarray | None, n_labels: int) -> np.ndarray:
