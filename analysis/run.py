@@ -152,7 +152,7 @@ class Record:
         """The last attempt's environment, {} if the run never started."""
         return self.environments[-1] if self.environments else {}
 
-    @cached_property
+    @property
     def history(self) -> pd.DataFrame:
         """A row per epoch: "epoch", a column per metric and, unless resumed, "minutes"."""
         columns = dict(zip(self.told.metrics, self.told.values.T, strict=True))
@@ -165,6 +165,12 @@ class Record:
         """(E,) since the start; None of a resumed run: nobody knows what of it was done twice."""
         starts = self.told.starts
         return (self.told.times - starts[0].time) / 60 if len(starts) == 1 else None
+
+    def curve(self, metric: str) -> np.ndarray | None:
+        """(E,) a metric over the epochs, NaN where it was not measured; None if it never was."""
+        if metric not in self.told.metrics:
+            return None
+        return self.told.values[:, self.told.metrics.index(metric)]
 
     def confusion(self, split: Literal["test", "dev"]) -> tuple[Names, Confusions]:
         """Image names (n,) and confusion matrices of one split."""

@@ -1,6 +1,8 @@
 """Memory and time where numbers are large: 2,000 runs; 250 classes and 5,000 test images.
 
-    python -m benchmarks.scale runs [N_RUNS] [N_ARMS]     --plan and --report of finished runs
+    python -m benchmarks.scale runs [N_RUNS] [N_ARMS]     states, report and sync of finished runs
+    python -m benchmarks.scale default                    the report of 9 arms x 2 seeds
+    python -m benchmarks.scale help                       what every command pays before it begins
     python -m benchmarks.scale classes [N_CLASSES] [N_IMAGES]     the end of one run
 
 Runs are made up, of 60 epochs, 21 classes and 210 test images that show 2 to 6 classes; every
@@ -17,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.made_up import N_DEV, N_TEST, declared, epoch
-from seglib.data.lists import VOC_CLASSES
+from runs import MATRICES
+from seglib.drawing import VOC_CLASSES
 from seglib.metrics import CONTRACT, class_counts, iou, mean_iou, pixel_accuracy
 from study.matrix import Matrix
 from study.record import RunDir, files
@@ -72,9 +75,14 @@ def matrix(n_arms: int) -> Matrix:
     )
 
 
-def many_runs(path: Path, n_runs: int, n_arms: int) -> Path:
-    """A study of finished runs, each with its own numbers; weights and sheets are left out."""
-    study, rng = declared(path, N_EPOCHS, matrix(n_arms)), np.random.default_rng(0)
+def many_runs(path: Path, n_runs: int, n_arms: int, of: Matrix | None = None) -> Path:
+    """A study of finished runs, each with its own numbers; weights and sheets are left out.
+
+    Args: of: the matrix of its n_arms, one of made-up widths unless given.
+    """
+    study, rng = declared(path, N_EPOCHS, of or matrix(n_arms)), np.random.default_rng(0)
+    study.set_weights("resnet18", "imagenet (V1)", "0" * 64)
+    study.save()
     test, dev = truth(N_TEST, C, rng), truth(N_DEV, C, rng)
     names = {"test_names": np.array([f"t{i:06d}" for i in range(N_TEST)])}
     names |= {"dev_names": np.array([f"d{i:06d}" for i in range(N_DEV)])}
@@ -134,6 +142,16 @@ report_study(place, place / "report", [], place)
 """
     + PEAK
 )
+SYNC = (
+    """
+import sys
+from pathlib import Path
+import runs
+place = Path(sys.argv[1])
+assert runs.main(["--sync", "--out", str(place.parent), "--study", place.name]) == 0
+"""
+    + PEAK
+)
 STATES = (
     """
 import sys, time
@@ -158,6 +176,20 @@ def runs(n_runs: int = 2000, n_arms: int = 10) -> None:
         print(f"{n_runs} runs of {n_arms} arms made")
         timed("states of all runs, as --plan asks", STATES, path, n_runs // n_arms)
         timed("--report", REPORT, path)
+        timed("--sync of everything", SYNC, path)
+        timed("--sync of nothing new", SYNC, path)
+
+
+def default() -> None:
+    """The default matrix: 3 networks, 3 losses, 9 contrasts, 2 seeds; 60 epochs."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = many_runs(Path(scratch) / "default", 18, 9, MATRICES["default"])
+        timed("--report of 18 runs", REPORT, path)
+
+
+def usage() -> None:
+    code = "import runs\ntry: runs.main(['--help'])\nexcept SystemExit: pass"
+    timed("runs.py --help", code + PEAK)
 
 
 CLASSES = (
@@ -196,4 +228,5 @@ def classes(n_classes: int = 250, n_images: int = 5000) -> None:
 
 
 if __name__ == "__main__":
-    {"runs": runs, "classes": classes}[sys.argv[1]](*map(int, sys.argv[2:]))
+    verbs = {"runs": runs, "default": default, "help": usage, "classes": classes}
+    verbs[sys.argv[1]](*map(int, sys.argv[2:]))

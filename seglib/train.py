@@ -20,10 +20,10 @@ from seglib.data.augment import CropSampler
 from seglib.losses import Loss
 from seglib.metrics import Confusions
 from seglib.predict import Stopped, autocast
+from seglib.recipe import OPTIMIZERS, SCHEDULES, Recipe
 
 State = dict[str, Any]  # epoch, and the state dicts of model and optimizer
-SCHEDULES = ("onecycle", "cosine", "constant")
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+_MAKE: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     # decay is added to the gradient, scaled by the rate; the momentum is Nesterov's
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
@@ -32,24 +32,6 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 class NonFiniteLoss(RuntimeError):
     """A loss term became NaN or infinite; the message names epoch, step and term."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a network is trained. lr is the peak; warmup_frac is a share of all steps.
-
-    accumulate: parts a batch is split into, one after the other, to save memory; see `gradients`.
-    """
-
-    n_epochs: int
-    lr: float
-    weight_decay: float
-    optimizer: str = "adamw"
-    schedule: str = "onecycle"
-    warmup_frac: float = 0.3
-    precision: str = "fp32"
-    accumulate: int = 1
-    evaluate_at: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +51,7 @@ def make_optimizer(
     """The optimizer called `name`, one of OPTIMIZERS; one kernel for all parameters."""
     if name not in OPTIMIZERS:
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {name!r}")
-    return OPTIMIZERS[name](parameters, lr=lr, weight_decay=weight_decay, fused=True)
+    return _MAKE[name](parameters, lr=lr, weight_decay=weight_decay, fused=True)
 
 
 def evaluation_epochs(n_epochs: int, n_evaluations: int = 10) -> frozenset[int]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
 from seglib.models import ENCODERS, MODELS, OPTIONS, ModelTraits, is_own, model_traits, own_source
-from seglib.train import OPTIMIZERS, SCHEDULES
+from seglib.recipe import OPTIMIZERS, SCHEDULES
 from study.record import RunRecord
 from study.record.files import Scalar
 from study.values import ConfigError, check_value, digest, read_value, unknown_name
@@ -57,7 +57,7 @@ class RunConfig:
     lr_multiplier: float = _identity("factor on lr, tuned per arm", 1.0, low=1e-3, high=1e3)
 
     width: int | None = _identity("channels of the first level of unet", 64, low=1, high=512)
-    encoder: str | None = _identity("encoder of resnetunet", "resnet18", choices=tuple(ENCODERS))
+    encoder: str | None = _identity("encoder of resnetunet", "resnet18", choices=ENCODERS)
     max_side: int | None = _identity("longer image side is reduced to this, pixels", None, low=16)
     train_void: str = _identity(
         "void in training: ignored, or learnt as one more class", "ignore", choices=TRAIN_VOID
@@ -73,7 +73,7 @@ class RunConfig:
         1,
         low=1,
     )
-    optimizer: str = _identity("AdamW, or SGD with momentum", "adamw", choices=tuple(OPTIMIZERS))
+    optimizer: str = _identity("AdamW, or SGD with momentum", "adamw", choices=OPTIMIZERS)
     lr: float = _identity("peak learning rate", 1e-3, low=0.0)
     weight_decay: float = _identity("weight decay of the optimizer", 0.01, low=0.0)
     schedule: str = _identity("learning-rate schedule", "onecycle", choices=SCHEDULES)

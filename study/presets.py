@@ -6,9 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
-from seglib.data.devkit import divided, open_voc
 from seglib.data.folder import Folder, open_folder
 from seglib.data.lists import DataError
 from seglib.data.shapes import VERSION, write_shapes
@@ -74,7 +71,7 @@ def data_name(data: str, device: str) -> str:
 
     Nothing is looked at, so that a study is found without its data."""
     if data == "voc":
-        return "voc2007" if torch.device(device).type == "cpu" else "voc2012"
+        return "voc2007" if device.startswith("cpu") else "voc2012"
     name = Path(data).resolve().name
     return name.lower() if name in ("VOC2007", "VOC2012") else name
 
@@ -92,6 +89,8 @@ def open_data(
             note = f"{data} is the data set of that name; the folder here is --data ./{data}"
             folder = replace(folder, notes=(*folder.notes, note))
         return folder, preset
+    from seglib.data.devkit import divided  # slow to import: torchvision's table of archives
+
     root = Path(data)
     devkits = sorted(p for p in (*root.glob("VOC20??"), *root.glob("VOCdevkit/VOC20??")))
     if devkits and not (root / "ImageSets").exists():
@@ -117,6 +116,8 @@ def _known(
                 if not root.exists():  # else another process drew it meanwhile
                     raise
         return open_folder(root, name="shapes"), SHAPES
+    from seglib.data.devkit import open_voc  # slow to import: torchvision's table of archives
+
     name = data_name(data, device)
     folder = open_voc(name.removeprefix("voc"), out / "data" / "voc")
     return folder, {"voc2007": VOC2007, "voc2012": VOC2012}[name]

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -68,13 +69,17 @@ def _curves(
 ) -> dict[str, Line2D]:
     """Draw the runs of one network; what a legend shows of each of its arms, by variant."""
     handles: dict[str, Line2D] = {}
-    for (_, seed), line in lines.groupby(["arm", "seed"], sort=False):
-        name, colour = line["variant"].iloc[0], colours[line["loss"].iloc[0]]
+    for arm, mine in lines.groupby("arm", sort=False):
+        name, colour = mine["variant"].iloc[0], colours[mine["loss"].iloc[0]]
         style: Style = {"color": colour, "linestyle": dashes[name], "alpha": 0.85}
-        axes.plot(line["epoch"], line["value"], **style, linewidth=1.1, gid=f"seed {seed}")
-        best = line[line["epoch"] == line["best_epoch"]]
-        axes.plot(best["epoch"], best["value"], ".", color=colour, markersize=6)
+        points = mine[["epoch", "value"]].to_numpy(float)
+        runs = np.split(points, np.flatnonzero(np.diff(mine["seed"])) + 1)
+        lines_of = LineCollection(runs, **style, linewidth=1.1, joinstyle="round", gid=str(arm))
+        axes.add_collection(lines_of)
+        best = points[(mine["epoch"] == mine["best_epoch"]).to_numpy()]
+        axes.plot(*best.T, ".", color=colour, markersize=6)
         handles.setdefault(name, Line2D([], [], **style, linewidth=2))
+    axes.autoscale_view()
     return handles
 
 

@@ -7,10 +7,13 @@ Must not know: pages, tables' meaning.
 from __future__ import annotations
 
 import csv
+import io
 import re
+from typing import TextIO
 
 import pandas as pd
 
+ROWS = 20_000  # of a table that are turned into text at once
 RIGHT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff"  # letters that run from the right
 RUN = re.compile(f"[{RIGHT}](?:[{RIGHT}\\s_-]*[{RIGHT}])?")
 FORMULA = tuple("=+-@＝＋－＠")  # the last four: of full width, for Chinese and Japanese
@@ -91,15 +94,49 @@ def csv_cell(value: object) -> object:
     return text
 
 
-def csv_table(table: pd.DataFrame) -> str:
+def write_csv(table: pd.DataFrame, file: TextIO) -> None:
     """A table as CSV; text in quotes where one holds the mark that other countries split at."""
-    safe = table.rename(columns=lambda name: csv_cell(str(name)))
-    for index, kind in enumerate(safe.dtypes):
-        if not pd.api.types.is_numeric_dtype(kind):
-            safe.isetitem(index, [csv_cell(value) for value in safe.iloc[:, index]])
-    cells = [*safe.columns, *(cell for row in safe.itertuples(index=False) for cell in row)]
-    split = any(isinstance(cell, str) and ";" in cell for cell in cells)
-    return safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC if split else csv.QUOTE_MINIMAL)
+    names = [csv_cell(str(name)) for name in table]
+    columns = [table.iloc[:, index] for index in range(table.shape[1])]
+    words = [_words(column) for column in columns]
+    split = any(isinstance(one, str) and ";" in one for part in (names, *words) for one in part)
+    writer = csv.writer(
+        file,
+        quoting=csv.QUOTE_NONNUMERIC if split else csv.QUOTE_MINIMAL,
+        lineterminator="\n",
+    )
+    writer.writerow(names)
+    for start in range(0, len(table), ROWS):
+        rows = slice(start, start + ROWS)
+        cells = (_cells(column, rows, known) for column, known in zip(columns, words, strict=True))
+        writer.writerows(zip(*cells, strict=True))
+
+
+def _words(column: pd.Series) -> pd.Series:
+    """The safe texts of a column: of its categories where it has such, none of numbers."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.iloc[:0]
+    is_coded = isinstance(column.dtype, pd.CategoricalDtype)
+    return pd.Series([csv_cell(one) for one in (column.cat.categories if is_coded else column)])
+
+
+def _cells(column: pd.Series, rows: slice, words: pd.Series) -> list[object]:
+    """Some cells of a column as Python's values, "" where there is none."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        known = [*words, ""]  # missing: -1
+        return [known[code] for code in column.cat.codes.iloc[rows]]
+    part = (column if pd.api.types.is_numeric_dtype(column.dtype) else words).iloc[rows]
+    values: list[object] = part.tolist()
+    missing = part.isna().to_numpy()
+    if missing.any():
+        return ["" if gone else value for value, gone in zip(values, missing, strict=True)]
+    return values
+
+
+def csv_table(table: pd.DataFrame) -> str:
+    """What `write_csv` writes."""
+    write_csv(table, file := io.StringIO(newline=""))
+    return file.getvalue()
 
 
 def latex_table(table: pd.DataFrame) -> str:

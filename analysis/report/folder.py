@@ -14,19 +14,22 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 MANIFEST = "manifest.json"  # the names of all files written by us
 AT_FDCWD, EXCHANGE = -100, 2  # of renameat2
+Content = bytes | Callable[[BinaryIO], object]
 KEPT = ".kept"  # behind the name of a user's file that stands where one of ours must
 
 
-def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+def replace_folder(folder: Path, contents: Mapping[str, Content]) -> None:
     """Put files in a folder in place of those of the last time; what else is in it is kept.
 
     A kill at any moment leaves the folder of before or the new one. Where `folder`, or anything in
     it that must make room, is a link, the link goes and its target stays as it is.
 
-    Args: contents: names relative to `folder`, with "/" between folders.
+    Args: contents: names relative to `folder`, with "/" between folders; the bytes of a file, or
+        what writes them to it (a table of many rows is never whole in memory).
     Raises: ValueError if something other than a folder or a link stands there; OSError.
     """
     if not _is(folder, stat.S_ISDIR, stat.S_ISLNK, none=True):
@@ -44,7 +47,7 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
             path = fresh / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
-                file.write(content)
+                content(file) if callable(content) else file.write(content)
         if _is(folder, stat.S_ISDIR):
             _keep(folder, fresh, last=_listed(folder))
         _swap(fresh, folder)

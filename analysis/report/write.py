@@ -5,8 +5,11 @@ Must not know: how tables are computed, how pages are marked up.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 
@@ -16,7 +19,7 @@ from analysis.records import Study
 from analysis.report import arms, contrasts, effects, exits, inventory, pages, training
 from analysis.report.blocks import Block, Bullets, Picture, Section, pairs
 from analysis.report.examples import disagreement, examples
-from analysis.report.folder import replace_folder
+from analysis.report.folder import Content, replace_folder
 from analysis.report.predictions import predictions
 from analysis.report.provenance import commands, provenance
 from analysis.report.sentences import sentences
@@ -29,7 +32,7 @@ from analysis.tables.chosen import chosen, never_chosen
 from analysis.tables.metrics import more_metrics
 from analysis.tables.tunings import tunings
 
-RAW = ("history", "runs")  # material, not tables to print
+RAW = ("runs",)  # material, as the history is: not a table to print
 
 
 def write_report(
@@ -54,11 +57,12 @@ def write_report(
         *_sections(study, found, pictures, whole),
         Section("Commands to reproduce", commands(whole, place or study.root)),
     ]
-    files = {
-        f"tables/{name}.{suffix}": text.encode()
+    files: dict[str, Content] = {
+        f"tables/{name}.{suffix}": content
         for name, table in (*_tables(study, found), ("disagreement", apart))
-        for suffix, text in _written(name, table)
+        for suffix, content in _written(name, table)
     }
+    files["tables/history.csv"] = lambda file: _csv(run_tables.history(study), file)
     for block in (block for section in sections for block in section.blocks):
         if isinstance(block, Picture):
             files[f"figures/{block.name}.png"] = block.png
@@ -69,20 +73,25 @@ def write_report(
     return out_dir / "index.html"
 
 
-def _written(name: str, table: pd.DataFrame) -> Iterable[tuple[str, str]]:
+def _written(name: str, table: pd.DataFrame) -> Iterable[tuple[str, Content]]:
     """A table as CSV, and as LaTeX unless it is raw material."""
-    yield "csv", exits.csv_table(table)
+    yield "csv", partial(_csv, table)
     if name not in RAW:
-        yield "tex", exits.latex_table(table)
+        yield "tex", exits.latex_table(table).encode()
+
+
+def _csv(table: pd.DataFrame, file: BinaryIO) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    exits.write_csv(table, text)
+    text.detach()  # written out; whoever opened the file closes it
 
 
 def _tables(study: Study, found: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
-    """Every table with raw values, under its file name."""
+    """Every table with raw values but the history, under its file name."""
     yield "summary", arm_tables.summary(study)
     yield "per_class", class_tables.per_class(study).rename(columns=arms.with_n(study))
     yield "runs", run_tables.runs(study)
     yield "missing", run_tables.missing(study)
-    yield "history", run_tables.history(study)
     yield "cost", arm_tables.cost(study)
     yield "tunings", tunings(study)
     yield "more_metrics", more_metrics(study)

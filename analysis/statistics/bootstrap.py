@@ -53,13 +53,13 @@ def resample(
     Source: Everingham et al., Assessing the significance of performance differences on the PASCAL
         VOC challenges via bootstrapping: counts are re-summed, ratios never averaged over images.
     """
-    units, n_classes = _units(arms, groups)
+    units = _units(arms, groups)
     sizes = [len(arm) for arm in arms]
-    observed = _with_groups(_scores(units.sum(0), sum(sizes), n_classes), class_groups)
-    held = units[:, :n_classes] > 0
+    observed = _with_groups(units.scores(np.ones((1, units.n)))[0], class_groups)
+    held = units.truth > 0
     n_units = np.r_[held.any(1).sum(), held.sum(0)]
     found = Covariances(observed, sizes)
-    for scores in _replicates(units, sum(sizes), n_classes, n_boot, rng):
+    for scores in _replicates(units, n_boot, rng):
         found.add(_with_groups(scores, class_groups))
     return Resampled(
         tuple(np.split(observed, np.cumsum(sizes)[:-1])),
@@ -76,23 +76,19 @@ def replicates(
     groups: Sequence[Hashable] | None = None,
 ) -> np.ndarray:
     """The scores themselves, (n_boot, number of runs, K), arm by arm; arguments as `resample`."""
-    units, n_classes = _units(arms, groups)
-    n_runs = sum(map(len, arms))
-    return np.concatenate(list(_replicates(units, n_runs, n_classes, n_boot, rng)))
+    return np.concatenate(list(_replicates(_units(arms, groups), n_boot, rng)))
 
 
-def _replicates(
-    units: np.ndarray, n_runs: int, n_classes: int, n_boot: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+def _replicates(units: _Units, n_boot: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Scores (B, n_runs, K) on resamples of the units, a few at a time."""
     if n_boot < 2:
         raise ValueError(f"n_boot must be at least 2, got {n_boot}")
-    n_units, step = len(units), max(1, CHUNK // max(units.shape))
+    n_units, step = units.n, max(1, CHUNK // max(units.n, units.n_numbers))
     for start in range(0, n_boot, step):
         draws = rng.integers(n_units, size=(min(step, n_boot - start), n_units))
         cells = draws + n_units * np.arange(len(draws))[:, None]
         times = np.bincount(cells.ravel(), minlength=draws.size).reshape(draws.shape)
-        yield _scores(times.astype(np.float64) @ units, n_runs, n_classes)
+        yield units.scores(times.astype(np.float64))
 
 
 def _with_groups(scores: np.ndarray, class_groups: Sequence[Sequence[int]]) -> np.ndarray:
@@ -101,24 +97,56 @@ def _with_groups(scores: np.ndarray, class_groups: Sequence[Sequence[int]]) -> n
     return np.concatenate([scores, group_means(scores[..., 1:], class_groups)], axis=-1)
 
 
-def _units(arms: Sequence[Arm], groups: Sequence[Hashable] | None) -> tuple[np.ndarray, int]:
-    """Pixel sums, a row per image or group: C of truth, TP of each run, FP of each run; and C.
+@dataclass(frozen=True, eq=False)
+class _Units:
+    """Pixel sums of U images or groups, float64, which is exact below 2^53.
 
-    float64, which is exact below 2^53.
+    `hits` and `false` hold for each class the units in which any of the R runs has TP (or FP), and
+    (R, that many) its pixels: a class has hits only where the truth shows it.
     """
-    truth = units = np.zeros(0)
-    labels, index, n_classes, number = 0, np.zeros(0, int), 0, 0
+
+    truth: np.ndarray  # (U, C)
+    hits: Sequence[tuple[np.ndarray, np.ndarray]]
+    false: Sequence[tuple[np.ndarray, np.ndarray]]
+
+    @property
+    def n(self) -> int:
+        return len(self.truth)
+
+    @property
+    def n_numbers(self) -> int:
+        """Sums of a resample."""
+        return self.truth.shape[1] * (1 + 2 * len(self.hits[0][1]))
+
+    def scores(self, times: np.ndarray) -> np.ndarray:
+        """Scores (B, R, K) where each unit counts so many times, (B, U)."""
+        truth, n_runs = times @ self.truth, len(self.hits[0][1])
+        scores = np.full((len(times), n_runs, 1 + truth.shape[1]), np.nan)
+        for index, ((where, tp), (other, fp)) in enumerate(zip(self.hits, self.false, strict=True)):
+            union = truth[:, index, None] + times[:, other] @ fp.T
+            present = np.broadcast_to(truth[:, index, None] > 0, union.shape)
+            np.divide(times[:, where] @ tp.T, union, out=scores[..., 1 + index], where=present)
+        n_present = (truth > 0).sum(-1)[:, None]
+        total = np.nansum(scores[..., 1:], axis=-1)
+        np.divide(total, n_present, out=scores[..., 0], where=n_present > 0)
+        return scores
+
+
+def _units(arms: Sequence[Arm], groups: Sequence[Hashable] | None) -> _Units:
+    """The counts of all runs, summed over the images of a group."""
+    nothing: np.ndarray = np.zeros(0)
+    truth = tp = fp = nothing
+    labels, number = 0, 0
+    index: np.ndarray | None = None
     for arm in arms:
         if isinstance(arm, np.ndarray):
             checked(arm, "(S, n_images, C, 3)", 4)
-    n_runs = sum(map(len, arms))
     for counts in itertools.chain.from_iterable(arms):
         counts = checked(counts, "(n_images, C, 3)", 3)
         if not number:
-            truth, n_classes = counts[..., 0] + counts[..., 2], counts.shape[1]
+            truth = counts[..., 0] + counts[..., 2]
             labels, index = _labels(groups, len(counts))
-            units = np.zeros((labels, (1 + 2 * n_runs) * n_classes))
-            np.add.at(units[:, :n_classes], index, truth)
+            tp, fp = np.empty((2, counts.shape[1], sum(map(len, arms)), labels))
         if counts.shape[:2] != truth.shape:
             raise ValueError(
                 f"counts must be of the same images and classes, {truth.shape} as the first run "
@@ -129,20 +157,31 @@ def _units(arms: Sequence[Arm], groups: Sequence[Hashable] | None) -> tuple[np.n
                 "counts must share the truth, TP + FN of each image and class the same in "
                 "all runs, got different ones; put the images in one order"
             )
-        for part, run in enumerate((1 + number, 1 + n_runs + number)):
-            place = slice(run * n_classes, (run + 1) * n_classes)
-            if groups is None:
-                units[:, place] = counts[..., part]
-            else:
-                np.add.at(units[:, place], index, counts[..., part])
+        tp[:, number], fp[:, number] = _summed(counts[..., :2], index, labels).transpose(2, 1, 0)
         number += 1
-    return units, n_classes
+    held = [[_held(pixels) for pixels in part] for part in (tp, fp)]
+    return _Units(_summed(truth, index, labels), *held)
 
 
-def _labels(groups: Sequence[Hashable] | None, n_images: int) -> tuple[int, np.ndarray]:
-    """How many units there are, and (n_images,) the unit of each image."""
+def _summed(counts: np.ndarray, index: np.ndarray | None, n_labels: int) -> np.ndarray:
+    """Sums over the images (n_images, ...) of a label, float64; as they are without labels."""
+    if index is None:
+        return counts.astype(np.float64)
+    sums = np.zeros((n_labels, *counts.shape[1:]))
+    np.add.at(sums, index, counts)
+    return sums
+
+
+def _held(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The columns (units) of (R, U) that are not all 0, and these columns."""
+    where = np.flatnonzero(pixels.any(0))
+    return where, np.ascontiguousarray(pixels[:, where])
+
+
+def _labels(groups: Sequence[Hashable] | None, n_images: int) -> tuple[int, np.ndarray | None]:
+    """How many units there are, and (n_images,) the unit of each image; None: one each."""
     if groups is None:
-        return n_images, np.arange(n_images)
+        return n_images, None
     if len(groups) != n_images:
         raise ValueError(f"groups must be {n_images} labels, one per image, got {len(groups)}")
     labels, index = np.unique(np.asarray(groups), return_inverse=True)
@@ -155,16 +194,3 @@ def checked(counts: np.ndarray, shape: str, n_dims: int) -> np.ndarray:
     if counts.ndim != n_dims or counts.shape[-1] != 3 or not counts.size:
         raise ValueError(f"counts must be {shape} and not empty, got {counts.shape}")
     return counts.astype(np.int64) if counts.dtype.kind in "ui" else counts
-
-
-def _scores(totals: np.ndarray, n_runs: int, n_classes: int) -> np.ndarray:
-    """Pixel sums (..., C + 2 n_runs C), as `_units` lays them out, -> scores (..., n_runs, K)."""
-    lead, truth = totals.shape[:-1], totals[..., None, :n_classes]
-    hits = totals[..., n_classes:].reshape(*lead, 2, n_runs, n_classes)
-    tp, fp = hits[..., 0, :, :], hits[..., 1, :, :]
-    present = np.broadcast_to(truth > 0, tp.shape)
-    scores = np.full((*lead, n_runs, 1 + n_classes), np.nan)
-    np.divide(tp, truth + fp, out=scores[..., 1:], where=present)
-    total, n_present = np.where(present, scores[..., 1:], 0).sum(-1), present.sum(-1)
-    np.divide(total, n_present, out=scores[..., 0], where=n_present > 0)
-    return scores

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from analysis.records import AXES, Study
@@ -113,8 +114,8 @@ def cost(study: Study) -> pd.DataFrame:
     rows = []
     for cell in study.cells:
         done = study.finished(cell.arm)
-        speeds = [run.history.get("train/images_per_s") for run in done]
-        speed = [float(column.mean()) for column in speeds if column is not None]
+        speeds = [run.curve("train/images_per_s") for run in done]
+        speed = [_mean(column) for column in speeds if column is not None]
         sizes = [run.n_parameters for run in done if run.n_parameters is not None]
         rows.append(
             (
@@ -129,6 +130,12 @@ def cost(study: Study) -> pd.DataFrame:
     return pd.DataFrame(
         rows, columns=["arm", "n", "minutes", "peak memory, MB", "parameters, M", "images/s"]
     )
+
+
+def _mean(values: np.ndarray) -> float:
+    """Of those that there are."""
+    there = ~np.isnan(values)
+    return float(np.where(there, values, 0).sum() / there.sum()) if there.any() else math.nan
 
 
 def aggregate_arm(study: Study, arm: str) -> dict[str, float]:

@@ -5,8 +5,6 @@ Must not know: how a table is shown, figures.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 
@@ -33,14 +31,10 @@ def convergence(study: Study) -> pd.DataFrame:
     ]
     if not runs:
         return pd.DataFrame(columns=columns)
-    pairs = [
-        (run.history["epoch"].to_numpy(float), run.history["dev/miou"].to_numpy(float))
-        for run in runs
-    ]
-    found = curves.convergence(pairs)
+    found = curves.convergence([(run.told.epochs, values) for run, values in runs])
     rows = []
-    for arm in dict.fromkeys(run.arm for run in runs):
-        mine = [i for i, run in enumerate(runs) if run.arm == arm]
+    for arm in dict.fromkeys(run.arm for run, _ in runs):
+        mine = [i for i, (run, _) in enumerate(runs) if run.arm == arm]
         reached = [epochs[np.isfinite(epochs)] for epochs in found.epochs[mine].T]
         rows.append(
             (
@@ -64,10 +58,10 @@ def at_cost(study: Study) -> pd.DataFrame:
         seed had no evaluation yet. Empty with fewer than two arms.
     """
     curves: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for run in _evaluated(study):
-        minutes = run.history.get("minutes", pd.Series(math.nan)).to_numpy(float)
-        if (np.diff(minutes, prepend=0.0) > 0).all():
-            curves.setdefault(run.arm, []).append((minutes, run.history["dev/miou"].to_numpy()))
+    for run, values in _evaluated(study):
+        minutes = run.minutes
+        if minutes is not None and (np.diff(minutes, prepend=0.0) > 0).all():
+            curves.setdefault(run.arm, []).append((minutes, values))
     columns = ["arm", "n", "first_min", "second_min", "end_min", "first", "second", "end"]
     if len(curves) < 2:
         return pd.DataFrame(columns=columns)
@@ -81,9 +75,7 @@ def at_cost(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _evaluated(study: Study) -> list[Record]:
-    return [
-        run
-        for run in study.finished()
-        if "dev/miou" in run.history and run.history["dev/miou"].notna().any()
-    ]
+def _evaluated(study: Study) -> list[tuple[Record, np.ndarray]]:
+    """The finished runs that have a dev curve, and (E,) its mIoU."""
+    found = [(run, run.curve("dev/miou")) for run in study.finished()]
+    return [(run, v) for run, v in found if v is not None and not np.isnan(v).all()]

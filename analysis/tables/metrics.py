@@ -5,6 +5,8 @@ Must not know: how a table is shown, figures.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 
@@ -31,6 +33,11 @@ def more_metrics(study: Study) -> pd.DataFrame:
         15 classes on, or all that dev shows), "lowest 10 % images", "rare", "medium", "frequent"
         (`Study.by_frequency`).
     """
+    return _computed(study).copy()
+
+
+@lru_cache(maxsize=1)  # the report asks twice
+def _computed(study: Study) -> pd.DataFrame:
     rows, k = [], 5 if len(study.classes) >= 15 else 3
     background = study.data.background
     groups = study.by_frequency

@@ -3,7 +3,6 @@
 from seglib.data.augment import AUGMENTATION_FIELDS, Augmentation, CropSampler
 from seglib.data.build import build_store
 from seglib.data.classes import implausible_classes
-from seglib.data.devkit import open_voc
 from seglib.data.findings import copies, suspicious
 from seglib.data.folder import Folder, open_folder
 from seglib.data.integrity import changes, check_sources, damaged, find_store
@@ -32,7 +31,6 @@ __all__ = [
     "implausible_classes",
     "open_folder",
     "open_store",
-    "open_voc",
     "store_path",
     "suspicious",
     "write_shapes",

@@ -13,10 +13,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from seglib.data.store import Split
+from seglib.lazy import torch
 from seglib.metrics import VOID
 
 MEAN = np.array([123.675, 116.28, 103.53], dtype=np.float32)  # ImageNet, 0-255

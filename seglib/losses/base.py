@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import torch
-import torch.nn.functional as F
+from seglib.lazy import F, torch
 
 
 class Params(dict[str, float | str]):

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-
+from seglib.lazy import torch
 from seglib.losses import lovasz, pixel, region, sized
 from seglib.losses.base import Param, Params, Target, Term
 from seglib.metrics import VOID

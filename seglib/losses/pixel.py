@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import math
 
-import torch
-import torch.nn.functional as F
-
+from seglib.lazy import F, torch
 from seglib.losses.base import Param, Params, Target, Term
 
 # x ** exponent has an infinite slope at 0 when the exponent is below 1

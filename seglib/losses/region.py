@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
-
+from seglib.lazy import torch
 from seglib.losses.base import Param, Params, Target, Term
 from seglib.losses.pixel import EXPONENT, MIN_BASE
 from seglib.losses.sums import SWITCHES, mean_over, sums_of

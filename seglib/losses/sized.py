@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
+from seglib.lazy import torch
 from seglib.losses.base import Param, Params, Target, Term
 from seglib.losses.sums import NOT_FLAT, counted_of, mean_over, probs_of, rows, sums_of
 

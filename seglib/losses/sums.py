@@ -8,8 +8,7 @@ no gradient, so `present` is the default. Void takes no part in any sum.
 
 from __future__ import annotations
 
-import torch
-
+from seglib.lazy import torch
 from seglib.losses.base import Param, Params, Target
 
 ACTIVATION = Param(

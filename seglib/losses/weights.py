@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
+from seglib.lazy import torch
 
 
 def class_weights(

@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-Array = TypeVar("Array", npt.NDArray[Any], torch.Tensor)
+from seglib.lazy import torch
+
+Array = TypeVar("Array", npt.NDArray[Any], "torch.Tensor")
 VOID = 255
 # What mIoU means here: stored with every study and run, so that unlike numbers never mix.
 CONTRACT = {
@@ -35,7 +36,9 @@ def confusion(predictions: Array, masks: Array, *, n_classes: int, void: int = V
             "predictions and masks must both be (B, H, W), got "
             f"{tuple(predictions.shape)} and {tuple(masks.shape)}"
         )
-    if isinstance(masks, torch.Tensor):  # NumPy is faster here: one thread, no waiting for others
+    if not isinstance(
+        masks, np.ndarray
+    ):  # a tensor; NumPy is faster here: one thread, no waiting for others
         arrays = (labels.cpu().numpy() for labels in (predictions, masks))
         counts = confusion(*arrays, n_classes=n_classes, void=void)
         return torch.from_numpy(counts).to(masks.device)
@@ -65,7 +68,9 @@ def class_counts(confusions: Array) -> Array:
     if confusions.ndim < 2 or confusions.shape[-1] != confusions.shape[-2]:
         raise ValueError(f"confusions must be (..., C, C), got {tuple(confusions.shape)}")
     if isinstance(confusions, np.ndarray):
-        return class_counts(torch.from_numpy(confusions.astype(np.int64))).numpy()
+        counts = confusions.astype(np.int64)
+        hit = counts.diagonal(axis1=-2, axis2=-1)
+        return np.stack([hit, counts.sum(-2) - hit, counts.sum(-1) - hit], axis=-1)
     tp = confusions.diagonal(dim1=-2, dim2=-1)
     fp = confusions.sum(-2) - tp
     fn = confusions.sum(-1) - tp

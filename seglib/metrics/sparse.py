@@ -26,7 +26,7 @@ class Confusions:
     def of(cls, dense: Numbers) -> Confusions:
         """Of a whole array (n, C, C) of integers."""
         flat = np.asarray(dense).reshape(-1)
-        return cls.of_cells(dense.shape, cells := np.flatnonzero(flat), flat[cells])
+        return cls.of_cells(dense.shape, cells := np.flatnonzero(flat != 0), flat[cells])
 
     @classmethod
     def of_images(

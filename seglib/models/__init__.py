@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
-
-from seglib.models.resnetunet import ENCODERS, RESNETUNET, ResNetUNet
+from seglib.lazy import torch
+from seglib.models.catalog import MODELS
 from seglib.models.spec import (
+    ENCODERS,
     ModelSpec,
     ModelTraits,
     SourceError,
@@ -15,17 +15,8 @@ from seglib.models.spec import (
     own_source,
     own_traits,
 )
-from seglib.models.torchvision_models import DEEPLAB, LRASPP
-from seglib.models.unet import UNET, UNet
 from seglib.models.weights import Weights, WeightsError, load_encoder, resolve_weights
 
-# Adding a network is one line here.
-MODELS: dict[str, ModelSpec] = {
-    "unet": UNET,
-    "resnetunet": RESNETUNET,
-    "lraspp_mobilenet_v3_large": LRASPP,
-    "deeplabv3_resnet50": DEEPLAB,
-}
 # The fields of a run that apply to some networks and not to others.
 OPTIONS = tuple(dict.fromkeys(name for spec in MODELS.values() for name in spec.options))
 
@@ -35,9 +26,7 @@ __all__ = [
     "OPTIONS",
     "ModelSpec",
     "ModelTraits",
-    "ResNetUNet",
     "SourceError",
-    "UNet",
     "Weights",
     "WeightsError",
     "build_model",
@@ -74,7 +63,7 @@ def model_spec(name: str) -> ModelSpec:
     )
 
 
-def build_model(name: str, *, n_classes: int, **options: object) -> nn.Module:
+def build_model(name: str, *, n_classes: int, **options: object) -> torch.nn.Module:
     """A freshly initialised network, logits (B, n_classes, H, W) for images (B, 3, H, W).
 
     Args:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torchvision.models import resnet18, resnet34, resnet50
+from torchvision.models import get_model
 
-from seglib.models.spec import ModelSpec
+from seglib.models.spec import ENCODERS
 from seglib.models.unet import double_conv
 
-ENCODERS = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
 # Decoder channels from the coarsest level up, as in segmentation_models.pytorch's Unet.
 DECODER = (256, 128, 64, 32, 16)
 
@@ -27,7 +26,7 @@ class ResNetUNet(nn.Module):
         super().__init__()
         if encoder not in ENCODERS:
             raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}, got {encoder!r}")
-        self.encoder = ENCODERS[encoder](weights=None)
+        self.encoder = get_model(encoder, weights=None)
         self.encoder.avgpool = self.encoder.fc = nn.Identity()
         deep = 4 if encoder == "resnet50" else 1
         skips = [256 * deep, 128 * deep, 64 * deep, 64]
@@ -51,6 +50,3 @@ class ResNetUNet(nn.Module):
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         logits: torch.Tensor = self.head(self.full(x))
         return logits
-
-
-RESNETUNET = ModelSpec(build=ResNetUNet, multiple=32, options={"encoder": "{}"}, encoder="encoder")

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-import torch
-from torch import nn
+from seglib.lazy import torch
 
+ENCODERS = ("resnet18", "resnet34", "resnet50")  # torchvision's, that resnetunet can be built on
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")  # module:factory
 
 
@@ -49,7 +49,7 @@ class ModelTraits:
 class ModelSpec(ModelTraits):
     """A network: images (B, 3, H, W) -> logits (B, n_classes, H, W)."""
 
-    build: Callable[..., nn.Module]  # (n_classes=..., **options)
+    build: Callable[..., torch.nn.Module]  # (n_classes=..., **options)
     multiple: int  # height and width are multiples of this
 
 
@@ -143,9 +143,9 @@ def _own_module(name: str) -> ModuleType:
         raise _no_module(name, f"{type(error).__name__}: {what}") from None
 
 
-def _build_own(name: str, factory: Callable[..., object], *, n_classes: int) -> nn.Module:
+def _build_own(name: str, factory: Callable[..., object], *, n_classes: int) -> torch.nn.Module:
     model = factory(n_classes=n_classes)
-    if not isinstance(model, nn.Module):
+    if not isinstance(model, torch.nn.Module):
         raise ValueError(f"model {name} must return a torch Module, got {type(model).__name__}")
     return model
 

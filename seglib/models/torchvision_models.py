@@ -12,8 +12,6 @@ import torch
 from torch import nn
 from torchvision.models.segmentation import deeplabv3_resnet50, lraspp_mobilenet_v3_large
 
-from seglib.models.spec import ModelSpec
-
 
 class Logits(nn.Module):
     """Images (B, 3, H, W) -> logits (B, n_classes, H, W) of a torchvision network."""
@@ -27,18 +25,9 @@ class Logits(nn.Module):
         return logits
 
 
-def _lraspp(*, n_classes: int) -> nn.Module:
+def lraspp(*, n_classes: int) -> nn.Module:
     return Logits(lraspp_mobilenet_v3_large, n_classes=n_classes)
 
 
-def _deeplab(*, n_classes: int) -> nn.Module:
+def deeplab(*, n_classes: int) -> nn.Module:
     return Logits(deeplabv3_resnet50, n_classes=n_classes)
-
-
-LRASPP = ModelSpec(
-    build=_lraspp, multiple=16, encoder="network.backbone", classifier="mobilenet_v3_large"
-)
-# Batch norm after the pooling over the whole image sees one value a crop: it needs two crops.
-DEEPLAB = ModelSpec(
-    build=_deeplab, multiple=8, encoder="network.backbone", classifier="resnet50", min_crops=2
-)

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from seglib.models.spec import ModelSpec
-
 
 def double_conv(n_in: int, n_out: int) -> nn.Sequential:
     """Two 3x3 convolutions with BatchNorm and ReLU; (B, n_in, H, W) -> (B, n_out, H, W)."""
@@ -53,11 +51,3 @@ class UNet(nn.Module):
             x = block(torch.cat([x, skips.pop()], dim=1))
         logits: torch.Tensor = self.head(x)
         return logits
-
-
-UNET = ModelSpec(
-    build=UNet,
-    multiple=8,
-    options={"width": "w{}"},
-    no_encoder="a plain U-Net has no pretrained encoder",
-)

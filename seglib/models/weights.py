@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
-import torch
-from torch import nn
-from torchvision.models import get_model_weights
+from seglib.lazy import torch
 
 # What stands before the names of an encoder's weights in files, and the classifier behind it.
 PREFIXES = re.compile(r"^(module\.|encoder\.|backbone\.|features\.)+")
@@ -52,13 +50,13 @@ def resolve_weights(
     *,
     encoder: str = "resnet18",
     cache: Path | None = None,
-    download: Callable[[str, str], None] = torch.hub.download_url_to_file,
+    download: Callable[[str, str], None] | None = None,
 ) -> Weights:
     """Find or download the weights that `source` names; see the module.
 
     Args:
         source: "imagenet", "pretext" or the path of a state dict.
-        download: called with (url, destination); injected in tests.
+        download: called with (url, destination), torch's unless given; injected in tests.
     Raises: WeightsError saying what was expected, what was got and what to do.
     """
     if source == "pretext":
@@ -66,7 +64,7 @@ def resolve_weights(
             raise WeightsError(f"pretext weights exist for resnet18 only, got encoder {encoder}")
         return Weights("pretext (drawn scenes)", PRETEXT, file_sha256(PRETEXT))
     if source == "imagenet":
-        return _imagenet(encoder, cache or cache_dir(), download)
+        return _imagenet(encoder, cache or cache_dir(), download or torch.hub.download_url_to_file)
     path = Path(source)
     if not path.is_file():
         raise WeightsError(
@@ -76,6 +74,8 @@ def resolve_weights(
 
 
 def _imagenet(encoder: str, cache: Path, download: Callable[[str, str], None]) -> Weights:
+    from torchvision.models import get_model_weights  # slow to import
+
     enum = get_model_weights(encoder).IMAGENET1K_V1
     name = enum.url.rsplit("/", 1)[-1]
     digits = name.removesuffix(".pth").rpartition("-")[2]  # torchvision's: of the sha256
@@ -101,7 +101,7 @@ def _imagenet(encoder: str, cache: Path, download: Callable[[str, str], None]) -
     return Weights(f"imagenet ({enum.name})", path, found)
 
 
-def load_encoder(encoder: nn.Module, path: Path, *, sha256: str) -> None:
+def load_encoder(encoder: torch.nn.Module, path: Path, *, sha256: str) -> None:
     """Load a torchvision classifier's state dict into `encoder`, in place.
 
     Whole classifiers, bare encoders and the prefixes of PREFIXES are accepted.

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from study.commands.console import step
 from study.commands.hooks import Analysis
+from study.commands.name import study_name
 from study.commands.request import Request
-from study.commands.session import study_name
 from study.continuing import check_runs
 from study.errors import one_line, shown
 from study.record import Declaration, files, run_dirs

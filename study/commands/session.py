@@ -15,7 +15,7 @@ from rich.console import Console
 from seglib.data import Folder, Store
 from study.commands.choice import choose, chosen_seeds, only_values, without_tuning
 from study.commands.console import step
-from study.commands.place import check_name, safe_name
+from study.commands.name import study_name
 from study.commands.request import Request
 from study.commands.settings import Settings, read_settings
 from study.config import ConfigError, RunConfig
@@ -26,7 +26,7 @@ from study.execution import preflight
 from study.execution.batches import check_batches
 from study.execution.parts import split_data
 from study.matrix import Matrix
-from study.presets import Preset, data_name, open_data
+from study.presets import Preset, open_data
 from study.record import Cell, Given, files
 from study.record.files import Scalar
 from study.record.leftovers import sweep
@@ -116,15 +116,6 @@ def n_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def study_name(request: Request) -> str:
-    """The name given, or `<matrix>-<data>` with other letters than a name may have as -."""
-    device = preflight.resolve_device(request.device)
-    if request.study is None:
-        return safe_name(f"{request.matrix}-{data_name(request.data, device) or 'data'}")
-    check_name(request.study)
-    return request.study
 
 
 def git_commit() -> str:

@@ -9,8 +9,8 @@ from rich.console import Console
 from study.commands.console import step
 from study.commands.hooks import Analysis
 from study.commands.lock import study_lock
+from study.commands.name import study_name
 from study.commands.request import Request
-from study.commands.session import study_name
 from study.continuing import check_runs
 from study.errors import shown
 from study.study import load

@@ -18,7 +18,8 @@ from seglib.data.store import Split, Store, open_store
 from seglib.losses import Loss, build_loss, class_weights, loss_spec
 from seglib.metrics import VOID
 from seglib.models import build_model, load_encoder, model_spec, own_source
-from seglib.train import Recipe, evaluation_epochs
+from seglib.recipe import Recipe
+from seglib.train import evaluation_epochs
 from study.config import RunConfig
 
 

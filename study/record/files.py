@@ -195,12 +195,10 @@ def read_npz(path: Path, way_out: str, *needed: str, at_most: int = MOST_BYTES) 
     read. RecordError when it is larger, damaged, or lacks an array that is needed."""
     try:
         with open_file(path) as file, zipfile.ZipFile(file) as archive:
-            n_bytes = sum(_array_bytes(archive, member) for member in archive.infolist())
-            if n_bytes > at_most:
+            stored = [_Array(archive, member) for member in archive.infolist()]
+            if (n_bytes := sum(one.n_bytes for one in stored)) > at_most:
                 raise ValueError(f"arrays of {n_bytes:,} bytes, and at most {at_most:,} can be")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
+            found = {one.name: one.read() for one in stored}
     except RecordError:
         raise
     except Exception as error:  # NumPy and zipfile raise many types for damaged files
@@ -212,17 +210,29 @@ def read_npz(path: Path, way_out: str, *needed: str, at_most: int = MOST_BYTES) 
     return found
 
 
-def _array_bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
-    """Bytes of an array as its header says; ValueError unless so many are stored."""
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
+class _Array:
+    """An array of an .npz file, its header read; ValueError unless as many bytes are stored."""
+
+    def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+        self.name, self._file = member.filename.removesuffix(".npy"), archive.open(member)
+        version = np.lib.format.read_magic(self._file)
         read = np.lib.format.read_array_header_2_0
         if version == (1, 0):
             read = np.lib.format.read_array_header_1_0
-        shape, _, dtype = read(file)
-        n_bytes = math.prod(shape) * dtype.itemsize
-        if min(shape, default=0) < 0 or n_bytes + file.tell() != member.file_size:
+        self._shape, fortran, self._dtype = read(self._file)
+        self._order: typing.Literal["F", "C"] = "F" if fortran else "C"
+        self.n_bytes = math.prod(self._shape) * self._dtype.itemsize
+        if (
+            min(self._shape, default=0) < 0
+            or self.n_bytes + self._file.tell() != member.file_size
+            or self._dtype.hasobject
+        ):
             raise ValueError(
-                f"an array {member.filename} {shape} of {dtype} in {member.file_size} bytes"
+                f"an array {member.filename} {self._shape} of {self._dtype} in "
+                f"{member.file_size} bytes"
             )
-    return n_bytes
+
+    def read(self) -> npt.NDArray[typing.Any]:
+        with self._file as file:  # to its end, where zipfile compares the checksum
+            content = bytearray(file.read())
+        return np.frombuffer(content, self._dtype).reshape(self._shape, order=self._order)

@@ -17,7 +17,14 @@ def test_figures_are_figures(study):
     assert isinstance(figure, Figure) and labels[2] == "ring (not in test)"
     curves = run_figures.learning_curves(runs.history(study), ["bce", "dice_bce"])
     assert len(curves.axes) == 1  # only one network has finished runs
-    assert sum(str(line.get_gid()).startswith("seed") for line in curves.axes[0].lines) == 6
+    of_arm = {one.get_gid(): one.get_segments() for one in curves.axes[0].collections}
+    assert sum(map(len, of_arm.values())) == len(study.finished()) == 6
+    run = study.finished()[-1]
+    values = run.curve("dev/miou")
+    there = ~np.isnan(values)
+    assert of_arm[run.arm][-1].tolist() == [
+        [epoch, value] for epoch, value in zip(run.told.epochs[there], values[there], strict=True)
+    ]
 
 
 def test_a_legend_of_many_classes_leaves_room_for_the_pictures():

@@ -194,3 +194,18 @@ def test_a_folder_of_the_users_where_a_file_of_ours_must_be(target):
     (target / "index.html/deep/x").write_text("x")
     replace_folder(target, TWO)
     assert tree(target) == TWO | {"index.html-deep-x.kept": b"x"}
+
+
+def test_a_file_can_write_itself_and_one_that_fails_changes_nothing(tmp_path):
+    target = tmp_path / "report"
+    replace_folder(target, {"a": b"1", "rows/b": lambda file: file.writelines([b"2", b"3"])})
+    assert (target / "rows/b").read_bytes() == b"23"
+
+    def fails(file):
+        file.write(b"half")
+        raise ValueError("no such column")
+
+    with pytest.raises(ValueError, match="no such column"):
+        replace_folder(target, {"a": b"new", "rows/b": fails})
+    assert (target / "a").read_bytes() == b"1" and (target / "rows/b").read_bytes() == b"23"
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]

@@ -1,14 +1,19 @@
 """The report as a whole: pages, tables, hostile names."""
 
+import itertools
 import math
 import re
+from collections import Counter
 
 import pandas as pd
 import pytest
 
+from analysis import run
 from analysis.records import read_study
-from analysis.report.exits import latex_table, markdown
+from analysis.report import exits
+from analysis.report.exits import csv_table, latex_table, markdown
 from analysis.report.write import write_report
+from study.record import files, read_npz
 from tests.analysis.made import make
 from tests.analysis.studies import BCE, DICE, cell, write_run, write_study
 
@@ -103,3 +108,28 @@ def test_report_holds_the_answer_and_its_tables(tmp_path):
     } <= names
     figures = {p.stem for p in (page.parent / "figures").glob("*.png")}
     assert {"contrasts", "class_differences", "against_frequency", "confusions"} <= figures
+
+
+def test_arrays_of_a_run_are_read_once(tmp_path, monkeypatch):
+    root = write_study(tmp_path / "s", [BCE, DICE])
+    for arm, seed in itertools.product((BCE, DICE), (0, 1)):
+        write_run(root, arm, seed)
+    read = Counter()
+
+    def counted(path, *words, **more):
+        read[path.parent.name, path.name] += 1
+        return read_npz(path, *words, **more)
+
+    monkeypatch.setattr(run, "read_npz", counted)
+    write_report(read_study(root), tmp_path / "out")
+    assert {n for (_, name), n in read.items() if name == files.CONFUSION} == {1}
+    assert sum(name == files.CONFUSION for _, name in read) == 4
+
+
+def test_categories_and_blocks_are_written_as_their_values_would_be(monkeypatch):
+    monkeypatch.setattr(exits, "ROWS", 2)
+    names = ["=a", "'=a", None, 'b,"c"', "=a"]
+    table = pd.DataFrame({"x": pd.Categorical(names), "n": [1.5, -0.0, math.nan, 1e-20, 3]})
+    text = csv_table(table)
+    assert text == 'x,n\n\'=a,1.5\n\'=a,-0.0\n,\n"b,""c""",1e-20\n\'=a,3.0\n'
+    assert text == csv_table(table.astype({"x": object}))

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from study.commands import lock, session
+from study.commands.name import study_name
 from study.commands.place import check_name
 from study.commands.request import Request
 from study.study import StudyError
@@ -61,6 +62,6 @@ def test_what_was_refused_leaves_no_folder(tmp_path):
 )
 def test_a_study_is_named_after_any_folder(tmp_path, data, name):
     request = Request(verb="plan", matrix="losses", data=str(tmp_path / data))
-    made = session.study_name(request)
+    made = study_name(request)
     check_name(made)
     assert made == (name or made)

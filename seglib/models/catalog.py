@@ -1,0 +1,53 @@
+"""The networks, as data; their modules are imported when one is built, as torch is slow to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seglib.lazy import torch
+from seglib.models.spec import ModelSpec
+
+
+def _unet(**options: Any) -> torch.nn.Module:
+    from seglib.models.unet import UNet  # slow to import
+
+    return UNet(**options)
+
+
+def _resnetunet(**options: Any) -> torch.nn.Module:
+    from seglib.models.resnetunet import ResNetUNet  # slow to import
+
+    return ResNetUNet(**options)
+
+
+def _lraspp(**options: Any) -> torch.nn.Module:
+    from seglib.models.torchvision_models import lraspp  # slow to import
+
+    return lraspp(**options)
+
+
+def _deeplab(**options: Any) -> torch.nn.Module:
+    from seglib.models.torchvision_models import deeplab  # slow to import
+
+    return deeplab(**options)
+
+
+# Adding a network is one entry here.
+MODELS: dict[str, ModelSpec] = {
+    "unet": ModelSpec(
+        build=_unet,
+        multiple=8,
+        options={"width": "w{}"},
+        no_encoder="a plain U-Net has no pretrained encoder",
+    ),
+    "resnetunet": ModelSpec(
+        build=_resnetunet, multiple=32, options={"encoder": "{}"}, encoder="encoder"
+    ),
+    "lraspp_mobilenet_v3_large": ModelSpec(
+        build=_lraspp, multiple=16, encoder="network.backbone", classifier="mobilenet_v3_large"
+    ),
+    # batch norm after the pooling over the whole image sees one value a crop: it needs two crops
+    "deeplabv3_resnet50": ModelSpec(
+        build=_deeplab, multiple=8, encoder="network.backbone", classifier="resnet50", min_crops=2
+    ),
+}
