@@ -19,6 +19,7 @@ from study.errors import shown
 
 REFUSED, UNFORESEEN = 2, 3  # exit codes
 OURS = ("seglib", "study", "analysis", "runs", "__main__")
+INSTALL = "pip install -c constraints.txt -e ."
 AGAIN = "run the same command again"
 ROOM = f"make room and {AGAIN}"
 REMEDIES = {
@@ -63,6 +64,8 @@ def fail(error: BaseException, out: Path | None = None) -> int:
 def _refusal(error: BaseException) -> str:
     """The line of an error that says itself what is wrong and what to do; "" for any other."""
     cause = error.__context__
+    if isinstance(error, ImportError):
+        return f"the packages must be installed, got: {one_line(str(error))}; run: {INSTALL}"
     if (
         isinstance(error, RuntimeError)
         and isinstance(cause, OSError)

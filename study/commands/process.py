@@ -20,8 +20,6 @@ from study.commands.signals import during_imports
 from study.commands.streams import complain, open_closed
 from study.commands.words import one_line
 
-INSTALL = "pip install -c constraints.txt -e ."
-
 
 def begin() -> None:
     """Have streams and signals in order, and every error and warning off the terminal."""
@@ -56,9 +54,6 @@ def _import_failed(error: BaseException) -> int:
             f"matrix {name} (line {lines[-1]} of {sys.argv[0]}) must be a Matrix, got: {said}; "
             "mend it there"
         )
-        return REFUSED
-    if isinstance(error, ImportError):
-        complain(f"the packages must be installed, got: {said}; run: {INSTALL}")
         return REFUSED
     return fail(error)
 

@@ -25,7 +25,7 @@ PASSWORDS = (
     "quo'te\"within",
     "back\\slash-n",
     "Größe-Straße",
-    "пароль-слово",
+    "пароль",
     "密码密码密码",
     "plus+within",
     "semi;colon,comma",

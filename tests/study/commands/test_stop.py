@@ -1,5 +1,6 @@
 """Stopped, killed, and continued."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -56,15 +57,18 @@ def test_stop_and_continue(out, data, number, capfd):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_during_the_imports(number):
-    words = [sys.executable, "-X", "importtime", "runs.py", "--plan", "--study", "a b"]
+@pytest.mark.parametrize(
+    "line, module", [("--plan --study 'a b'", "pydantic"), ("--grid --only loss=bce", "torch")]
+)
+def test_ctrl_c_during_the_imports(number, line, module):
+    words = [sys.executable, "-X", "importtime", "runs.py", *shlex.split(line)]
     process = subprocess.Popen(
         words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    for line in process.stderr:
-        if "torch" in line:
+    for shown in process.stderr:
+        if module in shown:
             break
     process.send_signal(number)
     text, errors = process.communicate(timeout=20)
     assert process.returncode == 130 and "Traceback" not in errors
-    assert text == "interrupted; continue with: python runs.py --plan --study 'a b'\n"
+    assert text == f"interrupted; continue with: python runs.py {line}\n"
