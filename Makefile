@@ -28,10 +28,10 @@ sync: $(READY)  ## send MLflow what it is missing of a study
 	$(BIN)/python runs.py --sync --out "$$OUT" $(ARGS)
 
 test: $(READY)  ## the test suite, under 5 minutes on 2 cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: $(READY)  ## the tests that are not slow
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(READY)  ## the formatter, the linter, the types
 	$(BIN)/ruff format --check .

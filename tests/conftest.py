@@ -26,7 +26,8 @@ def store(folder: Path, tmp_path: Path) -> Store:
 def _no_surroundings(monkeypatch, tmp_path_factory):
     """No test writes to the user's cache or reaches a tracking server of the user's."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

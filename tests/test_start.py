@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 SLOW = ("torch", "torchvision", "optuna", "mlflow", "pandas", "scipy", "matplotlib", "sqlalchemy")
 WHAT_IS_THERE = f"import sys; print(*(m for m in {SLOW} if m in sys.modules))"

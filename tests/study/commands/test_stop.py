@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_stop_and_continue(out, data, number, capfd):
     """Ctrl-C, or kill -9 of the driver: workers end too, and --grid continues the run."""
-    name, n_epochs = f"c{int(number)}", 250
+    name, n_epochs = f"c{int(number)}", 150
     words = f"--grid --matrix losses --study {name} --seeds 1 --only loss=bce".split()
     words += ["--data", str(data), "--out", str(out)]
     words += flags(epochs=n_epochs, checkpoint_s=0, threads=1)
