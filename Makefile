@@ -12,7 +12,7 @@ READY := .venv/.installed
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-grid: $(READY)  ## run the comparison matrix on the embedded data (about 8 minutes on 2 cores)
+grid: $(READY)  ## run the comparison matrix on the embedded data (8 to 10 minutes on 2 cores)
 	$(BIN)/python runs.py --grid --out "$$OUT" $(ARGS)
 
 plan: $(READY)  ## what --grid would do, and what it would cost
