@@ -86,7 +86,7 @@ def _study_verb(request: Request, matrix: Matrix, console: Console, analysis: An
 
         return plan(session, console)
     for note in settle(session.out):
-        console.print(f"note: {note}", soft_wrap=True)
+        console.print(f"note: {note}")
     check(session.out, session.study.name)
     with study_lock(session.study):
         session.resolve_weights()
