@@ -12,7 +12,16 @@ from dataclasses import MISSING, Field, asdict, dataclass, fields
 from typing import Any
 
 from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
-from seglib.models import ENCODERS, MODELS, OPTIONS, ModelTraits, is_own, model_traits, own_source
+from seglib.models import (
+    DECODERS,
+    ENCODERS,
+    MODELS,
+    OPTIONS,
+    ModelTraits,
+    is_own,
+    model_traits,
+    own_source,
+)
 from seglib.recipe import OPTIMIZERS, SCHEDULES
 from study.record import RunRecord
 from study.record.files import Scalar
@@ -30,6 +39,7 @@ SEED_RANGES = {
     "rerank": range(100_000, 200_000),
 }
 PRECISIONS = ("fp32", "bf16")
+OUTPUT_BIASES = ("drawn", "frequencies")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +68,21 @@ class RunConfig:
 
     width: int | None = _identity("channels of the first level of unet", 64, low=1, high=512)
     encoder: str | None = _identity("encoder of resnetunet", "resnet18", choices=ENCODERS)
+    decoder: str | None = _identity(
+        "channels of resnetunet's decoder", "light", choices=DECODERS, omit=("light", None)
+    )
+    branch: int | None = _identity(
+        "channels of resnetunet's full-resolution branch; 0 for none",
+        32,
+        low=0,
+        high=512,
+        omit=(0, None),
+    )
+    output_bias: str = _identity(
+        "bias of the last layer at the start: drawn, or the logits of the classes' frequencies",
+        "drawn",
+        choices=OUTPUT_BIASES,
+    )
     max_side: int | None = _identity("longer image side is reduced to this, pixels", None, low=16)
     train_void: str = _identity(
         "void in training: ignored, or learnt as one more class", "ignore", choices=TRAIN_VOID
@@ -200,7 +225,7 @@ class RunConfig:
             if name == "loss_params":
                 defaults = introduced_params(self.loss)
                 value = {k: v for k, v in sorted(value.items()) if v != defaults[k]}
-            if spec.metadata["introduced"] is MISSING or value != spec.metadata["introduced"]:
+            if value not in spec.metadata["omit"]:
                 result[name] = value
         return result
 

@@ -14,7 +14,7 @@ from study.record import Declaration, RecordError, files, run_dirs
 from study.record.files import as_text
 from study.record.inside import check_file
 from study.record.rundir import WAY_OUT
-from study.study import Study, StudyError, load
+from study.study import FIRST, Study, StudyError, load
 
 
 def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tuple[Study, bool]:
@@ -89,9 +89,7 @@ def _default_cells(declaration: Declaration) -> list[tuple]:
 def _other_settings(old: Declaration, new: Declaration) -> tuple[list[str], list[str]]:
     """The settings that differ, in words, and the flags that would give them back."""
     differences, flags = [], []
-    # a field that is newer than the study had its first default there
-    first = {name: FIELDS[name].metadata["introduced"] for name in RECIPE}
-    before, now = first | old.recipe | old.loss_params, first | new.recipe | new.loss_params
+    before, now = FIRST | old.recipe | old.loss_params, FIRST | new.recipe | new.loss_params
     for name in (*RECIPE, *sorted(old.loss_params | new.loss_params)):
         if before.get(name) != now.get(name):
             was = as_text(before.get(name))

@@ -66,6 +66,12 @@ VOC2012 = Preset(
 )
 
 
+def epochs_for(steps: int, n_fit: int, batch_size: int) -> int:
+    """The fewest epochs of at least `steps` steps; an epoch leaves its last incomplete batch out,
+    and fewer images than a batch are one step."""
+    return max(1, -(-steps // max(1, n_fit // batch_size)))
+
+
 def data_name(data: str, device: str) -> str:
     """What the data is called: `voc` is 2007 on a CPU and 2012 on a GPU, a folder has its name.
 

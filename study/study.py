@@ -10,7 +10,7 @@ from pathlib import Path
 
 from seglib.losses import loss_spec
 from seglib.models import SourceError, model_traits
-from study.config import AXES, RECIPE, RunConfig
+from study.config import AXES, FIELDS, RECIPE, RunConfig
 from study.record import (
     Cell,
     Contrast,
@@ -27,6 +27,8 @@ from study.record.declaration import NEEDED, WAY_OUT
 from study.record.files import Scalar, as_text
 from study.values import nearest
 
+# What a field that is newer than a study had in it.
+FIRST: dict[str, Scalar] = {name: FIELDS[name].metadata["introduced"] for name in RECIPE}
 CROSS_ENTROPY_FIELDS = {"class_weight_exponent": 0.0, "background_multiplier": 1.0}
 
 
@@ -63,7 +65,7 @@ class Study:
         given = declared.loss_params | cell.values
         params = {name: given[f"loss.{name}"] for name in spec.params if f"loss.{name}" in given}
         values = {k: v for k, v in cell.values.items() if not k.startswith("loss.")}
-        recipe = dict(declared.recipe)
+        recipe = FIRST | declared.recipe  # a field that is newer than the study
         if not spec.cross_entropy:
             recipe |= {k: v for k, v in CROSS_ENTROPY_FIELDS.items() if k not in values}
         weights = declared.weights.get(self.classifier(cell))

@@ -25,7 +25,13 @@ class ConfigError(ValueError):
 
 
 def identity(help: str, default: object = MISSING, **rules: object) -> typing.Any:
-    rules.setdefault("introduced", default)  # keep the old value here when a default changes
+    """A field that tells runs apart.
+
+    `introduced`: its first default, kept when the default changes. `omit`: the values at which a
+    hash leaves it out, that one alone unless given.
+    """
+    omit = typing.cast("tuple[object, ...]", rules.setdefault("omit", (default,)))
+    rules.setdefault("introduced", omit[0])
     factory = {"default_factory": dict} if default == {} else {"default": default}
     return field(
         metadata={"help": help, "identity": True, **rules},

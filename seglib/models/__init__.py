@@ -5,6 +5,7 @@ from __future__ import annotations
 from seglib.lazy import torch
 from seglib.models.catalog import MODELS
 from seglib.models.spec import (
+    DECODERS,
     ENCODERS,
     ModelSpec,
     ModelTraits,
@@ -15,12 +16,14 @@ from seglib.models.spec import (
     own_source,
     own_traits,
 )
+from seglib.models.start import set_output_bias
 from seglib.models.weights import Weights, WeightsError, load_encoder, resolve_weights
 
 # The fields of a run that apply to some networks and not to others.
 OPTIONS = tuple(dict.fromkeys(name for spec in MODELS.values() for name in spec.options))
 
 __all__ = [
+    "DECODERS",
     "ENCODERS",
     "MODELS",
     "OPTIONS",
@@ -37,6 +40,7 @@ __all__ = [
     "model_traits",
     "own_source",
     "resolve_weights",
+    "set_output_bias",
 ]
 
 

@@ -41,7 +41,10 @@ MODELS: dict[str, ModelSpec] = {
         no_encoder="a plain U-Net has no pretrained encoder",
     ),
     "resnetunet": ModelSpec(
-        build=_resnetunet, multiple=32, options={"encoder": "{}"}, encoder="encoder"
+        build=_resnetunet,
+        multiple=32,
+        options={"encoder": "{}", "decoder": "{}", "branch": "branch{}"},
+        encoder="encoder",
     ),
     "lraspp_mobilenet_v3_large": ModelSpec(
         build=_lraspp, multiple=16, encoder="network.backbone", classifier="mobilenet_v3_large"

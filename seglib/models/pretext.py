@@ -133,7 +133,7 @@ def train_encoder(progress: Callable[[int, int], None] | None = None) -> dict[st
     labels = torch.from_numpy(np.stack([label for _, label in scenes]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        model = ResNetUNet(n_classes=len(OUTLINES) + len(TEXTURES))
+        model = ResNetUNet(n_classes=len(OUTLINES) + len(TEXTURES), branch=0)
     model = model.to(memory_format=torch.channels_last)
     optimizer = make_optimizer("adamw", model.parameters(), lr=LR, weight_decay=0.05)
     device = torch.device("cpu")

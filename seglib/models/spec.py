@@ -19,6 +19,7 @@ from types import ModuleType
 from seglib.lazy import torch
 
 ENCODERS = ("resnet18", "resnet34", "resnet50")  # torchvision's, that resnetunet can be built on
+DECODERS = ("light", "wide")  # of resnetunet
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")  # module:factory
 
 

@@ -60,7 +60,9 @@ def drift(config: RunConfig, run_dir: RunDir) -> list[str]:
     wanted = asdict(config)
     for name, spec in FIELDS.items():
         if spec.metadata["identity"]:  # a field that is newer than the run had its first default
-            before[name], now[name] = stored.get(name, spec.metadata["introduced"]), wanted[name]
+            was, omit = stored.get(name, spec.metadata["introduced"]), spec.metadata["omit"]
+            if not (was in omit and wanted[name] in omit):  # else the same to the hash
+                before[name], now[name] = was, wanted[name]
     return [f"{name} {before[name]} (now {now[name]})" for name in now if before[name] != now[name]]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -17,7 +18,7 @@ from seglib.data.augment import AUGMENTATION_FIELDS, WEIGHTS, Augmentation, Crop
 from seglib.data.store import Split, Store, open_store
 from seglib.losses import Loss, build_loss, class_weights, loss_spec
 from seglib.metrics import VOID
-from seglib.models import build_model, load_encoder, model_spec, own_source
+from seglib.models import build_model, load_encoder, model_spec, own_source, set_output_bias
 from seglib.recipe import Recipe
 from seglib.train import evaluation_epochs
 from study.config import RunConfig
@@ -97,6 +98,18 @@ def initial_model(config: RunConfig, n_classes: int) -> nn.Module:
     return placed(model, config)
 
 
+def start_bias(model: nn.Module, config: RunConfig, fit_split: Split) -> str:
+    """Set the last layer's bias as `output_bias` says; a note where that cannot be done.
+
+    The same for every loss, so that the arms of a network go on starting from the same weights.
+    """
+    if config.output_bias == "drawn" or set_output_bias(
+        model, _class_frequencies(config, fit_split)
+    ):
+        return ""
+    return f"{config.model} has no last convolution with a bias: output_bias is as drawn"
+
+
 def placed(model: nn.Module, config: RunConfig) -> nn.Module:
     """The network where and as the run works on it."""
     return model.to(torch.device(config.device)).to(memory_format=torch.channels_last)
@@ -128,16 +141,23 @@ def training_parts(config: RunConfig, fit_split: Split) -> TrainingParts:
     return TrainingParts(_loss(config, fit_split), sampler, recipe)
 
 
-def _loss(config: RunConfig, fit_split: Split) -> Loss:
-    weights, pixels = None, fit_split.class_pixels
+def _class_frequencies(config: RunConfig, fit_split: Split) -> npt.NDArray[np.float64]:
+    """Share of each output's class among the pixels that are learnt."""
+    pixels = fit_split.class_pixels
     if config.train_void == "class":
         pixels = np.column_stack([pixels, fit_split.void_pixels])
+    shares: npt.NDArray[np.float64] = pixels.sum(0) / max(1, pixels.sum())
+    return shares
+
+
+def _loss(config: RunConfig, fit_split: Split) -> Loss:
+    weights, frequencies = None, _class_frequencies(config, fit_split)
     if loss_spec(config.loss).cross_entropy:
         weights = class_weights(
-            pixels.sum(0) / max(1, pixels.sum()),
+            frequencies,
             exponent=config.class_weight_exponent,
             background_multiplier=config.background_multiplier,
         )
     return build_loss(
-        config.loss, n_classes=pixels.shape[1], class_weights=weights, **config.loss_params
+        config.loss, n_classes=len(frequencies), class_weights=weights, **config.loss_params
     )

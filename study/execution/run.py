@@ -19,7 +19,7 @@ from study.config import RunConfig
 from study.execution.drift import DriftError, drift, environment
 from study.execution.failure import TRACEBACK, keep_traceback, told, unforeseen
 from study.execution.memory import less_memory, out_of_memory
-from study.execution.parts import initial_model, open_data, training_parts
+from study.execution.parts import initial_model, open_data, start_bias, training_parts
 from study.execution.progress import Progress
 from study.execution.results import (
     confusions_of,
@@ -54,6 +54,8 @@ class _Attempt:
         if self.progress.note:
             self.log(journal.Note(text=self.progress.note))
         model = initial_model(config, len(self.data.store.classes))
+        if note := start_bias(model, config, self.data.fit):
+            self.log(journal.Note(text=note))
         self.log(
             journal.Start(
                 attempt=attempt,

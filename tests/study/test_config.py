@@ -24,7 +24,8 @@ GOLDEN = {
         "seed": 3,
         "epochs": 5,
     },
-    "33c6e73fbce768b7": PRETRAINED,
+    "33c6e73fbce768b7": PRETRAINED | {"branch": 0},  # as before there was a branch
+    "57a8abbd6e7eb36f": PRETRAINED,
     "f4aefb09b8b4b383": {"role": "trial", "seed": 1000, "tuning": "tuned", "lr_multiplier": 2.0},
 }
 
@@ -53,6 +54,7 @@ def test_every_identity_field_changes_the_id_and_no_environment_field_does():
         "scale_max": 3.0,
         "checkpoint_s": 5.0,
         "train_void": "class",
+        "output_bias": "frequencies",
     }
     special = {
         "role",
@@ -61,6 +63,8 @@ def test_every_identity_field_changes_the_id_and_no_environment_field_does():
         "weights_source",
         "loss_params",
         "encoder",
+        "decoder",
+        "branch",
         "model_source",
     }
     for name, spec in FIELDS.items():

@@ -23,6 +23,20 @@ def test_a_recipe_field_newer_than_the_study_does_not_lock_it(tmp_path):
         open_or_create(new_study(tmp_path / "s", hue_deg=3.0))
 
 
+def test_a_study_of_before_there_was_a_branch_keeps_its_runs(tmp_path):
+    study = new_study(tmp_path / "s", branch=0)
+    lacking = ("branch", "decoder", "output_bias")
+    recipe = {k: v for k, v in study.declaration.recipe.items() if k not in lacking}
+    study.declaration = study.declaration.having(recipe=recipe)
+    study.save()
+    assert [cell.cell_id for cell in load(study.path).cells] == [
+        cell.cell_id for cell in study.cells
+    ]
+    with pytest.raises(StudyError, match=r"branch=0 \(now 32\); give --set branch=0"):
+        open_or_create(new_study(tmp_path / "s"))
+    assert not open_or_create(new_study(tmp_path / "s", branch=0))[1]
+
+
 def test_another_metric_contract_is_refused_before_it_is_run(tmp_path):
     study = new_study(tmp_path / "s")
     contract = study.declaration.contract | {"void": "a class"}

@@ -17,8 +17,10 @@ from seglib.models import (
     load_encoder,
     pretext,
     resolve_weights,
+    set_output_bias,
     weights,
 )
+from seglib.models.start import RAREST
 
 
 @pytest.mark.slow
@@ -28,6 +30,8 @@ from seglib.models import (
         ("unet", {"width": 8}),
         ("resnetunet", {}),
         ("resnetunet", {"encoder": "resnet50"}),
+        ("resnetunet", {"decoder": "wide", "branch": 64}),
+        ("resnetunet", {"branch": 0}),
         ("lraspp_mobilenet_v3_large", {}),
         ("deeplabv3_resnet50", {}),
     ],
@@ -47,6 +51,36 @@ def test_unet_is_the_original_size():
     double = [(3, 64), (64, 128), (128, 256), (256, 512), (768, 256), (384, 128), (192, 64)]
     by_hand = sum(9 * o * (i + o) + 4 * o for i, o in double) + 64 * 21 + 21
     assert sum(p.numel() for p in model.parameters()) == by_hand == 7_787_029
+
+
+def test_the_branch_joins_at_full_resolution():
+    with_branch, without = (build_model("resnetunet", n_classes=3, branch=b) for b in (16, 0))
+    assert without.branch is None
+    convolutions = [m for m in with_branch.branch.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [(c.in_channels, c.out_channels) for c in convolutions] == [(3, 16), (16, 16)]
+    assert with_branch.full[0].in_channels == without.full[0].in_channels + 16
+    with torch.inference_mode():  # of the image itself: its size is that of the logits
+        assert with_branch.branch(torch.zeros(1, 3, 32, 64)).shape == (1, 16, 32, 64)
+    wide = build_model("resnetunet", n_classes=3, decoder="wide", branch=64)
+    assert [block[3].out_channels for block in wide.up] == [512, 256, 256, 128]
+    assert (wide.full[0].in_channels, wide.full[0].out_channels) == (128 + 64, 64)
+    for wrong in ({"branch": -1}, {"decoder": "narrow"}):
+        with pytest.raises(ValueError, match="must be"):
+            build_model("resnetunet", n_classes=3, **wrong)
+
+
+def test_the_last_bias_starts_at_the_classes_frequencies():
+    shares = np.array([0.9, 0.1, 0.0])
+    for name, options in (("unet", {"width": 4}), ("deeplabv3_resnet50", {})):
+        model = build_model(name, n_classes=3, **options)
+        assert set_output_bias(model, shares)
+        biases = [p for n, p in model.named_parameters() if n.endswith("bias") and p.shape == (3,)]
+        started = [b.detach().sigmoid().numpy() for b in biases]
+        assert any(np.allclose(s, [0.9, 0.1, RAREST], rtol=1e-5) for s in started)
+    bare = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1, bias=False), torch.nn.Conv2d(3, 5, 1))
+    before = [p.clone() for p in bare.parameters()]
+    assert not set_output_bias(bare, shares)
+    assert all(map(torch.equal, before, bare.parameters()))
 
 
 def test_unknown_names():

@@ -61,6 +61,13 @@ def test_a_half_done_run_of_another_world_is_not_continued(kept_store, half, cha
     assert drift(wanted, half) == []  # finished runs are untouched
 
 
+def test_a_field_newer_than_a_half_done_run_that_does_not_apply_is_no_drift(kept_store, half):
+    record = half.record()
+    stored = {k: v for k, v in record.config.items() if k not in ("branch", "decoder")}
+    write_json(half.config, record.having(config=stored))
+    assert drift(config(kept_store, **LONG), RunDir(half.path)) == []
+
+
 def test_a_run_without_an_epoch_is_begun_again_anywhere(kept_store, tmp_path):
     run_dir = RunDir(tmp_path / "1")
     run_dir.create(config(kept_store).record("a"))

@@ -12,7 +12,7 @@ from seglib.models import build_model
 from seglib.models.weights import file_sha256
 from seglib.predict import evaluate
 from study.execution.panel import panel_indices
-from study.execution.parts import initial_model, training_parts
+from study.execution.parts import initial_model, start_bias, training_parts
 from study.record import RunDir
 from tests.study.execution.tiny import config, cut, do, numbers
 
@@ -64,8 +64,12 @@ def test_arms_are_paired(store):
     for model in ("unet", "resnetunet"):
         states, crops = [], []
         for loss in ("bce", "focal_tversky"):
-            arm = config(store, model=model, loss=loss)
-            states.append(initial_model(arm, 3).state_dict())
+            arm = config(store, model=model, loss=loss, output_bias="frequencies")
+            start = initial_model(arm, 3)
+            assert start_bias(start, arm, fit_split) == ""
+            shares = fit_split.class_pixels.sum(0) / fit_split.class_pixels.sum()
+            assert np.allclose(start.head.bias.detach().sigmoid().numpy(), shares, rtol=1e-4)
+            states.append(start.state_dict())
             crops.append(next(training_parts(arm, fit_split)[1](1)))
         assert all(torch.equal(a, b) for a, b in zip(*map(dict.values, states), strict=True))
         assert torch.equal(crops[0][0], crops[1][0]) and torch.equal(crops[0][1], crops[1][1])
