@@ -80,8 +80,9 @@ class RunConfig:
     )
     output_bias: str = _identity(
         "bias of the last layer at the start: drawn, or the logits of the classes' frequencies",
-        "drawn",
+        "frequencies",
         choices=OUTPUT_BIASES,
+        omit=("drawn",),
     )
     max_side: int | None = _identity("longer image side is reduced to this, pixels", None, low=16)
     train_void: str = _identity(

@@ -49,7 +49,9 @@ def write_report(
     title, found = f"Study {study.name}", answer(study)
     shown = examples(study, found.chosen)
     apart = disagreement(study, shown)
-    noted = (*study.data.notes, *notes, *without_letters(study.classes))
+    budget = study.declaration.budget
+    chosen_by = (f"{budget.sentence}.",) if budget else ()
+    noted = (*chosen_by, *study.data.notes, *notes, *without_letters(study.classes))
     said = [*sentences(study, found), *(f"Note: {note}" for note in noted)]
     lead = [Bullets(said), *arms.lead(whole)]
     pictures = predictions(study, shown, apart, found.chosen)

@@ -154,7 +154,7 @@ def _loss(config: RunConfig, fit_split: Split) -> Loss:
     weights, frequencies = None, _class_frequencies(config, fit_split)
     if loss_spec(config.loss).cross_entropy:
         weights = class_weights(
-            frequencies,
+            frequencies.tolist(),
             exponent=config.class_weight_exponent,
             background_multiplier=config.background_multiplier,
         )
