@@ -37,6 +37,7 @@ class ModelTraits:
     classifier: str = ""
     no_encoder: str = ""
     min_crops: int = 1  # in one part of a training batch
+    meta: bool = True  # torch's meta device can build and run it, without memory or arithmetic
 
     def __post_init__(self) -> None:
         assert bool(self.encoder) != bool(self.no_encoder), "an encoder, or why there is none"
@@ -66,7 +67,8 @@ class SourceError(ValueError):
 def own_traits(name: str) -> ModelTraits:
     """What is known of a `module:factory` by its name alone."""
     return ModelTraits(
-        no_encoder=f"{name} is not of this package, which knows no pretrained encoder in it"
+        no_encoder=f"{name} is not of this package, which knows no pretrained encoder in it",
+        meta=False,
     )
 
 
@@ -87,7 +89,7 @@ def own_model(name: str) -> ModelSpec:
     return ModelSpec(
         build=partial(_build_own, name, build),
         multiple=multiple,
-        no_encoder=own_traits(name).no_encoder,
+        **vars(own_traits(name)),
     )
 
 

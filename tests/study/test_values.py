@@ -88,6 +88,7 @@ def test_each_pretrained_network_names_its_classifier():
     for model, classifier in (
         ("resnetunet", "resnet34"),
         ("deeplabv3_resnet50", "resnet50"),
+        ("fcn_resnet50", "resnet50"),
         ("lraspp_mobilenet_v3_large", "mobilenet_v3_large"),
     ):
         assert RunConfig(**pretrained | {"model": model}).classifier == classifier

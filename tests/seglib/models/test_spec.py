@@ -64,14 +64,16 @@ def test_the_classifier_s_weights_fit_the_encoder(name, tmp_path):
 
 
 @pytest.mark.slow
-def test_deeplab_says_that_it_needs_two_crops():
+def test_deeplab_alone_says_that_it_needs_two_crops():
     """Its batch norm over pooled features has one value a crop: torch itself refuses one."""
     crop = torch.zeros(1, 3, 32, 32)
     model = build_model("deeplabv3_resnet50", n_classes=2)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         model(crop)
     assert MODELS["deeplabv3_resnet50"].min_crops == 2
-    assert build_model("lraspp_mobilenet_v3_large", n_classes=2)(crop).shape == (1, 2, 32, 32)
+    for other in ("lraspp_mobilenet_v3_large", "fcn_resnet50"):
+        assert build_model(other, n_classes=2)(crop).shape == (1, 2, 32, 32)
+        assert MODELS[other].min_crops == 1
 
 
 def test_a_network_of_the_user_s_own(own):
