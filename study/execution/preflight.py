@@ -136,13 +136,18 @@ def check_disk(folder: Path, n_bytes: float, what: str) -> None:
         )
 
 
-def check_crops(configs: Iterable[RunConfig]) -> None:
+def check_crops(configs: Iterable[RunConfig], n_classes: int) -> None:
     """Each crop must be a multiple of what its model needs; a model of others must work."""
     tried: set[str] = set()
     for config in configs:
         multiple = multiple_of(config)
         if config.crop_px % multiple == 0 and config.model not in (*MODELS, *tried):
-            check_logits(config.model, model_spec(config.model), crop_px=config.crop_px)
+            check_logits(
+                config.model,
+                model_spec(config.model),
+                n_classes=config.n_outputs(n_classes),
+                crop_px=config.crop_px,
+            )
             tried.add(config.model)
         if config.crop_px % multiple:
             raise ConfigError(

@@ -117,7 +117,7 @@ def test_the_source_of_a_network_is_hashed_without_running_it(own, name):
         ("own_nets:number", "must be callable, got int"),
         ("own_nets:pair", "multiple of model own_nets:pair must be a whole number > 0, got 0"),
         ("own_nets:nothing", "must return a torch Module, got int"),
-        ("own_nets:small", r"logits \(1, 3, 32, 32\) of images .*, got \(1, 3, 15, 15\)"),
+        ("own_nets:small", r"logits \(1, 3, 32, 64\) of images .*, got \(1, 3, 15, 31\)"),
         ("own_nets:broken", "must give logits .* got RuntimeError: "),
         ("own_nets:ends", "must give logits .* got SystemExit: 3"),
         ("sys:exit", "must come from a Python source file, .*, got no file"),
