@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from seglib.data.store import Split, Store
 from seglib.models import build_model, model_traits
-from seglib.predict import BATCH_PIXELS
+from seglib.predict import BATCH_PIXELS, padded_size
 from study.config import ConfigError, RunConfig
 from study.execution.memory import less_memory
 from study.execution.parts import multiple_of, split_data
@@ -169,12 +169,12 @@ def _largest_batch(split: Split, multiple: int) -> tuple[int, int, int]:
     """Images, height and width, padded, of the largest batch that `predict_split` makes."""
     sizes: dict[tuple[int, int], int] = {}
     for height, width in split.sizes.tolist():
-        sizes[height, width] = sizes.get((height, width), 0) + 1
-    batches = list[tuple[int, int, int]]()
-    for (height, width), n in sizes.items():
-        together = min(n, max(1, BATCH_PIXELS // (height * width)))
-        high, wide = (-(-side // multiple) * multiple for side in (height, width))
-        batches.append((together, high, wide))
+        size = padded_size(height, width, multiple)
+        sizes[size] = sizes.get(size, 0) + 1
+    batches = [
+        (min(n, max(1, BATCH_PIXELS // (height * width))), height, width)
+        for (height, width), n in sizes.items()
+    ]
     return max(batches, key=_pixels)
 
 
