@@ -28,6 +28,10 @@ BASELINE = {"model": "unet", "init": "scratch", "loss": "bce"}
 UNET = {"model": "unet", "init": "scratch"}
 SCRATCH = {"model": "resnetunet", "init": "scratch"}
 PRETRAINED = {"model": "resnetunet", "init": "pretrained"}
+NETWORKS = (
+    *("unet", "resnetunet"),
+    *("fcn_resnet50", "deeplabv3_resnet50", "lraspp_mobilenet_v3_large"),
+)
 
 MATRICES = {
     # 3 networks x 3 losses: which architecture, does pretraining help, which loss?
@@ -65,6 +69,13 @@ MATRICES = {
             Contrast("loss", {"loss": "dice_bce"}, {"loss": "bce"}),
             Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}),
         ),
+    ),
+    # Which network, and at what cost? All from scratch: a plain U-Net can start from nothing else,
+    # and pretext weights fit one of them; "init": ("pretrained",) in a copy compares the others.
+    "networks": Matrix(
+        axes={"model": NETWORKS, "init": ("scratch",), "loss": ("dice_bce",)},
+        baseline=UNET,
+        contrasts=[Contrast("network", {"model": one}, UNET) for one in NETWORKS[1:]],
     ),
     # Is FocalTversky worse, or only untuned? Needs --tune first, with the same flags.
     "tuned": Matrix(

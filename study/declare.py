@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from seglib.metrics import CONTRACT
-from seglib.models import is_own, model_spec, own_source
+from seglib.models import MODELS, model_source, model_spec
 from study.config import FIELDS
 from study.matrix import Matrix, Point, Saving, matches, nameable
 from study.record import Budget, Cell, DataFacts, Declaration, Excluded, Given
@@ -35,9 +35,9 @@ def _blank(number: int, point: Point) -> Cell:
 
 
 def _source(model: str) -> str:
-    """The hash of the source of a network of the user's, which can be imported and called."""
+    """What tells a network that is not of MODELS apart; it can be imported and called."""
     model_spec(model)
-    return own_source(model)
+    return model_source(model)
 
 
 def declare(
@@ -83,7 +83,7 @@ def declare(
             loss_params=dict(loss_params),
             factors={name: dict(levels) for name, levels in matrix.factors.items()},
             pretrained=pretrained,
-            sources={model: _source(model) for model in models if is_own(model)},
+            sources={model: _source(model) for model in models if model not in MODELS},
             given=given,
             cells=tuple(blank),
             excluded=(

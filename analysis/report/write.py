@@ -30,6 +30,7 @@ from analysis.tables import curves as curve_tables
 from analysis.tables import runs as run_tables
 from analysis.tables.chosen import chosen, never_chosen
 from analysis.tables.metrics import more_metrics
+from analysis.tables.pareto import pareto
 from analysis.tables.tunings import tunings
 
 RAW = ("runs",)  # material, as the history is: not a table to print
@@ -95,6 +96,7 @@ def _tables(study: Study, found: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "runs", run_tables.runs(study)
     yield "missing", run_tables.missing(study)
     yield "cost", arm_tables.cost(study)
+    yield "score_against_cost", pareto(study)
     yield "tunings", tunings(study)
     yield "more_metrics", more_metrics(study)
     yield "class_frequencies", class_tables.class_frequencies(study.data)
@@ -113,6 +115,7 @@ def _tables(study: Study, found: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
 def _sections(study: Study, found: Answer, pictures: list[Block], whole: Study) -> list[Section]:
     """The report's order; each section stands also when it has nothing to list."""
     gone, n_contrasts = never_chosen(whole), len(whole.declaration.contrasts)
+    networks = training.networks(study)
     tuned = [Section("Tuning", training.tuning(study))] if study.declaration.tunings else []
     return [
         Section("Results per arm", arms.per_arm(study)),
@@ -130,6 +133,7 @@ def _sections(study: Study, found: Answer, pictures: list[Block], whole: Study) 
         Section("Class frequencies", arms.frequencies(study)),
         Section("Predictions", pictures),
         Section("Cost", training.cost(study)),
+        *([Section("Networks: score against cost", networks)] if networks else []),
         Section("Missing and failed runs", inventory.missing(study, gone)),
         Section("Excluded cells", inventory.excluded(study)),
         Section("Superseded runs", inventory.superseded(study)),

@@ -170,7 +170,7 @@ def open_session(request: Request, matrix: Matrix, console: Console) -> Session:
     )
     cells = session.default_cells()
     configs = [study.config(cell, 0, **study.stand_in(cell)) for cell in cells]
-    preflight.check_crops(configs)
+    preflight.check_crops(configs, study.n_classes)
     check_batches(configs, lambda config: len(split_data(data.store, config).fit))
     return session
 

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from seglib.data.store import Split, Store
-from seglib.models import build_model, is_own
+from seglib.models import build_model, model_traits
 from seglib.predict import BATCH_PIXELS, padded_size
 from study.config import ConfigError, RunConfig
 from study.execution.memory import less_memory
@@ -87,9 +87,9 @@ class _Watch(TorchDispatchMode):
 
 
 def run_bytes(config: RunConfig, store: Store) -> float | None:
-    """Bytes that a run needs beside what its process holds from the start; None: not known, of a
-    network of the user's."""
-    if is_own(config.model):
+    """Bytes that a run needs beside what its process holds from the start; None: not known, as of
+    a network of the user's."""
+    if not model_traits(config.model).meta:
         return None
     data, n_classes = split_data(store, config), len(store.classes)
     splits = [data.dev, store.test()] if config.role == "final" else [data.dev]

@@ -160,7 +160,7 @@ class Declaration(OnDisk):
     factors: dict[str, dict[str, dict[str, Scalar]]] = {}  # factor -> level -> fields
     pretrained: str
     weights: dict[str, WeightsFile] = {}  # classifier -> file
-    sources: dict[str, str] = {}  # module:factory of the user's -> sha256 of its source
+    sources: dict[str, str] = {}  # network not of MODELS -> its model_source
     given: Given
     cells: tuple[Cell, ...] = Field(min_length=1)
     excluded: tuple[Excluded, ...] = ()
