@@ -22,7 +22,7 @@ if __name__ == "__main__":
 import analysis
 from study.commands.hooks import Analysis
 from study.commands.main import run
-from study.matrix import Contrast, Matrix, Saving, ladder
+from study.matrix import Contrast, Matrix, ladder
 
 BASELINE = {"model": "unet", "init": "scratch", "loss": "bce"}
 UNET = {"model": "unet", "init": "scratch"}
@@ -47,14 +47,6 @@ MATRICES = {
             Contrast("pretraining", PRETRAINED, SCRATCH, within=("loss",)),
             Contrast("loss", {"loss": "dice_bce"}, {"loss": "bce"}, within=("model", "init")),
             Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}, within=("model", "init")),
-        ),
-        # With --budget: what goes first where two seeds of everything do not fit.
-        spend=(
-            Saving("a narrower UNet", {"width": 32}),
-            Saving("a narrower UNet", {"width": 16}),
-            Saving("architecture", leave_out={"model": "unet"}),
-            Saving("pretraining", leave_out={"model": "resnetunet", "init": "scratch"}),
-            Saving("focal_tversky", leave_out={"loss": "focal_tversky"}),
         ),
     ),
     # One network, the three losses: the smallest study worth running.

@@ -50,9 +50,7 @@ def write_report(
     title, found = f"Study {study.name}", answer(study)
     shown = examples(study, found.chosen)
     apart = disagreement(study, shown)
-    budget = study.declaration.budget
-    chosen_by = (f"{budget.sentence}.",) if budget else ()
-    noted = (*chosen_by, *study.data.notes, *notes, *without_letters(study.classes))
+    noted = (*study.data.notes, *notes, *without_letters(study.classes))
     said = [*sentences(study, found), *(f"Note: {note}" for note in noted)]
     lead = [Bullets(said), *arms.lead(whole)]
     pictures = predictions(study, shown, apart, found.chosen)
