@@ -22,7 +22,7 @@ if __name__ == "__main__":
 import analysis
 from study.commands.hooks import Analysis
 from study.commands.main import run
-from study.matrix import Contrast, Matrix, ladder
+from study.matrix import Contrast, Matrix, Saving, ladder
 
 BASELINE = {"model": "unet", "init": "scratch", "loss": "bce"}
 UNET = {"model": "unet", "init": "scratch"}
@@ -48,6 +48,13 @@ MATRICES = {
             Contrast("loss", {"loss": "dice_bce"}, {"loss": "bce"}, within=("model", "init")),
             Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}, within=("model", "init")),
         ),
+        spend=(
+            Saving("UNet of width 32", {"model": "unet"}, {"width": 32}),
+            Saving("UNet of width 16", {"model": "unet"}, {"width": 16}),
+            Saving("architecture", {"model": "unet"}),
+            Saving("pretraining", SCRATCH),
+            Saving("loss focal_tversky", {"loss": "focal_tversky"}),
+        ),
     ),
     # One network, the three losses: the smallest study worth running.
     "losses": Matrix(
@@ -60,6 +67,11 @@ MATRICES = {
         contrasts=(
             Contrast("loss", {"loss": "dice_bce"}, {"loss": "bce"}),
             Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}),
+        ),
+        spend=(
+            Saving("UNet of width 32", {"model": "unet"}, {"width": 32}),
+            Saving("UNet of width 16", {"model": "unet"}, {"width": 16}),
+            Saving("loss focal_tversky", {"loss": "focal_tversky"}),
         ),
     ),
     # Which network, and at what cost? All from scratch: a plain U-Net can start from nothing else,

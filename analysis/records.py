@@ -93,12 +93,12 @@ class Study:
     def varied(self) -> list[str]:
         """Fields and factors, beside network and loss, in which the untuned arms differ.
 
-        A field that a factor sets is told by its factor.
+        A field that a factor sets is told by its factor, one that a budget sets by its network.
         """
-        factors = self.declaration.factors
+        factors, narrowed = self.declaration.factors, self.declaration.narrowed
         bundled = {name for levels in factors.values() for one in levels.values() for name in one}
         fields = dict.fromkeys(name for cell in self.untuned for name in cell.values)
-        names = [name for name in fields if name not in (*AXES, *bundled)]
+        names = [name for name in fields if name not in (*AXES, *bundled, *narrowed)]
         return [
             name
             for name in (*names, *factors)

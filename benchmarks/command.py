@@ -67,7 +67,7 @@ def _import() -> None:
     """What every command imports, once."""
     import analysis.report  # noqa: F401  # in here: most benchmarks do without
     import runs  # noqa: F401
-    from study.commands import check, grid, report, session, sync  # noqa: F401
+    from study.commands import check, grid, opening, report, sync  # noqa: F401
 
 
 def _run(words: list[str], out: Path, err: Path) -> None:

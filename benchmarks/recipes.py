@@ -29,8 +29,8 @@ from seglib.losses import Loss
 from seglib.metrics import iou, mean_iou
 from seglib.models import resolve_weights
 from seglib.train import fit
+from study.commands.opening import prepare_data
 from study.commands.request import Request
-from study.commands.session import prepare_data
 from study.commands.settings import pairs_of, parse_settings
 from study.config import RunConfig
 from study.execution.parts import initial_model, split_data, start_bias, training_parts

@@ -17,10 +17,13 @@ from study.record.rundir import WAY_OUT
 from study.study import FIRST, Study, StudyError, load
 
 
-def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tuple[Study, bool]:
+def open_or_create(
+    fresh: Study, *, given: frozenset[str] = frozenset(), budget: str | None = None
+) -> tuple[Study, bool]:
     """The stored study that `fresh` asks for, or `fresh` itself; second: whether it is new.
 
-    `given` names what the user set; precision left to `auto` follows the stored study.
+    `given` names what the user set; precision left to `auto` follows the stored study. `budget` is
+    the one asked for.
     Raises: StudyError with both values when the stored study has another recipe; RecordError when
         it, or one of its runs, is not as it was written.
     """
@@ -43,12 +46,17 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
         if before != now:
             differences.append(f"{name} {before} (now {now})")
             flags.append(shlex.join([f"--{name}", str(before)]))
+    ways = [f"give {' '.join(flags)}"] if flags else []
+    before, now = (old.budget.given if old.budget else "none"), budget or "none"
+    if before != now:
+        differences.append(f"budget {before} (now {now})")
+        ways.append(f"give --budget {before}" if old.budget else "leave --budget out")
     if old.contract != CONTRACT:
         differences.append(f"the metric contract {old.contract} (now {CONTRACT})")
     if not differences and _default_cells(old) != _default_cells(new):
         differences.append(f"the cells of matrix {old.matrix} as they were")
     if differences:
-        back = f"give {' '.join(flags)} to continue it, or " if flags else "use "
+        back = f"{' and '.join(ways)} to continue it, or " if ways else "use "
         raise StudyError(
             f"study {stored.name} was declared with {', '.join(differences)}; "
             f"{back}--study NEWNAME for a new one"

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from seglib.metrics import CONTRACT
 from seglib.models import MODELS, model_source, model_spec
 from study.config import FIELDS
-from study.matrix import Matrix, Point, matches, nameable
-from study.record import Cell, DataFacts, Declaration, Excluded, Given
+from study.levels import matches, nameable
+from study.matrix import Matrix, Point
+from study.record import Budget, Cell, DataFacts, Declaration, Excluded, Given
 from study.record.files import Scalar, complaint
 from study.study import Study, StudyError, check_values, contrast
 
@@ -50,6 +51,7 @@ def declare(
     loss_params: Mapping[str, Scalar],
     pretrained: str,
     given: Given,
+    budget: Budget | None = None,
 ) -> Study:
     """A fresh declaration, not saved yet. `given` is what the user typed: data and settings."""
     _check_matrix(matrix)
@@ -76,6 +78,7 @@ def declare(
             baseline="",
             smallest_difference=matrix.smallest_difference,
             contract=CONTRACT,
+            budget=budget,
         )
     except ValidationError as error:
         raise StudyError(f"the study {complaint(error)}") from None
@@ -139,6 +142,7 @@ def _check_names(matrix: Matrix, cells: Sequence[Cell]) -> None:
         for one in matrix.contrasts
         for name in (*one.a, *one.b, *([one.within] if isinstance(one.within, str) else one.within))
     ]
+    asked += [(f"saving {one.reason!r}", name) for one in matrix.spend for name in one.where]
     asked += [(f"exclusion {one.reason!r}", name) for one in matrix.exclude for name in one.where]
     for what, name in asked:
         if name not in known:

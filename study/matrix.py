@@ -6,17 +6,13 @@ Pure data and its expansion; `runs.py` holds the matrices.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from seglib.losses import LOSSES
 from seglib.models import model_traits
 from study.config import FIELDS
+from study.levels import Bundles, Where, bundles_of, canonical_cell, matches
 from study.record.files import Scalar
-from study.values import canonical
-
-Where = Mapping[str, Scalar]  # field, factor or `label` -> value
-Bundles = Mapping[str, Mapping[str, Scalar]]  # a factor: level -> the fields it sets
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,18 @@ class Contrast:
             for j, b in enumerate(cells)
             if i != j and matches(b, self.b) and all(a.get(k) == b.get(k) for k in agree)
         ]
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What a budget may save on: cells that match `where` get smaller numbers, or are left out.
+
+    `set` maps fields that no axis sets to numbers; a recipe whose number is smaller keeps it.
+    """
+
+    reason: str
+    where: Where
+    set: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,12 +87,14 @@ class Matrix:
     baseline: Where = field(default_factory=dict)
     contrasts: Sequence[Contrast] = ()
     smallest_difference: float = 0.005  # mIoU, as a fraction
+    spend: Sequence[Saving] = ()  # what `--budget` saves on, one after the other
+    narrowed: Sequence[Saving] = ()  # of `spend`, those whose numbers the cells have
 
     def __post_init__(self) -> None:
         self._check_kinds()
         setters: dict[str, str] = {}
         for name, levels in self.axes.items():
-            bundles = _bundles(name, levels)
+            bundles = bundles_of(name, levels)
             for fld in {fld: None for bundle in bundles for fld in bundle}:
                 if fld in setters:
                     raise ValueError(
@@ -92,13 +102,22 @@ class Matrix:
                         f"{setters[fld]} sets too"
                     )
                 setters[fld] = name
+        own = set(FIELDS) - {*setters, *itertools.chain(*self.cells)}
+        if taken := sorted({name for one in self.spend for name in one.set} - own):
+            raise ValueError(
+                f"spend must set fields of a run that no cell sets, got {', '.join(taken)}"
+            )
+        reasons = [one.reason for one in self.spend]
+        if len({*reasons}) < len(reasons):
+            raise ValueError(f"spend must have different reasons, got {', '.join(reasons)}")
 
     def _check_kinds(self) -> None:
         """What a hand that wrote the matrix may have got wrong at first sight."""
-        kinds = {"axes": Mapping, "baseline": Mapping, "cells": Mapping}
-        for name, kind in (kinds | {"exclude": Exclusion, "contrasts": Contrast}).items():
+        kinds: dict[str, type] = {"axes": Mapping, "baseline": Mapping, "cells": Mapping}
+        kinds |= {"exclude": Exclusion, "contrasts": Contrast, "spend": Saving}
+        for name, kind in kinds.items():
             given = getattr(self, name)
-            several = name in ("cells", "exclude", "contrasts")
+            several = name not in ("axes", "baseline")
             if several and (isinstance(given, str) or not isinstance(given, Sequence)):
                 raise ValueError(f"{name} must be a list, got {given!r}")
             for one in given if several else [given]:
@@ -164,7 +183,37 @@ class Matrix:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {chosen_level!r}")
         for name, level in chosen.items():
             values |= self.factors[name][str(level)] if name in factors else {name: level}
-        return Point(_canonical(values), factors, label)
+        point = Point(canonical_cell(values), factors, label)
+        for one in self.narrowed:
+            if matches(point.levels, one.where):
+                point = replace(point, values={**point.values, **one.set})
+        return point
+
+    def shrinking(self, recipe: Where, given: Collection[str]) -> Matrix:
+        """Without the savings on numbers that are as small in the recipe already, or are given."""
+
+        def less(one: Saving) -> dict[str, int]:
+            now = {name: recipe.get(name) for name in one.set if name not in given}
+            return {k: one.set[k] for k, n in now.items() if isinstance(n, int) and one.set[k] < n}
+
+        spend = [replace(one, set=less(one)) if one.set else one for one in self.spend]
+        kept = [new for old, new in zip(self.spend, spend, strict=True) if new.set or not old.set]
+        return replace(self, spend=kept)
+
+    def saved(self, savings: Sequence[Saving], budget: str) -> Matrix:
+        """This matrix after some savings; without its baseline, the cell most like it is one."""
+        gone = [
+            Exclusion(one.where, f"left out by --budget {budget}: {one.reason}")
+            for one in savings
+            if not one.set
+        ]
+        narrowed = [one for one in savings if one.set]
+        left = replace(self, exclude=[*self.exclude, *gone], narrowed=narrowed)
+        cells = [point.levels for point in left.expand()]
+        if cells and not any(matches(cell, self.baseline) for cell in cells):
+            wanted = self.baseline.items()
+            left = replace(left, baseline=max(cells, key=lambda cell: len(wanted & cell.items())))
+        return left
 
     def pairs(self, cells: Sequence[Where]) -> list[tuple[str, int, int]]:
         """The planned contrasts as (family, index of a, index of b) among the cells' levels."""
@@ -190,47 +239,3 @@ def ladder(base: Where, *rungs: tuple[str, Where]) -> Matrix:
         for before, after in itertools.pairwise(cells)
     ]
     return Matrix(cells=cells, baseline={"label": cells[0]["label"]}, contrasts=contrasts)
-
-
-def _bundles(name: str, levels: object) -> list[Where]:
-    """What the levels of an axis set; of a plain axis, that it sets itself."""
-    if isinstance(levels, Mapping):
-        for level, bundle in levels.items():
-            if not nameable(level):
-                raise ValueError(
-                    f"levels of factor {name} must be text without , = / and spaces around it, "
-                    f"got {level!r}"
-                )
-            if not isinstance(bundle, Mapping):
-                raise ValueError(
-                    f"level {level} of factor {name} must map fields to values, got {bundle!r}"
-                )
-        return list(levels.values())
-    if isinstance(levels, str) or not isinstance(levels, Sequence):
-        raise ValueError(f"axis {name} must list its values, got {levels!r}")
-    return [{name: None}]
-
-
-def nameable(name: object) -> bool:
-    """Whether `--only` and the names of arms can hold it."""
-    plain = isinstance(name, str) and name and name.isprintable() and name == name.strip()
-    return bool(plain) and not set(",=/") & set(str(name))
-
-
-def matches(cell: Where, where: Where) -> bool:
-    """Whether the cell has every value that `where` names."""
-    return all(cell.get(name) == value for name, value in where.items())
-
-
-def _canonical(cell: Where) -> dict[str, Scalar]:
-    """The values of a matrix's cell, each in the one form of its field or loss parameter."""
-    loss = LOSSES.get(str(cell.get("loss")))
-    declared = loss.params if loss else {}
-    found: dict[str, Scalar] = {}
-    for name, value in cell.items():
-        if name in FIELDS and name != "loss_params":
-            value = canonical(FIELDS[name], value)
-        elif value is not None and name.removeprefix("loss.") in declared:
-            value = declared[name.removeprefix("loss.")].check(name, value)
-        found[name] = value
-    return found

@@ -139,7 +139,7 @@ class Study:
             field
             for factor, level in cell.factors.items()
             for field in self.declaration.factors[factor][level]
-        }
+        } | self.declaration.narrowed
         own = [name for name in cell.values if name not in AXES and name not in bundled]
         extra = {name: as_text(cell.values[name]) for name in own} | cell.factors
         return "-".join([usual, *([] if cell.label else (f"{k}={v}" for k, v in extra.items()))])

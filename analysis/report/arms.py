@@ -41,8 +41,15 @@ def lead(study: Study) -> list[Block]:
             f"(seeds {seeds}); {len(with_runs)} of {len(study.cells)} declared arms have a "
             "finished run."
         ),
+        *_budget(study),
         *_left_out(study),
     ]
+
+
+def _budget(study: Study) -> list[Block]:
+    """What a budget chose when the study was declared."""
+    budget = study.declaration.budget
+    return [Text(f"{budget.words[0].upper()}{budget.words[1:]}.")] if budget else []
 
 
 def _left_out(study: Study) -> list[Block]:

@@ -58,7 +58,8 @@ def mixtures(study: Study) -> list[Block]:
 
 def recipe(study: Study) -> list[Block]:
     """What all arms share, and what each sets."""
-    base = {**study.declaration.recipe, **study.declaration.loss_params}
+    declared = study.declaration
+    base = {"steps": declared.steps, **declared.recipe, **declared.loss_params}
     columns: Columns = {
         **as_is("arm"),
         "settings": ("settings of its own", lambda text: text or "–"),

@@ -74,6 +74,8 @@ def _grid_flags(study: Study) -> list[str]:
     declaration = study.declaration
     flags = ["--data", declaration.given.data, "--matrix", declaration.matrix]
     flags += ["--pretrained", declaration.pretrained]
+    if declaration.budget:
+        flags += ["--budget", declaration.budget.given]
     if study.seeds:
         flags += ["--seeds", str(max(study.seeds) + 1)]  # a count: seeds 0, 1, ...
     flags += [word for k, v in declaration.given.set.items() for word in ("--set", f"{k}={v}")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 
 from study.commands.hooks import Analysis
+from study.commands.opening import prepare_data
 from study.commands.place import safe_name
 from study.commands.request import Request
-from study.commands.session import prepare_data
 from study.commands.settings import pairs_of, parse_settings
 from study.describe import inspect_data
 from study.execution import preflight

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from seglib.data.store import open_store
+from study.commands.budget import budget_lines
 from study.commands.console import clock, table
 from study.commands.display import Display
 from study.commands.hooks import Analysis
@@ -65,6 +66,8 @@ def _announce(session: Session, console: Console, n_jobs: int) -> None:
         f"study {session.study.name}: {n_jobs} of {len(session.runs())} chosen runs to do, "
         f"{session.n_workers} at once on {session.device}, {declared.recipe['precision']}"
     )
+    for line in budget_lines(session.study, session.n_seeds):
+        console.print(line)
     for note in declared.data.notes:
         console.print(f"note: {note}")
 

@@ -74,7 +74,7 @@ def _study_verb(request: Request, matrix: Matrix, console: Console, analysis: An
     """--plan, --tune and --grid."""
     # imports in here: as in _verb
     from study.commands.lock import study_lock
-    from study.commands.session import open_session
+    from study.commands.opening import open_session
     from study.tracking.moved import check, settle
     from study.tracking.store import probe, tracking_uri
 

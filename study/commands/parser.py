@@ -93,6 +93,12 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("format", "NAME", "of --convert: which of several formats that fit; it names them")
     add("seeds", "N", "seeds per arm (default: the data's preset)", type=int)
+    add(
+        "budget",
+        "TIME",
+        "of a new study, e.g. 30m, 1.5h, 1d: as many seeds, then steps as fit from timed steps; "
+        "where two seeds do not fit, fewer or smaller arms in the order of the matrix",
+    )
     add("workers", "N", "runs at once (default: one per core, 1 on a GPU)", type=int)
     add("device", "auto|cpu|cuda", "where to train")
     add("out", "DIR", "where everything is written")
@@ -104,6 +110,6 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "set",
         "FIELD=VALUE",
-        "change a recipe field, e.g. epochs=5, loss.fn_weight=0.6, tuning=tuned; repeatable",
+        "change a recipe field, e.g. steps=500, loss.fn_weight=0.6, tuning=tuned; repeatable",
         **several,
     )

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from seglib.data.store import open_store
+from study.commands.budget import budget_lines
 from study.commands.choice import may_match
 from study.commands.console import duration, table
 from study.commands.session import Session, n_cores
 from study.config import RunConfig
 from study.execution.footprint import check_memory
-from study.execution.forecast import Forecaster, forecast_range, schedule_s
+from study.execution.forecast import forecast_range, schedule_s
 
 
 def plan(session: Session, console: Console) -> int:
@@ -34,6 +35,8 @@ def plan(session: Session, console: Console) -> int:
     console.print(table(["arm", "runs"], rows, title, width=console.width))
     if n := len(study.cells) - len(rows):
         console.print(f"left out: {n} of {len(study.cells)} arms that --only does not choose")
+    for line in budget_lines(study, session.n_seeds):
+        console.print(line)
     _describe(session, console)
     _forecast(session, console, missing)
     return 0
@@ -65,7 +68,7 @@ def _forecast(session: Session, console: Console, missing: Sequence[RunConfig]) 
             f"memory: up to {one / 1e9:.1f} GB a run, {all_of_them / 1e9:.1f} GB with "
             f"{session.n_workers} at once"
         )
-    forecaster, load = Forecaster(store, session.n_workers), load_now()
+    forecaster, load = session.forecaster(), load_now()
     costs = [forecaster.cost(config) for config in missing]
     seconds = schedule_s((cost.seconds for cost in costs), session.n_workers)
     megabytes = sum(cost.megabytes for cost in costs)

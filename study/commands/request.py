@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from study.budget import seconds_of
 from study.commands.words import command_line
 from study.config import SEED_RANGES, ConfigError
 
@@ -25,9 +26,10 @@ USELESS: dict[str, tuple[tuple[str, ...], str]] = {
     "report": (("only", "set"), "it shows the whole study"),
     "sync": (("only", "set"), "it sends the whole study"),
 }
+NO_BUDGET = {"tune": "a tuning has its own, --set tune.trials or tune.epochs"}
 CONVERT_FLAGS = ("to", "labels", "groups", "format")
 
-FLAGS = ("data", "study", "matrix", "seeds", "workers", "device", "out", "pretrained")
+FLAGS = ("data", "study", "matrix", "seeds", "budget", "workers", "device", "out", "pretrained")
 
 
 class Request(BaseModel):
@@ -41,6 +43,7 @@ class Request(BaseModel):
     matrix: str = "default"
     only: tuple[str, ...] = ()
     seeds: int | None = Field(None, ge=1, le=len(SEED_RANGES["final"]))
+    budget: str | None = None
     workers: int | None = Field(None, ge=1, le=1024)
     device: str = "auto"
     out: Path = Path("outputs")
@@ -68,6 +71,11 @@ class Request(BaseModel):
             names = [f"--{flag}" for flag in flags]
             listed = f"{', '.join(names[:-1])} or {names[-1]}"
             raise ValueError(f"--{self.verb} takes no {listed}: {why}")
+        if self.budget is not None:
+            if self.verb not in ("grid", "plan"):
+                why = NO_BUDGET.get(self.verb, "it belongs to --grid and --plan")
+                raise ValueError(f"--{self.verb} takes no --budget: {why}")
+            seconds_of(self.budget)
         own = [f"--{flag}" for flag in CONVERT_FLAGS if getattr(self, flag) is not None]
         if own and self.verb != "convert":
             raise ValueError(f"--{self.verb} takes no {own[0]}: it belongs to --convert")

@@ -1,36 +1,22 @@
-"""Session: what a command works on, made from a Request and checked before anything starts."""
+"""Session: what a command works on, the runs that are chosen, and where they work."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import typing
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
-from seglib.data import Folder, Store
+from seglib.data.store import open_store
 from study.commands.choice import choose, chosen_seeds, only_values, without_tuning
-from study.commands.console import step
-from study.commands.name import study_name
 from study.commands.request import Request
-from study.commands.settings import Settings, read_settings
-from study.config import ConfigError, RunConfig
-from study.continuing import open_or_create
-from study.declare import declare
-from study.describe import describe_data
+from study.commands.settings import Settings
+from study.config import RunConfig
 from study.execution import preflight
-from study.execution.batches import check_batches
-from study.execution.parts import split_data
-from study.matrix import Matrix
-from study.presets import Preset, open_data
-from study.record import Cell, Given, files
-from study.record.files import Scalar
-from study.record.leftovers import sweep
-from study.study import Study, StudyError, check_values, load
+from study.execution.forecast import Forecaster
+from study.record import Cell
+from study.study import Study, StudyError
 from study.tuning.result import tuned_values
 
 
@@ -46,6 +32,7 @@ class Session:
     store_path: Path
     commit: str
     weights_paths: dict[str, str] = field(default_factory=dict)  # classifier -> file
+    timed: dict[int, Forecaster] = field(default_factory=dict)  # by runs at once
 
     @property
     def out(self) -> Path:
@@ -75,6 +62,19 @@ class Session:
             return self.request.workers or 1
         n_runs = len(self.seeds()) * len(self.cells())
         return n_cores() if self.request.verb == "tune" else min(n_cores(), n_runs)
+
+    def forecaster(self) -> Forecaster:
+        """What runs cost here; what it has timed is not timed again."""
+        n = self.n_workers
+        return self.timed.setdefault(n, Forecaster(open_store(self.store_path), n))
+
+    def configs(self) -> list[RunConfig]:
+        """The chosen runs, placed, in their order; to be looked at before weights are known."""
+        study = self.study
+        return [
+            self.place(study.config(cell, seed, **study.stand_in(cell)))
+            for cell, seed in self.runs()
+        ]
 
     def place(self, config: RunConfig) -> RunConfig:
         """The same run, told where it works."""
@@ -132,88 +132,3 @@ def git_commit() -> str:
         return git("rev-parse", "--short=12", "HEAD") + changed
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A data set with its preset, the whole recipe, the decoded images."""
-
-    folder: Folder
-    preset: Preset
-    recipe: dict[str, Scalar]
-    store: Store
-
-
-def prepare_data(request: Request, settings: Settings, device: str, console: Console) -> Prepared:
-    """Draw, download or find the data set called for, and decode it."""
-    if line := sweep(request.out):
-        console.print(f"note: {line}")
-    with step(console, f"preparing {request.data}") as progress:
-        folder, preset = open_data(request.data, request.out, device, progress)
-    recipe = preflight.resolve_recipe(preset, settings.recipe, device)
-    preflight.check_background(folder, recipe, settings.loss_params)
-    note: Callable[[str], None] = partial(console.print, style="yellow")
-    max_side = typing.cast("int | None", recipe["max_side"])  # its field says so
-    with step(console, f"reading {folder.name}") as progress:
-        store = preflight.prepare_store(folder, request.out, max_side, progress, note=note)
-    return Prepared(folder, preset, recipe, store)
-
-
-def open_session(request: Request, matrix: Matrix, console: Console) -> Session:
-    """Read the settings, the data and the study; nothing is written but data caches.
-
-    Raises: ValueError kinds whose message is one line for the user.
-    """
-    settings = read_settings(request, _losses(request.matrix, matrix))
-    if matrix.tuned and request.verb != "tune":
-        settings = replace(settings, tuned=True)
-    path = request.out / study_name(request)
-    device = preflight.resolve_device(request.device)
-    data = prepare_data(request, settings, device, console)
-    fresh = _declare(path, request, matrix, settings, data)
-    n_seeds = request.seeds or data.preset.n_seeds
-    _check_only(request.only, fresh, settings.tuned, n_seeds)
-    study, _ = open_or_create(fresh, given=frozenset(settings.recipe))
-    session = Session(
-        request, settings, study, n_seeds, device, data.store.path, commit=git_commit()
-    )
-    cells = session.default_cells()
-    configs = [study.config(cell, 0, **study.stand_in(cell)) for cell in cells]
-    preflight.check_crops(configs, study.n_classes)
-    check_batches(configs, lambda config: len(split_data(data.store, config).fit))
-    return session
-
-
-def _declare(
-    path: Path, request: Request, matrix: Matrix, settings: Settings, data: Prepared
-) -> Study:
-    typed = dict(settings.recipe) | dict(settings.loss_params)
-    return declare(
-        path,
-        matrix_name=request.matrix,
-        matrix=matrix,
-        data=describe_data(data.store, data.folder, data.recipe),
-        recipe=data.recipe,
-        loss_params=settings.loss_params,
-        pretrained=request.pretrained or data.preset.pretrained,
-        given=Given(data=request.data, set=typed),
-    )
-
-
-def _losses(name: str, matrix: Matrix) -> tuple[str, ...]:
-    """The losses of a matrix, whose cells must say what they train."""
-    try:
-        points = matrix.expand()
-        for point in points:
-            check_values(point.values)
-    except (TypeError, ValueError) as error:  # TypeError: a value that is none
-        raise ConfigError(f"matrix {name} of runs.py cannot be read: {error}") from None
-    return tuple(dict.fromkeys(str(point.values["loss"]) for point in points))
-
-
-def _check_only(only: Sequence[str], fresh: Study, tuned: bool, n_seeds: int) -> None:
-    """`--only` before the recipe: it must fit the study asked for or, with its tuned cells, the
-    one that is stored under its name."""
-    stored = load(fresh.path).cells if (fresh.path / files.STUDY).exists() else ()
-    choose([*fresh.cells, *stored], without_tuning(only) if tuned else only)
-    chosen_seeds(only, n_seeds)

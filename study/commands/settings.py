@@ -23,6 +23,7 @@ class Settings:
     recipe: Mapping[str, Scalar]
     loss_params: Mapping[str, Scalar]  # `loss.<param>`
     environment: Mapping[str, Scalar]
+    steps: int | None = None  # of a run, in place of epochs
     tuned: bool = False  # tuned cells are wanted
     tune: TuneOptions = TuneOptions()
     retries: int = 1  # times that --grid begins a run again that failed or died
@@ -60,22 +61,32 @@ def parse_settings(
 ) -> Settings:
     """Texts sorted into recipe, loss parameters and environment, each parsed and checked.
 
+    `steps` is no field of a run: epochs follow from it once the data is known.
     A loss parameter is checked by the rule of every loss of the matrix that declares it.
     """
     recipe: dict[str, Scalar] = {}
     environment: dict[str, Scalar] = {}
     loss_params: dict[str, Scalar] = {}
+    steps = None
+    if {"steps", "epochs"} <= texts.keys():
+        raise ConfigError(
+            f"--set must give steps or epochs, got steps={texts['steps']} and "
+            f"epochs={texts['epochs']}; leave one out"
+        )
     for name, text in texts.items():
         if name in LOSS_PARAMS:
             loss_params[name] = _loss_param(name, text, losses, matrix)
+        elif name == "steps":
+            steps = _whole(name, text, 1)
         elif name in RECIPE:
             recipe[name] = parse_value(name, text)
         elif name in SETTABLE:
             environment[name] = parse_value(name, text)
         else:
-            known = {*RECIPE, *LOSS_PARAMS, *SETTABLE, "tuning", "tune.trials", "retries"}
+            others = ("steps", "tuning", "tune.trials", "retries")
+            known = {*RECIPE, *LOSS_PARAMS, *SETTABLE, *others}
             raise unknown_name(name, known, "--set field")
-    return Settings(recipe, loss_params, environment)
+    return Settings(recipe, loss_params, environment, steps)
 
 
 def _loss_param(name: str, text: str, losses: Collection[str], matrix: str) -> Scalar:
@@ -93,9 +104,13 @@ def _retries(tuning: bool, texts: dict[str, str]) -> int:
     text = texts.pop("retries", None)
     if text is not None and tuning:
         raise ConfigError("--set retries belongs to --grid; a failed trial is not tried again")
-    if text is not None and not text.isdecimal():
-        raise ConfigError(f"retries must be a whole number, 0 or more, got {text!r}")
-    return 1 if text is None else int(text)
+    return 1 if text is None else _whole("retries", text, 0)
+
+
+def _whole(name: str, text: str, least: int) -> int:
+    if not text.isdecimal() or len(text) > 9 or int(text) < least:
+        raise ConfigError(f"{name} must be a whole number, {least} or more, got {text!r:.60}")
+    return int(text)
 
 
 def _tuning(tuning: bool, texts: dict[str, str]) -> tuple[bool, TuneOptions]:

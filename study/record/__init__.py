@@ -3,6 +3,7 @@
 Imports the standard library, NumPy, pydantic and filelock; nothing else of the project.
 """
 
+from study.record.budget import Budget
 from study.record.data import SPLITS, ConstantFloor, DataFacts, Inspection
 from study.record.declaration import (
     Cell,
@@ -26,6 +27,7 @@ from study.record.tunings import TuningPlace, TuningResult, tunings_of
 __all__ = [
     "SPLITS",
     "TERMINAL",
+    "Budget",
     "Cell",
     "ConstantFloor",
     "Contrast",

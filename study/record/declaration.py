@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from study.record import files
+from study.record.budget import Budget
 from study.record.data import DataFacts, Share
 from study.record.files import OnDisk, Scalar, read_model
 from study.record.inside import RecordError, check_file, read_bytes
@@ -147,6 +148,7 @@ class Declaration(OnDisk):
     smallest_difference: Share  # mIoU
     contract: dict[str, str]
     tunings: dict[str, Tuned] = {}  # tuned arm -> how it was found
+    budget: Budget | None = None  # of a study that was made to fit one
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> typing.Self:
@@ -168,6 +170,17 @@ class Declaration(OnDisk):
                     f"{what} must name arms of the study ({', '.join(sorted(arms))}), got {arm!r}"
                 )
         return self
+
+    @property
+    def narrowed(self) -> set[str]:
+        """Fields that a budget set in cells: no axes, and not in names."""
+        return set(self.budget.narrowed if self.budget else ())
+
+    @property
+    def steps(self) -> int:
+        """Training steps of a run by the recipe; an arm may set epochs or batch_size otherwise."""
+        epochs, batch = (int(self.recipe[name] or 0) for name in ("epochs", "batch_size"))
+        return epochs * max(1, self.data.n_images["fit"] // batch)
 
     def cell(self, arm: str) -> Cell:
         """The declared cell of an arm."""

@@ -32,6 +32,8 @@ class Projection:
 
     def __init__(self, study: Study, out: Path) -> None:
         data, arms = study.declaration.data, [cell.arm for cell in study.cells]
+        budget = study.declaration.budget
+        chosen = f"\n\n{budget.words}" if budget else ""
         self.study, self._out, self._data = study, out, data
         self._names = MetricNames(data.classes)
         self._under_way: dict[Path, RunDir] = {}  # of these, only new lines are read
@@ -40,7 +42,7 @@ class Projection:
             study.name,
             study.declaration.uuid,
             out / "mlartifacts" / study.name,
-            f"Comparison on {data.name}: {len(arms)} arms\n\n- " + "\n- ".join(arms),
+            f"Comparison on {data.name}: {len(arms)} arms{chosen}\n\n- " + "\n- ".join(arms),
         )
 
     def run(self, path: Path, place: TuningPlace | None = None) -> bool:

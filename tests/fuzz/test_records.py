@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import runs
 from analysis.records import read_study
 from study.commands.console import make_console
+from study.commands.opening import open_session
 from study.commands.parser import parse
-from study.commands.session import open_session
 from study.continuing import open_or_create
 from study.record import RunDir
 from tests.analysis.studies import CELLS, write_run, write_study

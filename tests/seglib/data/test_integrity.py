@@ -11,8 +11,8 @@ from seglib.data.build import build_store
 from seglib.data.folder import open_folder
 from seglib.data.integrity import changes
 from study.commands.console import make_console
+from study.commands.opening import open_session
 from study.commands.parser import parse
-from study.commands.session import open_session
 from study.execution.preflight import prepare_store
 from tests.helpers import flags, write_folder
 
