@@ -20,8 +20,8 @@ from pathlib import Path
 from rich.console import Console
 
 from seglib.data.store import Store
-from study.commands.request import Request
 from study.commands.opening import prepare_data
+from study.commands.request import Request
 from study.commands.settings import pairs_of, parse_settings
 from study.config import RunConfig
 from study.execution.parts import split_data

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from seglib.models import DECODERS
 from study.config import FIELDS, ConfigError, RunConfig
 from tests.helpers import BASE_RUN as BASE
 
@@ -32,7 +33,18 @@ GOLDEN = {
 
 @pytest.mark.parametrize("run_id, values", GOLDEN.items())
 def test_golden_run_ids(run_id, values):
-    assert RunConfig(**{**BASE, **values}).run_id == run_id
+    assert RunConfig(**{**BASE, "output_bias": "drawn", **values}).run_id == run_id
+
+
+def test_what_was_added_later_names_other_runs_than_before():
+    before = RunConfig(**BASE, output_bias="drawn")
+    now = RunConfig(**BASE)
+    assert now.output_bias == "frequencies" and now.run_id != before.run_id
+    network = BASE | {"model": "resnetunet"}
+    ids = {RunConfig(**network, branch=b, decoder=d).run_id for b in (0, 32) for d in DECODERS}
+    assert len(ids) == 4
+    assert RunConfig(**network, branch=0).network == "resnetunet-branch0-scratch"
+    assert RunConfig(**network).network == "resnetunet-scratch"
 
 
 def test_every_identity_field_changes_the_id_and_no_environment_field_does():
@@ -54,7 +66,7 @@ def test_every_identity_field_changes_the_id_and_no_environment_field_does():
         "scale_max": 3.0,
         "checkpoint_s": 5.0,
         "train_void": "class",
-        "output_bias": "frequencies",
+        "output_bias": "drawn",
     }
     special = {
         "role",

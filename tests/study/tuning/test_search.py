@@ -18,7 +18,8 @@ def test_the_budget_is_epochs_and_pruning_buys_trials(tmp_path):
     states = [t.state.name for t in tuning.counted()]
     assert "PRUNED" in states and len(states) > 80 / EPOCHS
     trained = sum(len(run_dir.journal().epochs) for run_dir in run_dirs(tuning.place.runs))
-    assert trained == tuning.spent() and 80 - EPOCHS < trained <= 80
+    # what the last trials give back when they are pruned comes too late for another: two at once
+    assert trained == tuning.spent() and 80 - 2 * EPOCHS < trained <= 80
     assert tuning.counted()[0].params == tuning.default  # trial 0
     assert [t.params["loss.share"] for t in tuning.counted()[:2]] == [0.5, 0.75]  # published
     result = rerun(tuning)
