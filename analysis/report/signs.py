@@ -17,6 +17,7 @@ from seglib.metrics import Predicted, listed
 
 TITLE = "Collapsed and stalled runs"
 MOST_ARMS = 4  # that the lead names
+MOST_ROWS = 100  # of the table on the page; the file has all
 
 
 def sign_sentences(study: Study) -> list[str]:
@@ -74,5 +75,7 @@ def collapsed(study: Study) -> Section:
         "and none of it says why."
     )
     table = table_of_signs(study)
+    if len(table) > MOST_ROWS:
+        caption = f"The first {MOST_ROWS} of {len(table)}; all are in tables/signs.csv. {caption}"
     none = "No finished run predicts one class alone, misses a class, or stands still."
-    return Section(TITLE, [grid_or(none, table, as_is("run", "kind", "what"), caption)])
+    return Section(TITLE, [grid_or(none, table[:MOST_ROWS], as_is("run", "kind", "what"), caption)])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.records import read_study
-from analysis.report.signs import TITLE, sign_sentences
+from analysis.report.signs import TITLE, collapsed, sign_sentences
 from analysis.report.write import write_report
 from analysis.tables.signs import signs
 from study.record import RunDir, files, write_npz
@@ -68,6 +68,14 @@ def test_many_arms_are_cut_short(tmp_path):
         add(root, arm, 1, NO_BAR)
     lines = sign_sentences(read_study(root))
     assert len(lines) == 5 and lines[-1] == f"2 more arms with such runs: under {TITLE}."
+
+
+def test_the_page_shows_the_first_of_many(root, monkeypatch):
+    for seed in (0, 1, 2):
+        add(root, BCE, seed, NO_BAR)
+    monkeypatch.setattr("analysis.report.signs.MOST_ROWS", 2)
+    (grid,) = collapsed(read_study(root)).blocks
+    assert len(grid.rows) == 2 and grid.caption.startswith("The first 2 of 3; all are in tables/")
 
 
 @pytest.mark.slow
