@@ -22,12 +22,16 @@ if __name__ == "__main__":
 import analysis
 from study.commands.hooks import Analysis
 from study.commands.main import run
-from study.matrix import Contrast, Matrix, ladder
+from study.matrix import Contrast, Matrix, Saving, ladder
 
 BASELINE = {"model": "unet", "init": "scratch", "loss": "bce"}
 UNET = {"model": "unet", "init": "scratch"}
 SCRATCH = {"model": "resnetunet", "init": "scratch"}
 PRETRAINED = {"model": "resnetunet", "init": "pretrained"}
+NETWORKS = (
+    *("unet", "resnetunet"),
+    *("fcn_resnet50", "deeplabv3_resnet50", "lraspp_mobilenet_v3_large"),
+)
 
 MATRICES = {
     # 3 networks x 3 losses: which architecture, does pretraining help, which loss?
@@ -44,6 +48,14 @@ MATRICES = {
             Contrast("loss", {"loss": "dice_bce"}, {"loss": "bce"}, within=("model", "init")),
             Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}, within=("model", "init")),
         ),
+        # With --budget: what goes first where two seeds of everything do not fit.
+        spend=(
+            Saving("a narrower UNet", {"width": 32}),
+            Saving("a narrower UNet", {"width": 16}),
+            Saving("architecture", leave_out={"model": "unet"}),
+            Saving("pretraining", leave_out={"model": "resnetunet", "init": "scratch"}),
+            Saving("focal_tversky", leave_out={"loss": "focal_tversky"}),
+        ),
     ),
     # One network, the three losses: the smallest study worth running.
     "losses": Matrix(
@@ -57,6 +69,13 @@ MATRICES = {
             Contrast("loss", {"loss": "dice_bce"}, {"loss": "bce"}),
             Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}),
         ),
+    ),
+    # Which network, and at what cost? All from scratch: a plain U-Net can start from nothing else,
+    # and pretext weights fit one of them; "init": ("pretrained",) in a copy compares the others.
+    "networks": Matrix(
+        axes={"model": NETWORKS, "init": ("scratch",), "loss": ("dice_bce",)},
+        baseline=UNET,
+        contrasts=[Contrast("network", {"model": one}, UNET) for one in NETWORKS[1:]],
     ),
     # Is FocalTversky worse, or only untuned? Needs --tune first, with the same flags.
     "tuned": Matrix(

@@ -67,29 +67,48 @@ def one_run(config: RunConfig, store, *, scale: float, average: float) -> dict[s
             averaged.update_parameters(model)
         return False
 
-    def scored(network: torch.nn.Module) -> tuple[float, list[float]]:
-        counts = confusions_of(config, network, data.dev, lambda: False).class_counts()
-        return float(mean_iou(counts)), [round(float(v), 4) for v in iou(counts)]
+    def scored(network: torch.nn.Module) -> np.ndarray:
+        """(n, C, 3) counts of the dev images."""
+        return confusions_of(config, network, data.dev, lambda: False).class_counts()
 
-    curve, began, spent = {}, time.perf_counter(), 0.0
+    counts, began, spent = {}, time.perf_counter(), 0.0
     for result in fit(model, Scaled(loss, scale), sampler, recipe, should_stop=each_step):
         if result.epoch in recipe.evaluate_at:
             spent += time.perf_counter() - began
-            curve[result.epoch], classes = scored(model)
+            counts[result.epoch] = scored(model)
             began = time.perf_counter()
     n_images = config.epochs * len(sampler) * sampler.batch_size
+    curve = {epoch: float(mean_iou(one)) for epoch, one in counts.items()}
     found = {
         "curve": curve,
         "last": curve[config.epochs],
         "best": max(curve.values()),
-        "classes": classes,
+        "gain_of_choice": gain_of_choice(np.stack([*counts.values()])),
+        "classes": [round(float(v), 4) for v in iou(counts[config.epochs])],
         "steps": config.epochs * len(sampler),
         "seconds": spent,
         "images_per_s": n_images / spent,
     }
     if averaged is not None:
-        found["averaged"] = scored(averaged.module)[0]
+        found["averaged"] = float(mean_iou(scored(averaged.module)))
     return found
+
+
+def gain_of_choice(counts: np.ndarray) -> dict[int, float]:
+    """What the best epoch by n dev images scores above the last one, on the other half of dev.
+
+    Args: counts (E, n, C, 3) of each evaluated epoch. Returns: n -> mean over random halves.
+    """
+    n_images, rng = counts.shape[1], np.random.default_rng(0)
+    gains: dict[int, list[float]] = {}
+    for _ in range(40):
+        order = rng.permutation(n_images)
+        scores = [mean_iou(one[order[n_images // 2 :]]) for one in counts]
+        for n in (4, 8, 16, 32, 48):
+            if n <= n_images // 2:
+                best = np.argmax([mean_iou(one[order[:n]]) for one in counts])
+                gains.setdefault(n, []).append(float(scores[best] - scores[-1]))
+    return {n: round(statistics.mean(values), 5) for n, values in gains.items()}
 
 
 def main(argv: list[str]) -> int:

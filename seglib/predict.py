@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -33,38 +33,51 @@ def fast_precision(device: str | torch.device) -> str:
     return "bf16" if has.get("avx512_bf16") or has.get("amx_bf16") else "fp32"
 
 
-@torch.inference_mode()
 def predict(
     model: nn.Module,
-    images: npt.NDArray[np.uint8],
+    images: Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8],
     *,
     multiple: int,
     precision: str = "fp32",
     n_classes: int | None = None,
-) -> npt.NDArray[np.uint8]:
-    """Class maps of images of one size, at that size: pad to `multiple`, predict, crop, argmax.
+) -> list[npt.NDArray[np.uint8]]:
+    """Class maps of images that share a padded size, each at its own size.
 
+    Pad to `multiple`, predict, argmax, crop.
     Args:
-        images: (B, H, W, 3) uint8.
+        images: (H, W, 3) uint8 each, or all of them as one array (B, H, W, 3).
         multiple: what the model needs height and width to be multiples of.
         n_classes: only the first so many logits compete; all of them unless given.
-    Returns: (B, H, W) uint8 class ids.
+    Returns: (H, W) uint8 class ids each.
     """
-    device = next(model.parameters()).device
-    n, height, width, _ = images.shape
-    padded = np.empty(
-        (n, -(-height // multiple) * multiple, -(-width // multiple) * multiple, 3), np.float32
-    )
+    heights, widths = zip(*(image.shape[:2] for image in images), strict=True)
+    size = padded_size(max(heights), max(widths), multiple)
+    padded = np.empty((len(images), *size, 3), np.float32)
     padded[:] = MEAN  # zero after normalisation, what training sees outside an image
-    padded[:, :height, :width] = images
-    batch = normalise(torch.from_numpy(padded).to(device).permute(0, 3, 1, 2))
+    for place, image in zip(padded, images, strict=True):
+        place[: image.shape[0], : image.shape[1]] = image
+    maps = _predict(model, padded, precision, n_classes)
+    return [one[:height, :width] for one, height, width in zip(maps, heights, widths, strict=True)]
+
+
+def padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """The size that an image is padded to."""
+    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
+
+
+@torch.inference_mode()
+def _predict(
+    model: nn.Module, images: npt.NDArray[np.float32], precision: str, n_classes: int | None
+) -> npt.NDArray[np.uint8]:
+    """(B, H, W, 3) in 0-255 -> (B, H, W) class ids."""
+    device = next(model.parameters()).device
+    batch = normalise(torch.from_numpy(images).to(device).permute(0, 3, 1, 2))
     was_training = model.training
     model.eval()
     with autocast(device, precision):
         logits = model(batch.contiguous(memory_format=torch.channels_last))
     model.train(was_training)
-    maps = logits[:, :n_classes, :height, :width].argmax(1).to(torch.uint8)
-    return np.asarray(maps.cpu())
+    return np.asarray(logits[:, :n_classes].argmax(1).to(torch.uint8).cpu())
 
 
 def predict_split(
@@ -76,20 +89,21 @@ def predict_split(
     n_classes: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-    """(index, class map) of every image; images of equal size share a batch, so the order differs.
+    """(index, class map) of every image; those of one padded size share a batch, so the order
+    differs.
 
     Raises: Stopped as soon as `should_stop()` is true.
     """
     by_size: dict[tuple[int, int], list[int]] = {}
     for index, (height, width) in enumerate(split.sizes.tolist()):
-        by_size.setdefault((height, width), []).append(index)
+        by_size.setdefault(padded_size(height, width, multiple), []).append(index)
     for (height, width), indices in by_size.items():
         step = max(1, BATCH_PIXELS // (height * width))
         for start in range(0, len(indices), step):
             if should_stop():
                 raise Stopped
             chunk = indices[start : start + step]
-            images = np.stack([split[i][0] for i in chunk])
+            images = [split[i][0] for i in chunk]
             maps = predict(
                 model, images, n_classes=n_classes, multiple=multiple, precision=precision
             )

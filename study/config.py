@@ -18,9 +18,8 @@ from seglib.models import (
     MODELS,
     OPTIONS,
     ModelTraits,
-    is_own,
+    model_source,
     model_traits,
-    own_source,
 )
 from seglib.recipe import OPTIMIZERS, SCHEDULES
 from study.record import RunRecord
@@ -47,7 +46,7 @@ class RunConfig:
     """One run. Compared axes have no default; a preset or the command line fills the rest."""
 
     data: str = _identity("fingerprint of the data set")
-    model: str = _identity("network: one of MODELS, or module:factory")
+    model: str = _identity("network: one of MODELS, module:factory or smp:Decoder/encoder")
     init: str = _identity("starting weights of the encoder", choices=INITS)
     loss: str = _identity("training loss", choices=tuple(LOSSES))
     seed: int = _identity("drives weights, order and augmentation", low=0)
@@ -57,7 +56,7 @@ class RunConfig:
     weights_source: str = _identity("where pretrained weights come from", "")
     weights: str = _identity("sha256 of the pretrained weights", "")
     loss_params: Mapping[str, float | str] = _identity("what the loss declares, resolved", {})
-    model_source: str = _identity("sha256 of the source file of a module:factory model", "")
+    model_source: str = _identity("sha256 of a module:factory's file, or smp's version", "")
     class_weight_exponent: float = _identity(
         "rho in w_c = f_c^-rho, on the cross-entropy part", 0.0, low=0.0, high=2.0
     )
@@ -80,8 +79,9 @@ class RunConfig:
     )
     output_bias: str = _identity(
         "bias of the last layer at the start: drawn, or the logits of the classes' frequencies",
-        "drawn",
+        "frequencies",
         choices=OUTPUT_BIASES,
+        omit=("drawn",),
     )
     max_side: int | None = _identity("longer image side is reduced to this, pixels", None, low=16)
     train_void: str = _identity(
@@ -142,8 +142,8 @@ class RunConfig:
         network = model_traits(self.model)
         for name in set(OPTIONS) - set(network.options):
             self._set(name, None)  # it does not apply, so that it cannot tell runs apart
-        if is_own(self.model):
-            self._set("model_source", own_source(self.model, expected=self.model_source))
+        if self.model not in MODELS:
+            self._set("model_source", model_source(self.model, expected=self.model_source))
         elif self.model_source:
             raise ConfigError(f"model_source must be empty for {self.model}, which is not yours")
         self._check_start(network)

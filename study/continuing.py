@@ -10,7 +10,7 @@ import shlex
 from seglib.data.integrity import changes, find_store
 from seglib.metrics import CONTRACT
 from study.config import FIELDS, RECIPE, RunConfig
-from study.record import Declaration, RecordError, files, run_dirs
+from study.record import Budget, Declaration, RecordError, files, run_dirs
 from study.record.files import as_text
 from study.record.inside import check_file
 from study.record.rundir import WAY_OUT
@@ -31,6 +31,8 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
     if "precision" not in given:
         precision = {"precision": old.recipe.get("precision")}
         new = new.having(recipe=new.recipe | precision)
+    if old.budget != new.budget:
+        raise StudyError(_other_budget(stored.name, old.budget, new.budget))
     differences, flags = _other_settings(old, new)
     # another max_side changes the stored pixels, and with them the fingerprint
     if old.recipe.get("max_side") == new.recipe.get("max_side") and (
@@ -55,6 +57,15 @@ def open_or_create(fresh: Study, *, given: frozenset[str] = frozenset()) -> tupl
         )
     check_runs(stored)
     return stored, False
+
+
+def _other_budget(name: str, old: Budget | None, new: Budget | None) -> str:
+    was, now = (f"--budget {one.text}" if one else "no --budget" for one in (old, new))
+    back = f"give {was} to continue it" if old else "leave it out to continue it"
+    return (
+        f"study {name} was declared with {was} (now {now}); {back}, or --study NEWNAME for a new "
+        "one"
+    )
 
 
 def check_runs(study: Study) -> None:

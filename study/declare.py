@@ -10,10 +10,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from seglib.metrics import CONTRACT
-from seglib.models import is_own, model_spec, own_source
+from seglib.models import MODELS, model_source, model_spec
 from study.config import FIELDS
-from study.matrix import Matrix, Point, matches, nameable
-from study.record import Cell, DataFacts, Declaration, Excluded, Given
+from study.matrix import Matrix, Point, Saving, matches, nameable
+from study.record import Budget, Cell, DataFacts, Declaration, Excluded, Given
 from study.record.files import Scalar, complaint
 from study.study import Study, StudyError, check_values, contrast
 
@@ -35,9 +35,9 @@ def _blank(number: int, point: Point) -> Cell:
 
 
 def _source(model: str) -> str:
-    """The hash of the source of a network of the user's, which can be imported and called."""
+    """What tells a network that is not of MODELS apart; it can be imported and called."""
     model_spec(model)
-    return own_source(model)
+    return model_source(model)
 
 
 def declare(
@@ -50,10 +50,26 @@ def declare(
     loss_params: Mapping[str, Scalar],
     pretrained: str,
     given: Given,
+    budget: Budget | None = None,
+    savings: Sequence[Saving] = (),
 ) -> Study:
-    """A fresh declaration, not saved yet. `given` is what the user typed: data and settings."""
+    """A fresh declaration, not saved yet. `given` is what the user typed: data and settings.
+
+    `savings` are those that `budget` took: their cells are left out; `recipe` has their fields.
+    """
     _check_matrix(matrix)
-    points = matrix.expand()
+    gone = [
+        Excluded(
+            where=dict(one.leave_out), reason=f"left out by --budget {budget.text}: {one.reason}"
+        )
+        for one in savings
+        if budget and one.leave_out
+    ]
+    points = [
+        point
+        for point in matrix.expand()
+        if not any(matches(point.levels, one.where) for one in gone)
+    ]
     models = dict.fromkeys(str(point.values["model"]) for point in points)
     blank = [_blank(number, point) for number, point in enumerate(points)]
     try:
@@ -67,12 +83,14 @@ def declare(
             loss_params=dict(loss_params),
             factors={name: dict(levels) for name, levels in matrix.factors.items()},
             pretrained=pretrained,
-            sources={model: _source(model) for model in models if is_own(model)},
+            sources={model: _source(model) for model in models if model not in MODELS},
             given=given,
             cells=tuple(blank),
-            excluded=tuple(
-                Excluded(where=dict(one.where), reason=one.reason) for one in matrix.excluded()
+            excluded=(
+                *(Excluded(where=dict(one.where), reason=one.reason) for one in matrix.excluded()),
+                *gone,
             ),
+            budget=budget,
             baseline="",
             smallest_difference=matrix.smallest_difference,
             contract=CONTRACT,
@@ -92,10 +110,13 @@ def declare(
 
 
 def _baseline(name: str, matrix: Matrix, cells: Sequence[Cell]) -> str:
-    """The arm of the matrix's baseline."""
+    """The arm of the matrix's baseline; where a budget left it out, the arm most like it."""
     for cell in cells:
         if matches(cell.levels, matrix.baseline):
             return cell.arm
+    if cells and any(matches(levels, matrix.baseline) for levels in matrix.levels()):
+        wanted = matrix.baseline.items()
+        return max(cells, key=lambda cell: sum(cell.levels.get(k) == v for k, v in wanted)).arm
     raise StudyError(
         f"the baseline of matrix {name} must be one of its cells, got {dict(matrix.baseline)}"
     )

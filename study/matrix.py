@@ -49,6 +49,16 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Saving:
+    """What a study that does not fit into its time does without: recipe fields take other values,
+    or the cells that match `leave_out` go."""
+
+    reason: str
+    recipe: Where = field(default_factory=dict)
+    leave_out: Where = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Point:
     """A cell of a matrix: the fields it sets, its level of each factor, its label."""
 
@@ -78,6 +88,7 @@ class Matrix:
     exclude: Sequence[Exclusion] = ()
     baseline: Where = field(default_factory=dict)
     contrasts: Sequence[Contrast] = ()
+    spend: Sequence[Saving] = ()  # in this order, as far as a time budget needs it
     smallest_difference: float = 0.005  # mIoU, as a fraction
 
     def __post_init__(self) -> None:
@@ -96,9 +107,10 @@ class Matrix:
     def _check_kinds(self) -> None:
         """What a hand that wrote the matrix may have got wrong at first sight."""
         kinds = {"axes": Mapping, "baseline": Mapping, "cells": Mapping}
-        for name, kind in (kinds | {"exclude": Exclusion, "contrasts": Contrast}).items():
+        lists = {"exclude": Exclusion, "contrasts": Contrast, "spend": Saving}
+        for name, kind in (kinds | lists).items():
             given = getattr(self, name)
-            several = name in ("cells", "exclude", "contrasts")
+            several = name in ("cells", *lists)
             if several and (isinstance(given, str) or not isinstance(given, Sequence)):
                 raise ValueError(f"{name} must be a list, got {given!r}")
             for one in given if several else [given]:

@@ -30,6 +30,7 @@ def provenance(study: Study) -> dict[str, str]:
         else "no limit, all stored at full size",
         "void share of pixels": ", ".join(f"{k} {percent(v)}" for k, v in data.void_share.items()),
         "pretrained weights": "; ".join(weights) or "none",
+        "networks from elsewhere": "; ".join(map(": ".join, declaration.sources.items())) or "none",
         "commits of the finished runs": ", ".join(_commits(study)) or "none",
         "tables as CSV": "in tables/ beside this report",
     }

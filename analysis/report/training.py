@@ -6,6 +6,7 @@ Must not know: how numbers are computed, how pages are marked up.
 from __future__ import annotations
 
 from analysis.figures import runs as run_figures
+from analysis.figures.pareto import score_against_cost
 from analysis.records import Study
 from analysis.report.blocks import (
     Block,
@@ -21,6 +22,7 @@ from analysis.report.blocks import (
     two_decimals,
 )
 from analysis.tables import arms, curves, runs
+from analysis.tables.pareto import COSTS, pareto
 from analysis.tables.tunings import tunings
 
 
@@ -106,6 +108,38 @@ def cost(study: Study) -> list[Block]:
         "of runs at once they were measured with."
     )
     return [grid(arms.cost(study), columns, caption)]
+
+
+def networks(study: Study) -> list[Block]:
+    """Score against each cost, where at least two networks have a finished run."""
+    table = pareto(study)
+    if table["network"].nunique() < 2:
+        return []
+    fronts = [[c for c in COSTS if row[f"front: {c}"]] for row in table.to_dict("records")]
+    table["fronts"] = ["; ".join(names) for names in fronts]
+    columns: Columns = {
+        **as_is("arm", "n"),
+        "test/miou mean": ("test mIoU, mean", fraction),
+        "parameters, M": ("parameters, M", two_decimals),
+        "images/s": ("training images/s", one_decimal),
+        "minutes": ("minutes a run", two_decimals),
+        "fronts": ("on the front of", str),
+    }
+    caption = (
+        "Means over the n finished seeds. An arm is on the front of a cost where no other is at "
+        "least as good in mean test mIoU at no more of that cost (at no lower speed) and better in "
+        "one of the two. The front goes by means alone, so another seed may change it; differences "
+        "in this section are not tested. Minutes (training and evaluation) and images/s hold for "
+        "the machine and the number of runs at once they were measured with."
+    )
+    shown = picture(
+        "score_against_cost",
+        score_against_cost(table, {cost: columns[cost][0] for cost in COSTS}),
+        "Mean test mIoU against parameters, training speed and minutes, one point per arm",
+        "One point per arm, the mean of its n seeds; black edges and the line: the Pareto front of "
+        "that cost. Not tested.",
+    )
+    return [grid(table, columns, caption), shown]
 
 
 def tuning(study: Study) -> list[Block]:

@@ -31,6 +31,7 @@ from analysis.tables import curves as curve_tables
 from analysis.tables import runs as run_tables
 from analysis.tables.chosen import chosen, never_chosen
 from analysis.tables.metrics import more_metrics
+from analysis.tables.pareto import pareto
 from analysis.tables.signs import signs
 from analysis.tables.tunings import tunings
 
@@ -51,7 +52,9 @@ def write_report(
     title, found = f"Study {study.name}", answer(study)
     shown = examples(study, found.chosen)
     apart = disagreement(study, shown)
-    noted = (*study.data.notes, *notes, *without_letters(study.classes))
+    budget = study.declaration.budget
+    chosen_by = (f"{budget.sentence}.",) if budget else ()
+    noted = (*chosen_by, *study.data.notes, *notes, *without_letters(study.classes))
     said = [*sentences(study, found), *(f"Note: {note}" for note in noted)]
     lead = [Bullets(said), *arms.lead(whole)]
     pictures = predictions(study, shown, apart, found.chosen)
@@ -96,6 +99,7 @@ def _tables(study: Study, found: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "signs", signs(study)
     yield "missing", run_tables.missing(study)
     yield "cost", arm_tables.cost(study)
+    yield "score_against_cost", pareto(study)
     yield "tunings", tunings(study)
     yield "more_metrics", more_metrics(study)
     yield "class_frequencies", class_tables.class_frequencies(study.data)
@@ -114,6 +118,7 @@ def _tables(study: Study, found: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
 def _sections(study: Study, found: Answer, pictures: list[Block], whole: Study) -> list[Section]:
     """The report's order; each section stands also when it has nothing to list."""
     gone, n_contrasts = never_chosen(whole), len(whole.declaration.contrasts)
+    networks = training.networks(study)
     tuned = [Section("Tuning", training.tuning(study))] if study.declaration.tunings else []
     return [
         Section("Results per arm", arms.per_arm(study)),
@@ -132,6 +137,7 @@ def _sections(study: Study, found: Answer, pictures: list[Block], whole: Study) 
         Section("Class frequencies", arms.frequencies(study)),
         Section("Predictions", pictures),
         Section("Cost", training.cost(study)),
+        *([Section("Networks: score against cost", networks)] if networks else []),
         Section("Missing and failed runs", inventory.missing(study, gone)),
         Section("Excluded cells", inventory.excluded(study)),
         Section("Superseded runs", inventory.superseded(study)),

@@ -16,7 +16,7 @@ from PIL import Image
 Array = npt.NDArray[Any]
 
 VOID = 255
-SIDE_PX = (72, 112)
+SIDE_PX = (64, 88)
 HUE_SD = 0.10  # in turns; the class centres below lie about 0.12 apart
 
 
@@ -45,9 +45,9 @@ _KINDS = (
     _Kind("button", "disc", "dots", 0.85, (11, 19), 0.40, 0.87),
     _Kind("flag", "box", "stripes", 0.65, (12, 20), 0.45, 0.25),
     _Kind("tent", "triangle", "checks", 0.52, (14, 19), 0.50, 0.12),
-    _Kind("wheel", "ring", "spokes", 0.27, (11, 15), 0.60, 0.50),
-    _Kind("cross", "plus", "bands", 0.20, (12, 15), 0.60, 0.62),
-    _Kind("star", "star", "speckles", 0.15, (12, 16), 0.65, 0.75),
+    _Kind("wheel", "ring", "spokes", 0.28, (11, 15), 0.60, 0.50),
+    _Kind("cross", "plus", "bands", 0.22, (12, 15), 0.60, 0.62),
+    _Kind("star", "star", "speckles", 0.20, (12, 16), 0.65, 0.75),
 )
 _N_MEANS = np.array([kind.n_mean for kind in _KINDS])
 CLASSES: tuple[str, ...] = ("background", *(kind.name for kind in _KINDS))
@@ -160,7 +160,7 @@ def _ground(rng: np.random.Generator, height: int, width: int) -> Array:
 
 
 def draw_scene(rng: np.random.Generator) -> tuple[Array, Array]:
-    """One scene; height and width are drawn first, each between 72 and 112 px.
+    """One scene; height and width are drawn first, each between 64 and 88 px.
 
     Returns: image (H, W, 3) uint8, and mask (H, W) uint8 of indices into CLASSES with a contour of
         VOID, one to two pixels wide, along the visible part of every object's outline.

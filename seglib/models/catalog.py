@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from seglib.lazy import torch
@@ -20,16 +21,10 @@ def _resnetunet(**options: Any) -> torch.nn.Module:
     return ResNetUNet(**options)
 
 
-def _lraspp(**options: Any) -> torch.nn.Module:
-    from seglib.models.torchvision_models import lraspp  # slow to import
+def _torchvision(network: str, **options: Any) -> torch.nn.Module:
+    from seglib.models.torchvision_models import Logits  # slow to import
 
-    return lraspp(**options)
-
-
-def _deeplab(**options: Any) -> torch.nn.Module:
-    from seglib.models.torchvision_models import deeplab  # slow to import
-
-    return deeplab(**options)
+    return Logits(network, **options)
 
 
 # Adding a network is one entry here.
@@ -47,10 +42,23 @@ MODELS: dict[str, ModelSpec] = {
         encoder="encoder",
     ),
     "lraspp_mobilenet_v3_large": ModelSpec(
-        build=_lraspp, multiple=16, encoder="network.backbone", classifier="mobilenet_v3_large"
+        build=partial(_torchvision, "lraspp_mobilenet_v3_large"),
+        multiple=16,
+        encoder="network.backbone",
+        classifier="mobilenet_v3_large",
+    ),
+    "fcn_resnet50": ModelSpec(
+        build=partial(_torchvision, "fcn_resnet50"),
+        multiple=8,
+        encoder="network.backbone",
+        classifier="resnet50",
     ),
     # batch norm after the pooling over the whole image sees one value a crop: it needs two crops
     "deeplabv3_resnet50": ModelSpec(
-        build=_deeplab, multiple=8, encoder="network.backbone", classifier="resnet50", min_crops=2
+        build=partial(_torchvision, "deeplabv3_resnet50"),
+        multiple=8,
+        encoder="network.backbone",
+        classifier="resnet50",
+        min_crops=2,
     ),
 }

@@ -37,6 +37,7 @@ class ModelTraits:
     classifier: str = ""
     no_encoder: str = ""
     min_crops: int = 1  # in one part of a training batch
+    meta: bool = True  # torch's meta device can build and run it, without memory or arithmetic
 
     def __post_init__(self) -> None:
         assert bool(self.encoder) != bool(self.no_encoder), "an encoder, or why there is none"
@@ -66,7 +67,8 @@ class SourceError(ValueError):
 def own_traits(name: str) -> ModelTraits:
     """What is known of a `module:factory` by its name alone."""
     return ModelTraits(
-        no_encoder=f"{name} is not of this package, which knows no pretrained encoder in it"
+        no_encoder=f"{name} is not of this package, which knows no pretrained encoder in it",
+        meta=False,
     )
 
 
@@ -87,7 +89,7 @@ def own_model(name: str) -> ModelSpec:
     return ModelSpec(
         build=partial(_build_own, name, build),
         multiple=multiple,
-        no_encoder=own_traits(name).no_encoder,
+        **vars(own_traits(name)),
     )
 
 
@@ -151,20 +153,20 @@ def _build_own(name: str, factory: Callable[..., object], *, n_classes: int) -> 
     return model
 
 
-def check_logits(name: str, spec: ModelSpec, crop_px: int = 0) -> None:
+def check_logits(name: str, spec: ModelSpec, *, n_classes: int = 3, crop_px: int = 0) -> None:
     """Raise ValueError unless the network gives logits of the size of its images, and learns.
 
-    One pass over the smallest image and, with `crop_px`, a step's over two crops, on a network
-    built for it and thrown away.
+    One pass over the smallest image that is no square and, with `crop_px`, a step's over two
+    crops, on a network built for it and thrown away.
     """
-    n_classes, side, got = 3, spec.multiple, "nothing"
-    wanted = f"{(1, n_classes, side, side)} of images {(1, 3, side, side)}"
+    got, size = "nothing", (spec.multiple, 2 * spec.multiple)
+    wanted = f"{(1, n_classes, *size)} of images {(1, 3, *size)}"
     try:
         with torch.random.fork_rng(devices=[]):
             model = spec.build(n_classes=n_classes)
             with torch.inference_mode():
-                got = _shape(model.eval()(torch.zeros(1, 3, side, side)))
-            if crop_px and got == str((1, n_classes, side, side)):
+                got = _shape(model.eval()(torch.zeros(1, 3, *size)))
+            if crop_px and got == str((1, n_classes, *size)):
                 crops = (2, 3, crop_px, crop_px)
                 wanted = f"{(2, n_classes, crop_px, crop_px)} of crops {crops}, and learn"
                 logits = model.train()(torch.rand(crops))

@@ -66,6 +66,8 @@ def _announce(session: Session, console: Console, n_jobs: int) -> None:
         f"study {session.study.name}: {n_jobs} of {len(session.runs())} chosen runs to do, "
         f"{session.n_workers} at once on {session.device}, {declared.recipe['precision']}"
     )
+    for line in session.length:
+        console.print(line)
     for note in declared.data.notes:
         console.print(f"note: {note}")
 

@@ -93,6 +93,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("format", "NAME", "of --convert: which of several formats that fit; it names them")
     add("seeds", "N", "seeds per arm (default: the data's preset)", type=int)
+    add("budget", "TIME", "fit seeds, steps and, if need be, arms into a time: 30m, 1h, 1d")
     add("workers", "N", "runs at once (default: one per core, 1 on a GPU)", type=int)
     add("device", "auto|cpu|cuda", "where to train")
     add("out", "DIR", "where everything is written")

@@ -49,6 +49,8 @@ def _describe(session: Session, console: Console) -> None:
     sizes = ", ".join(f"{split} {n}" for split, n in declared.data.n_images.items())
     n_classes = session.study.n_classes
     console.print(f"data {declared.data.name}: {sizes} images, {n_classes} classes")
+    for line in session.length:
+        console.print(line)
     for note in declared.data.notes:
         console.print(f"note: {note}")
 

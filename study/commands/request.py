@@ -17,17 +17,17 @@ from study.config import SEED_RANGES, ConfigError
 Verb = typing.Literal["convert", "check", "grid", "plan", "tune", "report", "sync"]
 # Flags that a verb has no use for, and why.
 USELESS: dict[str, tuple[tuple[str, ...], str]] = {
-    "check": (("only", "study", "seeds"), "it looks at the data alone"),
+    "check": (("only", "study", "budget", "seeds"), "it looks at the data alone"),
     "convert": (
-        ("only", "study", "seeds", "workers", "pretrained", "set"),
+        ("only", "study", "budget", "seeds", "workers", "pretrained", "set"),
         "it reads and writes folders of images alone",
     ),
-    "report": (("only", "set"), "it shows the whole study"),
-    "sync": (("only", "set"), "it sends the whole study"),
+    "report": (("only", "set", "budget"), "it shows the whole study"),
+    "sync": (("only", "set", "budget"), "it sends the whole study"),
 }
 CONVERT_FLAGS = ("to", "labels", "groups", "format")
 
-FLAGS = ("data", "study", "matrix", "seeds", "workers", "device", "out", "pretrained")
+FLAGS = ("data", "study", "matrix", "budget", "seeds", "workers", "device", "out", "pretrained")
 
 
 class Request(BaseModel):
@@ -40,6 +40,7 @@ class Request(BaseModel):
     study: str | None = None
     matrix: str = "default"
     only: tuple[str, ...] = ()
+    budget: str | None = None
     seeds: int | None = Field(None, ge=1, le=len(SEED_RANGES["final"]))
     workers: int | None = Field(None, ge=1, le=1024)
     device: str = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import typing
@@ -12,10 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seglib.data import Folder, Store
+from study.commands.budget import Choice, Limits, applied, choose_budget, told
 from study.commands.choice import choose, chosen_seeds, only_values, without_tuning
 from study.commands.console import step
 from study.commands.name import study_name
+from study.commands.prepared import Prepared, prepare_data
 from study.commands.request import Request
 from study.commands.settings import Settings, read_settings
 from study.config import ConfigError, RunConfig
@@ -24,12 +26,11 @@ from study.declare import declare
 from study.describe import describe_data
 from study.execution import preflight
 from study.execution.batches import check_batches
+from study.execution.forecast import Forecaster, schedule_s
 from study.execution.parts import split_data
 from study.matrix import Matrix
-from study.presets import Preset, open_data
-from study.record import Cell, Given, files
-from study.record.files import Scalar
-from study.record.leftovers import sweep
+from study.presets import steps_an_epoch
+from study.record import Budget, Cell, Given, files
 from study.study import Study, StudyError, check_values, load
 from study.tuning.result import tuned_values
 
@@ -50,6 +51,15 @@ class Session:
     @property
     def out(self) -> Path:
         return self.request.out
+
+    @property
+    def length(self) -> list[str]:
+        """How long a run is by the recipe, and what a budget chose, a line each."""
+        declared = self.study.declaration
+        epochs, batch = (int(str(declared.recipe[name])) for name in ("epochs", "batch_size"))
+        steps = epochs * steps_an_epoch(declared.data.n_images["fit"], batch)
+        lines = [f"a run: {steps:,} steps of {batch} crops ({epochs:,} epochs)"]
+        return lines + ([declared.budget.sentence] if declared.budget else [])
 
     def cells(self) -> list[Cell]:
         """The cells that --only chooses."""
@@ -134,31 +144,6 @@ def git_commit() -> str:
         return ""
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A data set with its preset, the whole recipe, the decoded images."""
-
-    folder: Folder
-    preset: Preset
-    recipe: dict[str, Scalar]
-    store: Store
-
-
-def prepare_data(request: Request, settings: Settings, device: str, console: Console) -> Prepared:
-    """Draw, download or find the data set called for, and decode it."""
-    if line := sweep(request.out):
-        console.print(f"note: {line}")
-    with step(console, f"preparing {request.data}") as progress:
-        folder, preset = open_data(request.data, request.out, device, progress)
-    recipe = preflight.resolve_recipe(preset, settings.recipe, device)
-    preflight.check_background(folder, recipe, settings.loss_params)
-    note: Callable[[str], None] = partial(console.print, style="yellow")
-    max_side = typing.cast("int | None", recipe["max_side"])  # its field says so
-    with step(console, f"reading {folder.name}") as progress:
-        store = preflight.prepare_store(folder, request.out, max_side, progress, note=note)
-    return Prepared(folder, preset, recipe, store)
-
-
 def open_session(request: Request, matrix: Matrix, console: Console) -> Session:
     """Read the settings, the data and the study; nothing is written but data caches.
 
@@ -170,8 +155,14 @@ def open_session(request: Request, matrix: Matrix, console: Console) -> Session:
     path = request.out / study_name(request)
     device = preflight.resolve_device(request.device)
     data = prepare_data(request, settings, device, console)
-    fresh = _declare(path, request, matrix, settings, data)
-    n_seeds = request.seeds or data.preset.n_seeds
+    declared = partial(_declare, path, request, matrix, settings, data)
+    budget = None
+    if request.budget:
+        there = (path / files.STUDY).exists() and load(path).declaration.budget
+        budget = there if there and there.text == request.budget else None
+        budget = budget or _fit(request, matrix, settings, data, device, declared, console)
+    fresh = declared(budget)
+    n_seeds = request.seeds or (budget.n_seeds if budget else data.preset.n_seeds)
     _check_only(request.only, fresh, settings.tuned, n_seeds)
     study, _ = open_or_create(fresh, given=frozenset(settings.recipe))
     session = Session(
@@ -179,21 +170,74 @@ def open_session(request: Request, matrix: Matrix, console: Console) -> Session:
     )
     cells = session.default_cells()
     configs = [study.config(cell, 0, **study.stand_in(cell)) for cell in cells]
-    preflight.check_crops(configs)
+    preflight.check_crops(configs, study.n_classes)
     check_batches(configs, lambda config: len(split_data(data.store, config).fit))
     return session
 
 
+def _fit(
+    request: Request,
+    matrix: Matrix,
+    settings: Settings,
+    data: Prepared,
+    device: str,
+    declared: Callable[[Budget], Study],
+    console: Console,
+) -> Budget:
+    """What of the matrix fits into --budget, by timed steps of the runs that --only chooses."""
+    text = str(request.budget)
+    steps = data.preset.least_steps, settings.steps or data.preset.steps_on(device)
+    if settings.steps or "epochs" in settings.recipe:
+        steps = data.steps, data.steps
+    seeds = (
+        (request.seeds,) * 2
+        if request.seeds
+        else (min(2, data.preset.n_seeds), data.preset.n_seeds)
+    )
+    limits = Limits(seeds=seeds, steps=(min(steps), steps[1]))
+    forecasters: dict[int, Forecaster] = {}
+
+    def told_as(choice: Choice) -> Budget:
+        savings, _ = applied(matrix.spend[: choice.n_savings], data.recipe)
+        return told(text, limits, choice, savings)
+
+    def cost(choice: Choice) -> float:
+        study = declared(told_as(choice))
+        trial = Session(request, settings, study, choice.seeds, device, data.store.path, commit="")
+        try:
+            runs = trial.runs()
+        except ConfigError:  # nothing is left of what --only chooses
+            return math.inf
+        configs = [trial.place(study.config(c, seed, **study.stand_in(c))) for c, seed in runs]
+        n = trial.n_workers
+        forecaster = forecasters.setdefault(n, Forecaster(data.store, n))
+        return schedule_s((forecaster.cost(one).seconds for one in configs), n)
+
+    with step(console, f"timing steps for --budget {text}"):
+        return told_as(choose_budget(text, limits, len(matrix.spend), cost))
+
+
 def _declare(
-    path: Path, request: Request, matrix: Matrix, settings: Settings, data: Prepared
+    path: Path,
+    request: Request,
+    matrix: Matrix,
+    settings: Settings,
+    data: Prepared,
+    budget: Budget | None,
 ) -> Study:
     typed = dict(settings.recipe) | dict(settings.loss_params)
+    spent = matrix.spend[: budget.n_savings] if budget else ()
+    savings, recipe = applied(spent, data.recipe)
+    if budget and "epochs" not in settings.recipe:
+        recipe["epochs"] = data.epochs(budget.steps)
     return declare(
         path,
         matrix_name=request.matrix,
         matrix=matrix,
         data=describe_data(data.store, data.folder, data.recipe),
-        recipe=data.recipe,
+        recipe=recipe,
+        budget=budget,
+        savings=savings,
         loss_params=settings.loss_params,
         pretrained=request.pretrained or data.preset.pretrained,
         given=Given(data=request.data, set=typed),

@@ -25,6 +25,7 @@ class Settings:
     environment: Mapping[str, Scalar]
     tuned: bool = False  # tuned cells are wanted
     tune: TuneOptions = TuneOptions()
+    steps: int | None = None  # of a run, at least; the epochs follow
     retries: int = 1  # times that --grid begins a run again that failed or died
 
 
@@ -36,10 +37,11 @@ def read_settings(request: Request, losses: Collection[str]) -> Settings:
     texts = pairs_of(request.set, "--set")
     tuned, tune = _tuning(request.verb == "tune", texts)
     retries = _retries(request.verb == "tune", texts)
+    steps = _steps(texts)
     if texts.get("precision") == "auto":
         del texts["precision"]
     found = parse_settings(texts, losses, request.matrix)
-    return replace(found, tuned=tuned, tune=tune, retries=retries)
+    return replace(found, tuned=tuned, tune=tune, retries=retries, steps=steps)
 
 
 def pairs_of(texts: Iterable[str], flag: str) -> dict[str, str]:
@@ -73,7 +75,7 @@ def parse_settings(
         elif name in SETTABLE:
             environment[name] = parse_value(name, text)
         else:
-            known = {*RECIPE, *LOSS_PARAMS, *SETTABLE, "tuning", "tune.trials", "retries"}
+            known = {*RECIPE, *LOSS_PARAMS, *SETTABLE, "tuning", "tune.trials", "retries", "steps"}
             raise unknown_name(name, known, "--set field")
     return Settings(recipe, loss_params, environment)
 
@@ -86,6 +88,16 @@ def _loss_param(name: str, text: str, losses: Collection[str], matrix: str) -> S
         raise ConfigError(f"--set {name}: no loss of matrix {matrix} declares it")
     values = [rule.check(f"{loss}: {name}", text) for loss, rule in declared.items()]
     return values[0]
+
+
+def _steps(texts: dict[str, str]) -> int | None:
+    """Take `steps` out of the settings."""
+    text = texts.pop("steps", None)
+    if text is not None and "epochs" in texts:
+        raise ConfigError("--set steps and --set epochs say the same thing twice; give one of them")
+    if text is not None and (not text.isdecimal() or not int(text)):
+        raise ConfigError(f"steps must be a whole number, 1 or more, got {text!r}")
+    return None if text is None else int(text)
 
 
 def _retries(tuning: bool, texts: dict[str, str]) -> int:

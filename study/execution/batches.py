@@ -12,7 +12,7 @@ from functools import cache
 
 import torch
 
-from seglib.models import build_model, is_own
+from seglib.models import build_model, model_traits
 from study.config import ConfigError, RunConfig
 from study.execution.parts import multiple_of
 
@@ -83,8 +83,7 @@ def _refusal(config: RunConfig, n_crops: int, crop_px: int) -> str:
 
 @cache
 def _asked(model: str, options: tuple[tuple[str, object], ...], n_crops: int, crop_px: int) -> str:
-    # without memory or arithmetic, but for a network of the user's, which may not be able to
-    device = "cpu" if is_own(model) else "meta"
+    device = "meta" if model_traits(model).meta else "cpu"
     try:
         with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
             network = build_model(model, n_classes=N_CLASSES, **dict(options))

@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from seglib.data.store import Split, Store
-from seglib.models import build_model, is_own
-from seglib.predict import BATCH_PIXELS
+from seglib.models import build_model, model_traits
+from seglib.predict import BATCH_PIXELS, padded_size
 from study.config import ConfigError, RunConfig
 from study.execution.memory import less_memory
 from study.execution.parts import multiple_of, split_data
@@ -87,9 +87,9 @@ class _Watch(TorchDispatchMode):
 
 
 def run_bytes(config: RunConfig, store: Store) -> float | None:
-    """Bytes that a run needs beside what its process holds from the start; None: not known, of a
-    network of the user's."""
-    if is_own(config.model):
+    """Bytes that a run needs beside what its process holds from the start; None: not known, as of
+    a network of the user's."""
+    if not model_traits(config.model).meta:
         return None
     data, n_classes = split_data(store, config), len(store.classes)
     splits = [data.dev, store.test()] if config.role == "final" else [data.dev]
@@ -169,12 +169,12 @@ def _largest_batch(split: Split, multiple: int) -> tuple[int, int, int]:
     """Images, height and width, padded, of the largest batch that `predict_split` makes."""
     sizes: dict[tuple[int, int], int] = {}
     for height, width in split.sizes.tolist():
-        sizes[height, width] = sizes.get((height, width), 0) + 1
-    batches = list[tuple[int, int, int]]()
-    for (height, width), n in sizes.items():
-        together = min(n, max(1, BATCH_PIXELS // (height * width)))
-        high, wide = (-(-side // multiple) * multiple for side in (height, width))
-        batches.append((together, high, wide))
+        size = padded_size(height, width, multiple)
+        sizes[size] = sizes.get(size, 0) + 1
+    batches = [
+        (min(n, max(1, BATCH_PIXELS // (height * width))), height, width)
+        for (height, width), n in sizes.items()
+    ]
     return max(batches, key=_pixels)
 
 

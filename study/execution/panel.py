@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,17 +47,19 @@ def write_predictions(
     run_dir: RunDir,
     test: Split,
     classes: Sequence[str],
-    predict: Callable[[np.ndarray], np.ndarray],
+    predict: Callable[[Split], Iterable[tuple[int, np.ndarray]]],
 ) -> None:
     """Store a run's class maps of the panel, and draw the first of them beside image and truth.
 
-    Args: predict: image (H, W, 3) uint8 -> class map (H, W) uint8.
+    Args: predict: images -> (index, class map (H, W) uint8) of each, in any order.
     """
+    chosen = test.subset(panel_indices(test))
+    predicted = dict(predict(chosen))
     maps: dict[str, np.ndarray] = {}
     shown: dict[str, list[np.ndarray]] = {"image": [], "truth": [], "prediction": []}
-    for number, index in enumerate(panel_indices(test)):
-        image, mask = test[index]
-        maps[f"prediction_{number}"] = prediction = predict(image)
+    for number in range(len(chosen)):
+        image, mask = chosen[number]
+        maps[f"prediction_{number}"] = prediction = predicted[number]
         if number < N_SHEET:
             for column, picture in zip(shown.values(), (image, mask, prediction), strict=True):
                 column.append(picture)

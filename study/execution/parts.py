@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,14 @@ from seglib.data.augment import AUGMENTATION_FIELDS, WEIGHTS, Augmentation, Crop
 from seglib.data.store import Split, Store, open_store
 from seglib.losses import Loss, build_loss, class_weights, loss_spec
 from seglib.metrics import VOID
-from seglib.models import build_model, load_encoder, model_spec, own_source, set_output_bias
+from seglib.models import (
+    build_model,
+    load_encoder,
+    model_source,
+    model_spec,
+    model_traits,
+    set_output_bias,
+)
 from seglib.recipe import Recipe
 from seglib.train import evaluation_epochs
 from study.config import RunConfig
@@ -72,15 +80,23 @@ def multiple_of(config: RunConfig) -> int:
 def build_network(config: RunConfig, n_classes: int) -> nn.Module:
     """The network of a run, its weights from torch's global generator."""
     if config.model_source:  # the file may have changed since the driver looked
-        own_source(config.model, expected=config.model_source)
+        model_source(config.model, expected=config.model_source)
     return build_model(config.model, n_classes=config.n_outputs(n_classes), **config.options)
 
 
 def n_parameters(config: RunConfig, n_classes: int) -> int:
-    """Number of weights of a run's network; nothing is allocated."""
-    with torch.device("meta"):
-        model = build_network(config, n_classes)
-    return sum(p.numel() for p in model.parameters())
+    """Number of weights of a run's network; nothing is allocated where torch can do without."""
+    return _n_parameters(
+        config.model, tuple(sorted(config.options.items())), config.n_outputs(n_classes)
+    )
+
+
+@cache
+def _n_parameters(model: str, options: tuple[tuple[str, object], ...], n_outputs: int) -> int:
+    device = "meta" if model_traits(model).meta else "cpu"
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        network = build_model(model, n_classes=n_outputs, **dict(options))
+    return sum(p.numel() for p in network.parameters())
 
 
 def initial_model(config: RunConfig, n_classes: int) -> nn.Module:
@@ -154,7 +170,7 @@ def _loss(config: RunConfig, fit_split: Split) -> Loss:
     weights, frequencies = None, _class_frequencies(config, fit_split)
     if loss_spec(config.loss).cross_entropy:
         weights = class_weights(
-            frequencies,
+            frequencies.tolist(),
             exponent=config.class_weight_exponent,
             background_multiplier=config.background_multiplier,
         )

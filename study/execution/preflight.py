@@ -19,10 +19,10 @@ from seglib.data.folder import Folder
 from seglib.data.integrity import check_sources, damaged
 from seglib.data.store import Store, store_path
 from seglib.models import (
+    MODELS,
     Weights,
     build_model,
     check_logits,
-    is_own,
     load_encoder,
     model_spec,
     resolve_weights,
@@ -136,13 +136,18 @@ def check_disk(folder: Path, n_bytes: float, what: str) -> None:
         )
 
 
-def check_crops(configs: Iterable[RunConfig]) -> None:
-    """Each crop must be a multiple of what its model needs; a model of the user's must work."""
+def check_crops(configs: Iterable[RunConfig], n_classes: int) -> None:
+    """Each crop must be a multiple of what its model needs; a model of others must work."""
     tried: set[str] = set()
     for config in configs:
         multiple = multiple_of(config)
-        if config.crop_px % multiple == 0 and is_own(config.model) and config.model not in tried:
-            check_logits(config.model, model_spec(config.model), crop_px=config.crop_px)
+        if config.crop_px % multiple == 0 and config.model not in (*MODELS, *tried):
+            check_logits(
+                config.model,
+                model_spec(config.model),
+                n_classes=config.n_outputs(n_classes),
+                crop_px=config.crop_px,
+            )
             tried.add(config.model)
         if config.crop_px % multiple:
             raise ConfigError(

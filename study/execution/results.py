@@ -16,7 +16,7 @@ from torch import nn
 
 from seglib.data.store import Split
 from seglib.metrics import Confusions, Sign, iou, mean_iou, pixel_accuracy, signs
-from seglib.predict import evaluate, predict
+from seglib.predict import evaluate, predict_split
 from study.config import RunConfig
 from study.execution import checkpoint
 from study.execution.panel import write_predictions
@@ -146,5 +146,5 @@ def _predict_panel(
         "precision": config.precision,
     }
     write_predictions(
-        run_dir, test, classes, lambda image: predict(model, image[None], **settings)[0]
+        run_dir, test, classes, lambda images: predict_split(model, images, **settings)
     )

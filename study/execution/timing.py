@@ -30,7 +30,7 @@ from study.execution.run import reason
 from study.execution.worker import begin_worker, listen, worker_context
 
 STEPS_S, N_STEPS = 0.7, 50  # steps are timed for so long, or until there are so many
-N_IMAGES = 16  # evaluated at most, after as many to warm up
+N_IMAGES = 32  # evaluated at most, after as many to warm up
 SAVED_MB = 16
 
 

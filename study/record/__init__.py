@@ -5,6 +5,7 @@ Imports the standard library, NumPy, pydantic and filelock; nothing else of the 
 
 from study.record.data import SPLITS, ConstantFloor, DataFacts, Inspection
 from study.record.declaration import (
+    Budget,
     Cell,
     Contrast,
     Declaration,
@@ -26,6 +27,7 @@ from study.record.tunings import TuningPlace, TuningResult, tunings_of
 __all__ = [
     "SPLITS",
     "TERMINAL",
+    "Budget",
     "Cell",
     "ConstantFloor",
     "Contrast",

@@ -117,6 +117,28 @@ class Tuned(Search):
         return self.budget_epochs, self.objective, self.sampler, self.pruner
 
 
+class Budget(OnDisk):
+    """What was made to fit into a time, of what the preset would have."""
+
+    text: str  # as typed: "1h"
+    n_seeds: int
+    most_seeds: int
+    steps: int  # a run, at least
+    most_steps: int
+    n_savings: int = 0  # of the matrix's, from the first on
+    savings: tuple[str, ...] = ()  # what they did
+    forecast_s: float
+
+    @property
+    def sentence(self) -> str:
+        """All of it in a line."""
+        line = (
+            f"--budget {self.text}: {self.n_seeds} of {self.most_seeds} seeds, {self.steps:,} of "
+            f"{self.most_steps:,} steps a run"
+        )
+        return f"{line}; {'; '.join(self.savings)}" if self.savings else line
+
+
 class Given(OnDisk):
     """What the user typed: data, and settings with their values."""
 
@@ -138,7 +160,7 @@ class Declaration(OnDisk):
     factors: dict[str, dict[str, dict[str, Scalar]]] = {}  # factor -> level -> fields
     pretrained: str
     weights: dict[str, WeightsFile] = {}  # classifier -> file
-    sources: dict[str, str] = {}  # module:factory of the user's -> sha256 of its source
+    sources: dict[str, str] = {}  # network not of MODELS -> its model_source
     given: Given
     cells: tuple[Cell, ...] = Field(min_length=1)
     excluded: tuple[Excluded, ...] = ()
@@ -147,6 +169,7 @@ class Declaration(OnDisk):
     smallest_difference: Share  # mIoU
     contract: dict[str, str]
     tunings: dict[str, Tuned] = {}  # tuned arm -> how it was found
+    budget: Budget | None = None
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> typing.Self:

@@ -156,12 +156,17 @@ def test_prediction_keeps_the_size_and_does_not_depend_on_padding_neighbours():
     model = new_model().eval()
     images = np.random.default_rng(0).integers(0, 256, (3, 21, 35, 3), dtype=np.uint8)
     maps = predict(model, images, multiple=8)
-    assert maps.shape == (3, 21, 35) and maps.dtype == np.uint8
+    assert {(one.shape, one.dtype) for one in maps} == {((21, 35), np.dtype(np.uint8))}
     assert np.array_equal(maps[1], predict(model, images[1:2], multiple=8)[0])
+    mixed = [images[0], images[1][:18, :33], images[2]]  # all are padded to 24 x 40
+    alone = predict(model, [mixed[1]], multiple=8)[0]
+    assert alone.shape == (18, 33)
+    assert np.array_equal(predict(model, mixed, multiple=8)[1], alone)
     with torch.no_grad():
         model.head.bias[2] += 100
-    assert (predict(model, images, multiple=8) == 2).all()
-    assert np.array_equal(predict(model, images, multiple=8, n_classes=2), maps)  # 2 cannot win
+    assert all((one == 2).all() for one in predict(model, images, multiple=8))
+    again = predict(model, images, multiple=8, n_classes=2)  # 2 cannot win
+    assert all(map(np.array_equal, again, maps))
 
 
 def test_evaluation_stops_when_told(parts):

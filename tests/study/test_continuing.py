@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from seglib.models import SourceError, own_source
+from seglib.models import SourceError, model_source
 from study.continuing import check_runs, open_or_create
 from study.matrix import Matrix
 from study.record import RecordError, read_declaration
@@ -98,7 +98,7 @@ def test_to_open_a_study_runs_nothing_that_it_names(tmp_path, monkeypatch, chang
     monkeypatch.delitem(sys.modules, "opened_nets")
     file.write_text(f"open({str(ran)!r}, 'w')\n")
     if not changed:  # the hash is right, as whoever made the study can make it
-        sources = {"opened_nets:make": own_source("opened_nets:make")}
+        sources = {"opened_nets:make": model_source("opened_nets:make")}
         study = Study(study.path, study.declaration.having(sources=sources))
         study._set_cells(study.cells)
     study.save()

@@ -3,16 +3,19 @@
 import importlib
 import json
 import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
 import torch
 
+from study.commands.choice import choose
 from study.config import RECIPE, ConfigError, RunConfig, parse_value
-from study.execution.parts import build_network
+from study.execution.parts import build_network, n_parameters
 from study.execution.preflight import check_crops
 from study.matrix import Exclusion, Matrix
 from tests.helpers import BASE_RUN as BASE
+from tests.helpers import new_study
 
 LOSS = {"loss": "focal_tversky"}
 
@@ -88,6 +91,7 @@ def test_each_pretrained_network_names_its_classifier():
     for model, classifier in (
         ("resnetunet", "resnet34"),
         ("deeplabv3_resnet50", "resnet50"),
+        ("fcn_resnet50", "resnet50"),
         ("lraspp_mobilenet_v3_large", "mobilenet_v3_large"),
     ):
         assert RunConfig(**pretrained | {"model": model}).classifier == classifier
@@ -141,14 +145,49 @@ def test_a_network_of_one_s_own_is_tried_before_anything_starts(tmp_path, monkey
     path.write_text(source.format("n_classes") + "make.multiple = 8\n")
     monkeypatch.syspath_prepend(tmp_path)
     config = RunConfig(**BASE | {"model": "tried_nets:make"}, crop_px=24)
-    check_crops([config])
+    check_crops([config], 3)
     assert build_network(config, 3)(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)
     with pytest.raises(ConfigError, match="crop_px must be a multiple of 8 for tried_nets:make"):
-        check_crops([RunConfig(**BASE | {"model": "tried_nets:make"}, crop_px=20)])
+        check_crops([RunConfig(**BASE | {"model": "tried_nets:make"}, crop_px=20)], 3)
     path.write_text(source.format(99))
     monkeypatch.delitem(sys.modules, "tried_nets")
     importlib.invalidate_caches()
     with pytest.raises(ValueError, match="it changed; use --study NEWNAME"):
         build_network(config, 3)
-    with pytest.raises(ValueError, match=r"must give logits .*, got \(1, 99, 32, 32\)"):
-        check_crops([RunConfig(**BASE | {"model": "tried_nets:make"})])
+    with pytest.raises(ValueError, match=r"must give logits .*, got \(1, 99, 32, 64\)"):
+        check_crops([RunConfig(**BASE | {"model": "tried_nets:make"})], 3)
+
+
+def test_a_network_of_one_s_own_may_read_values_while_it_is_built(tmp_path, monkeypatch):
+    """As many do, for rates a layer: torch's meta device could not."""
+    source = "import torch\ndef make(*, n_classes):\n rate = torch.ones(2)[0].item()\n"
+    (tmp_path / "reading_nets.py").write_text(f"{source} return torch.nn.Conv2d(3, n_classes, 1)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = RunConfig(**BASE | {"model": "reading_nets:make"})
+    check_crops([config], 5)
+    assert n_parameters(config, 5) == 3 * 5 + 5
+
+
+def test_the_version_of_segmentation_models_pytorch_is_identity(monkeypatch):
+    values = BASE | {"model": "smp:Unet/mobilenet_v2"}
+    monkeypatch.setattr(metadata, "version", lambda _: "1")
+    before = RunConfig(**values)
+    assert before.network == "smp:Unet/mobilenet_v2-scratch"
+    assert before.model_source == "segmentation-models-pytorch 1"
+    pretrained = RunConfig(**values | {"init": "pretrained", "weights": "a" * 64})
+    assert pretrained.classifier == "mobilenet_v2"
+    monkeypatch.setattr(metadata, "version", lambda _: "2")
+    assert RunConfig(**values).run_id != before.run_id
+    with pytest.raises(ValueError, match="must be built by .* 1, got .* 2; install what it was"):
+        RunConfig(**values, model_source=before.model_source)
+
+
+def test_only_chooses_a_network_with_signs_in_its_name(tmp_path, monkeypatch):
+    (tmp_path / "only_nets.py").write_text("def make(*, n_classes): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    pytest.importorskip("segmentation_models_pytorch")
+    models = ("smp:Unet/mobilenet_v2", "smp:FPN/resnet18", "only_nets:make")
+    axes = {"model": models, "init": ("scratch",), "loss": ("bce",)}
+    cells = new_study(tmp_path / "s", matrix=Matrix(axes=axes)).cells
+    chosen = choose(cells, [f"model={models[0]},{models[2]}"])
+    assert [cell.arm for cell in chosen] == [f"{one}-scratch-bce" for one in models[::2]]

@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.records import read_study
-from analysis.report.provenance import commands
+from analysis.report.provenance import commands, provenance
 from analysis.report.write import write_report
 from study.record import files
 from tests.analysis.studies import BCE, cell, write_run, write_study
@@ -62,3 +62,13 @@ def test_commands_write_a_number_as_only_reads_it(tmp_path):
     root = write_study(tmp_path / "s", cells)
     write_run(root, cells[0], 0)
     assert "--seeds 1 --only lr=1 --study" in str(commands(read_study(root), root))
+
+
+def test_networks_from_elsewhere_are_told_with_their_source(tmp_path):
+    sources = {"nets:make": "ab12", "smp:Unet/resnet18": "segmentation-models-pytorch 0.6.0"}
+    told = provenance(read_study(write_study(tmp_path / "s", [BCE], sources=sources)))
+    assert told["networks from elsewhere"] == (
+        "nets:make: ab12; smp:Unet/resnet18: segmentation-models-pytorch 0.6.0"
+    )
+    plain = provenance(read_study(write_study(tmp_path / "t", [BCE])))
+    assert plain["networks from elsewhere"] == "none"

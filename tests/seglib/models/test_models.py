@@ -33,6 +33,7 @@ from seglib.models.start import RAREST
         ("resnetunet", {"decoder": "wide", "branch": 64}),
         ("resnetunet", {"branch": 0}),
         ("lraspp_mobilenet_v3_large", {}),
+        ("fcn_resnet50", {}),
         ("deeplabv3_resnet50", {}),
     ],
 )

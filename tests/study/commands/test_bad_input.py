@@ -1,6 +1,7 @@
 """Bad data and disks through the real command line: one line, exit 2, nothing written."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import runs
+from study.matrix import Matrix
 from tests.helpers import flags, refused
 from tests.study.commands.bad_folders import BAD_FOLDERS, GOOD
 from tests.study.commands.harm import listing
@@ -82,3 +84,53 @@ def test_accepted(folder, tmp_path, capfd, harm):
     harm(folder)
     assert runs.main(["--check", str(folder), "--out", str(tmp_path / "out")]) == 0
     assert capfd.readouterr().err == ""
+
+
+NETS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, n_classes, n_channels=3, change=lambda logits: logits):
+        super().__init__()
+        self.conv, self.change = nn.Conv2d(n_channels, n_classes, 1), change
+
+    def forward(self, images):
+        return self.change(self.conv(images))
+
+def grey(*, n_classes): return Net(n_classes, n_channels=1)
+def half(*, n_classes): return Net(n_classes, change=lambda y: y[..., ::2, ::2])
+def turned(*, n_classes): return Net(n_classes, change=lambda y: y.mT)
+def pair(*, n_classes): return Net(n_classes, change=lambda y: (y, y))
+def named(*, n_classes): return Net(n_classes, change=lambda y: {"out": y})
+def three(*, n_classes): return Net(3)
+def raising(*, n_classes): return Net(n_classes, change=lambda y: 1 / 0)
+"""
+WRONG = {
+    "grey": "got RuntimeError: .* to have 1 channels, but got 3 channels instead",
+    "half": r"got \(1, 4, 16, 32\)",
+    "turned": r"got \(1, 4, 64, 32\)",
+    "pair": "got tuple",
+    "named": "got dict",
+    "three": r"got \(1, 3, 32, 64\)",
+    "raising": "got ZeroDivisionError: division by zero",
+    "absent": "model bad_nets:absent must name a function of bad_nets, got no absent",
+}
+
+
+@pytest.mark.parametrize("name, message", WRONG.items())
+def test_a_network_that_does_not_fit_is_named_before_anything_runs(
+    folder, tmp_path, monkeypatch, capfd, name, message
+):
+    (tmp_path / "bad_nets.py").write_text(NETS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "bad_nets", raising=False)
+    axes = {"model": (f"bad_nets:{name}",), "init": ("scratch",), "loss": ("bce",)}
+    monkeypatch.setitem(runs.MATRICES, "own", Matrix(axes=axes))
+    out = tmp_path / "out"
+    more = ["--set", "train_void=class"]  # one more output than there are classes
+    for verb in ("--plan", "--grid"):
+        words = [verb, "--matrix", "own", "--data", folder, "--out", out, *flags(), *more]
+        error = refused(words, capfd)
+        assert re.search(message, error) and f"model bad_nets:{name} must" in error
+    assert not list(out.glob("own-*"))

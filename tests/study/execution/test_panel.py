@@ -16,13 +16,21 @@ class Images:
     class_pixels = np.eye(3, dtype=int) * 64
     names = ("a", "b", "c")
 
+    def __len__(self):
+        return len(self.names)
+
+    def subset(self, indices):
+        assert list(indices) == [0, 1, 2]
+        return self
+
     def __getitem__(self, index):
         return np.full((8, 8, 3), 40, np.uint8), np.full((8, 8), index, np.uint8)
 
 
 def test_panel_png_has_titles_and_a_legend_in_the_colours_of_the_classes(tmp_path):
     run_dir = RunDir(tmp_path)
-    write_predictions(run_dir, Images(), CLASSES, lambda image: np.zeros((8, 8), np.uint8))
+    backwards = [(i, np.full((8, 8), i, np.uint8)) for i in (2, 1, 0)]
+    write_predictions(run_dir, Images(), CLASSES, lambda images: backwards)
     maps = read_npz(tmp_path / files.PANEL, "")
     assert sorted(maps) == ["prediction_0", "prediction_1", "prediction_2"]
     with Image.open(tmp_path / files.PANEL_SHEET) as stored:
@@ -31,7 +39,7 @@ def test_panel_png_has_titles_and_a_legend_in_the_colours_of_the_classes(tmp_pat
         np.full((8, 8, 3), 40, np.uint8),
         [np.full((8, 8), i, np.uint8) for i in range(3)],
     )
-    columns = {"image": [image] * 3, "truth": masks, "prediction": [masks[0]] * 3}
+    columns = {"image": [image] * 3, "truth": masks, "prediction": masks}
     assert (drawn == np.asarray(sheet(columns, CLASSES))).all()
     seen = {tuple(colour) for colour in drawn.reshape(-1, 3).tolist()}
     assert {tuple(colour) for colour in palette(CLASSES)[:3].tolist()} <= seen
