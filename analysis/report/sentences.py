@@ -14,15 +14,15 @@ from analysis.answer import Answer, Compared, Crossing, Planned
 from analysis.figures.style import count
 from analysis.records import Study
 from analysis.report.contrast_sentences import contrast_sentence, trade_sentence, tuned_sentences
+from analysis.report.signs import sign_sentences
 from analysis.report.wording import POINTS, smallest_points
 from analysis.tables.arms import n_finished
-
-MOST_NAMED = 6  # cells that a sentence names
+from seglib.metrics import listed
 
 
 def sentences(study: Study, answer: Answer) -> list[str]:
     """The answer in a few sentences, each true by itself."""
-    lines = [_setting(study), *_choice(study, answer), *_tally(answer)]
+    lines = [_setting(study), *sign_sentences(study), *_choice(study, answer), *_tally(answer)]
     ordered = sorted(answer.contrasts, key=lambda one: not _told(one))
     lines += [
         contrast_sentence(study, answer, one) for one in ordered if not _never_run(study, one)
@@ -131,11 +131,11 @@ def effects_sentence(grid: Crossing) -> str:
         cells = [" with ".join(cell) for cell in grid.absent]
         return (
             f"Main effects of {named} need an arm for every combination; of {grid.n_cells}, "
-            f"{len(cells)} {'has' if len(cells) == 1 else 'have'} none: {_listed(cells)}."
+            f"{len(cells)} {'has' if len(cells) == 1 else 'have'} none: {listed(cells)}."
         )
     return (
         f"Main effects of {named} need a finished run of every arm; still without one: "
-        f"{_listed(grid.waiting)}."
+        f"{listed(grid.waiting)}."
     )
 
 
@@ -143,11 +143,6 @@ def axes_named(grid: Crossing) -> str:
     """The axes of two levels or more: "network, loss and augmentation"."""
     *first, last = grid.axes
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _listed(names: tuple[str, ...] | list[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _gaps(study: Study) -> list[str]:

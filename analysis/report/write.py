@@ -23,6 +23,7 @@ from analysis.report.folder import Content, replace_folder
 from analysis.report.predictions import predictions
 from analysis.report.provenance import commands, provenance
 from analysis.report.sentences import sentences
+from analysis.report.signs import collapsed
 from analysis.tables import arms as arm_tables
 from analysis.tables import classes as class_tables
 from analysis.tables import contrasts as contrast_tables
@@ -31,6 +32,7 @@ from analysis.tables import runs as run_tables
 from analysis.tables.chosen import chosen, never_chosen
 from analysis.tables.metrics import more_metrics
 from analysis.tables.pareto import pareto
+from analysis.tables.signs import signs
 from analysis.tables.tunings import tunings
 
 RAW = ("runs",)  # material, as the history is: not a table to print
@@ -92,6 +94,7 @@ def _tables(study: Study, found: Answer) -> Iterable[tuple[str, pd.DataFrame]]:
     yield "summary", arm_tables.summary(study)
     yield "per_class", class_tables.per_class(study).rename(columns=arms.with_n(study))
     yield "runs", run_tables.runs(study)
+    yield "signs", signs(study)
     yield "missing", run_tables.missing(study)
     yield "cost", arm_tables.cost(study)
     yield "score_against_cost", pareto(study)
@@ -118,6 +121,7 @@ def _sections(study: Study, found: Answer, pictures: list[Block], whole: Study) 
     return [
         Section("Results per arm", arms.per_arm(study)),
         Section("Results per class", arms.per_class(study)),
+        collapsed(study),
         Section("Planned contrasts", contrasts.planned(found, n_contrasts)),
         Section("Differences per class", contrasts.per_class(study, found)),
         Section("Rare and frequent classes", contrasts.by_frequency(study, found)),

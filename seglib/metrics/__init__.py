@@ -19,18 +19,22 @@ from seglib.metrics.pooled import (
     precision,
     recall,
 )
+from seglib.metrics.signs import Predicted, Sign, listed, predicted, signs
 from seglib.metrics.sparse import Confusions
 
 __all__ = [
     "CONTRACT",
     "VOID",
     "Confusions",
+    "Predicted",
+    "Sign",
     "class_counts",
     "confusion",
     "dice",
     "frequency_weighted_iou",
     "image_iou",
     "iou",
+    "listed",
     "mean_class_accuracy",
     "mean_iou",
     "mean_iou_by_group",
@@ -39,7 +43,9 @@ __all__ = [
     "mean_iou_pairs",
     "pixel_accuracy",
     "precision",
+    "predicted",
     "recall",
+    "signs",
     "terciles",
     "worst_classes",
     "worst_images",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from seglib.data.store import open_store
+from seglib.metrics import listed
 from study.commands.budget import budget_lines
 from study.commands.console import clock, table
 from study.commands.display import Display
@@ -178,10 +179,24 @@ def print_summary(
     say_left_out(session, console, len(session.study.cells) - len(rows))
     floor = session.study.declaration.data.constant_floor
     console.print(f"floor: predicting {floor.name} everywhere scores {floor.test_miou:.3f}")
+    if zero := _never_right(analysis.aggregate(session.study.path, [str(row[0]) for row in rows])):
+        console.print(f"test IoU 0 in every run above: {listed(zero)}", style="yellow")
     for name, reason in failed.items():
         console.print(f"failed: {name}: {reason}", style="red")
     console.print(f"next: {session.request.about('report', session.study.name)}")
     console.print(f"then: {ui_command(session.out)}")
+
+
+def _never_right(by_arm: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Classes of which no run of these arms has a pixel right."""
+    done = [values for values in by_arm.values() if values["n"]]
+    return [
+        name.removeprefix("test/iou/").removesuffix("/mean")
+        for name in (done[0] if done else ())
+        if name.startswith("test/iou/")
+        and name.endswith("/mean")
+        and all(values.get(name) == 0 for values in done)
+    ]
 
 
 def ui_command(out: Path) -> str:

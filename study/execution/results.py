@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 import torch
 from torch import nn
 
 from seglib.data.store import Split
-from seglib.metrics import Confusions, iou, mean_iou, pixel_accuracy
+from seglib.metrics import Confusions, Sign, iou, mean_iou, pixel_accuracy, signs
 from seglib.predict import evaluate, predict_split
 from study.config import RunConfig
 from study.execution import checkpoint
@@ -21,7 +23,9 @@ from study.execution.panel import write_predictions
 from study.execution.parts import RunData, multiple_of
 from study.execution.progress import Best
 from study.record import RunDir, files, write_json, write_npz
-from study.record.journal import Metrics
+from study.record.journal import Epoch, Metrics
+
+Seen = tuple[Sign, ...]
 
 
 def scores(confusions: Confusions, classes: tuple[str, ...], prefix: str) -> Metrics:
@@ -83,15 +87,16 @@ def store_results(
     best: Best,
     model: nn.Module,
     should_stop: Callable[[], bool],
-) -> Metrics:
-    """Evaluate the best weights (a final run on test, once), store all results, return metrics.
+) -> tuple[Metrics, Seen]:
+    """Evaluate the best weights (a final run on test, once) and store all results.
 
+    Returns: metrics; what the run shows of not having learnt.
     Raises: seglib.predict.Stopped.
     """
     classes = data.store.classes
     assert (dev := best["confusions"]) is not None
     arrays = {**dev.packed("dev"), "dev_names": np.array(data.dev.names)}
-    metrics = scores(dev, classes, "dev")
+    metrics, counts = scores(dev, classes, "dev"), {"dev": dev.class_counts()}
     if config.role == "final":  # of a trial only the numbers are wanted
         assert best["weights"] is not None
         checkpoint.save_weights(run_dir.best, best["weights"])
@@ -100,15 +105,36 @@ def store_results(
         evaluated = partial(confusions_of, config, model, test, should_stop)
         confusions = evaluated()
         metrics |= scores(confusions, classes, "test")
+        counts["test"] = confusions.class_counts()
         if config.train_void == "class":
             void_scored = evaluated(score_void=True).class_counts()
             metrics["test/miou_void_scored"] = mean_iou(void_scored)
         arrays |= {**confusions.packed("test"), "test_names": np.array(test.names)}
         _predict_panel(config, run_dir, model, test, classes)
     write_npz(run_dir.path / files.CONFUSION, arrays)
-    epochs = [event.model_dump() for event in run_dir.journal().epochs]
-    write_json(run_dir.path / files.HISTORY, epochs)
-    return metrics
+    epochs = run_dir.journal().epochs
+    write_json(run_dir.path / files.HISTORY, [event.model_dump() for event in epochs])
+    return metrics, _signs(config, counts, classes, epochs)
+
+
+def _signs(
+    config: RunConfig,
+    counts: Mapping[str, npt.NDArray[np.int64]],
+    classes: Sequence[str],
+    epochs: Sequence[Epoch],
+) -> Seen:
+    dev_miou, train_loss = (
+        [math.nan if (v := e.metrics.get(name)) is None else v for e in epochs]
+        for name in ("dev/miou", "train/loss")
+    )
+    return signs(
+        counts,
+        classes,
+        epochs=[event.epoch for event in epochs],
+        dev_miou=dev_miou,
+        train_loss=train_loss,
+        ramp=float(config.loss_params.get("ramp", 0.0)),
+    )
 
 
 def _predict_panel(

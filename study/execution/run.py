@@ -106,9 +106,13 @@ class _Attempt:
 
     def _finish(self, model: nn.Module) -> None:
         best = self.progress.best
-        metrics = store_results(
+        metrics, signs = store_results(
             self.config, self.dir, self.data, best, model, should_stop=self.should_stop
         )
+        known = {event.text for event in self.dir.journal().events if event.event == "note"}
+        for sign in signs:  # cut off just below, an attempt before has told them
+            if sign.text not in known:
+                self.log(journal.Note(text=sign.text))
         self.log(
             journal.Finished(
                 best_epoch=best["epoch"],

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.record import DataFacts, Journal, RunDir, RunRecord, files
-from study.record.journal import Died, Epoch, Failed, Finished, Metrics
+from study.record.journal import Died, Epoch, Failed, Finished, Metrics, Note
 from study.tracking.experiment import Experiment, Values
 from study.tracking.known import Known
 from study.tracking.names import MetricNames
@@ -171,6 +171,8 @@ class Child:
         if isinstance(last, Finished):
             self.experiment.log(run, self._metrics(_results(last), last, last.best_epoch))
         self._put(run, *RECORD, *(RESULTS if isinstance(last, Finished) else ()))
+        if notes := [event.text for event in self.journal.events if isinstance(event, Note)]:
+            client.set_tag(run_id, "notes", plain("; ".join(dict.fromkeys(notes)), 8000))
         if isinstance(last, (Failed, Died)):
             client.set_tag(run_id, "error", plain(last.error, 8000))
         elif "error" in run.tags:

@@ -7,6 +7,7 @@ import pytest
 
 from analysis.records import read_study
 from analysis.report.write import write_report
+from analysis.tables.signs import signs
 from seglib.metrics import mean_iou
 from study.record import read_declaration, run_dirs
 
@@ -33,6 +34,17 @@ def test_every_run_is_read_as_it_was_written(finished_study):
         maps = run.panel()
         assert [m.shape for m in maps] == [m.shape for m in study.panel().masks]
         assert all(m.dtype == np.uint8 for m in maps)
+
+
+def test_a_run_was_told_what_the_report_tells_of_it(finished_study):
+    study = read_study(finished_study)
+    told = {
+        run_dir.run_id: [e.text for e in run_dir.journal().events if e.event == "note"]
+        for run_dir in run_dirs(finished_study / "runs")
+    }
+    table = signs(study).groupby("run")["what"].apply(list)
+    assert {run.name: told[run.run_id] for run in study.runs if told[run.run_id]} == dict(table)
+    assert len(table)  # after two epochs some run lacks a class
 
 
 def test_it_is_reported_whole(finished_study, tmp_path):

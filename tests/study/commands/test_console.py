@@ -103,13 +103,23 @@ def test_what_was_never_chosen_is_counted_and_left_out(tmp_path, monkeypatch):
     ]
     rows[-1] |= {"status": "failed", "test/miou mean": 0.5}
     console, failed = screen(80), {"x seed 0": "\x1b[31mbad"}
-    print_summary(session, console, SimpleNamespace(summary=lambda _: rows), failed)
+    found = {"a": 0.0, "b": 0.0, "c": 0.1}, {"a": 0.0, "b": 0.2, "c": 0.0}, {}
+    by_arm = {
+        str(i): {
+            "n": len(ious),
+            **{f"test/iou/{c}/{of}": v for c, v in ious.items() for of in ("mean", "sd")},
+        }
+        for i, ious in enumerate(found)
+    }
+    analysis = SimpleNamespace(summary=lambda _: rows, aggregate=lambda *_: by_arm)
+    print_summary(session, console, analysis, failed)
     text = console.file.getvalue()
     assert sum(line.startswith("│ unet-") for line in lines(console)) == 3
     assert (
         text.count("│ resnetunet") == 1 and "0:12" in text
     )  # the one that failed; not 0.0 minutes
     assert "left out: 5 of 9 arms that --only does not choose and no run of which exists" in text
+    assert "test IoU 0 in every run above: a\n" in text
     assert r"failed: x seed 0: \x1b[31mbad" in text
     (command,) = [line for line in lines(console) if line.startswith("next: ")]
     words = shlex.split(command)

@@ -178,6 +178,24 @@ def test_best_weights_belong_to_the_best_epoch(store, tmp_path):
     assert mean_iou(counts) == pytest.approx(max(curve))
 
 
+@pytest.mark.slow
+def test_a_run_that_learns_nothing_says_so_once(store, tmp_path):
+    values = {"epochs": 4, "n_evaluations": 4, "lr": 1e-12, "output_bias": "frequencies"}
+    path = tmp_path / config(store, **values).run_id
+    state, events = do(store, path, **values)
+    told = [event.text for event in events if event.event == "note"]
+    assert state == "finished" and told == [
+        "collapsed: predicted only background on dev and test",
+        "dev mIoU never rose above the first of its 4 evaluations, epoch 1",
+    ]
+    assert [e.event for e in events][-3:] == ["note", "note", "finished"]
+    journal = path / "journal.jsonl"  # a kill between the notes and the end, then the run again
+    journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:-2]))
+    _, events = do(store, path, **values)
+    noted = [event.text for event in RunDir(path).journal().events if event.event == "note"]
+    assert noted == told and events[-1].event == "finished"
+
+
 def test_changed_data_is_found(store, tmp_path):
     state, events = do(store, tmp_path / "1", data="0" * 64)
     assert state == "failed" and "the data changed" in events[-1].error

@@ -9,7 +9,7 @@ from analysis import aggregate_arms
 from seglib.metrics import CONTRACT
 from study.matrix import Matrix
 from study.record import write_npz
-from study.record.journal import Epoch, Failed, Finished, Start
+from study.record.journal import Epoch, Failed, Finished, Note, Start
 from study.tracking.store import all_runs, connect
 from tests.helpers import facts, new_study
 
@@ -43,6 +43,8 @@ def write_run(run_dir, record, end, score=0.5):
     test = {name.replace("dev", "test"): value for name, value in dev.items()}
     test |= {"test/pixel_accuracy": 0.5}
     if end == "finished":
+        for text in ("never predicted a?b", "never predicted a?b", "no rise"):
+            run_dir.append(Note(text=text))
         end = Finished(
             best_epoch=3, duration_s=1, peak_memory_mb=1, metrics=dev | test, contract=CONTRACT
         )

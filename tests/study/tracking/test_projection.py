@@ -48,6 +48,7 @@ def test_tags_and_params_of_a_run(uri, clean):
         "commit": "c0ffee",
         "env.commit": "c0ffee",
     }
+    assert tags["notes"] == "never predicted a?b; no rise"
     assert run.info.run_name == "unet-scratch-plain seed 0"
     assert run.data.params["epochs"] == "60" and run.data.params["n_parameters"] == "7"
     assert "loss_params" not in run.data.params
