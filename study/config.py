@@ -11,17 +11,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, fields
 from typing import Any
 
-from seglib.losses import LOSSES, introduced_params, loss_spec, resolve_params
+from seglib.losses import LOSSES, introduced_params, resolve_params
 from seglib.models import (
     DECODERS,
     ENCODERS,
     MODELS,
     OPTIONS,
-    ModelTraits,
     model_source,
     model_traits,
 )
 from seglib.recipe import OPTIMIZERS, SCHEDULES
+from study.agreement import SEED_RANGES, check_start, check_training
 from study.record import RunRecord
 from study.record.files import Scalar
 from study.values import ConfigError, check_value, digest, read_value, unknown_name
@@ -31,12 +31,6 @@ from study.values import identity as _identity
 INITS = ("scratch", "pretrained")
 TUNINGS = ("default", "tuned")
 TRAIN_VOID = ("ignore", "class")
-# Seeds of trials and re-ranked candidates are never the seeds of the runs that are reported.
-SEED_RANGES = {
-    "final": range(0, 1000),
-    "trial": range(1000, 100_000),
-    "rerank": range(100_000, 200_000),
-}
 PRECISIONS = ("fp32", "bf16")
 OUTPUT_BIASES = ("drawn", "frequencies")
 
@@ -146,49 +140,11 @@ class RunConfig:
             self._set("model_source", model_source(self.model, expected=self.model_source))
         elif self.model_source:
             raise ConfigError(f"model_source must be empty for {self.model}, which is not yours")
-        self._check_start(network)
-        self._check_training(network)
+        check_start(vars(self), network)
+        check_training(vars(self), network)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
-
-    def _check_start(self, network: ModelTraits) -> None:
-        """What a run starts from: the weights of its encoder, its seed."""
-        if self.init == "pretrained" and not network.encoder:
-            able = ", ".join(name for name, other in MODELS.items() if other.encoder)
-            raise ConfigError(
-                f"{self.model} has no pretrained encoder; use init=scratch or one of {able}"
-            )
-        if (self.init == "pretrained") != bool(self.weights):
-            raise ConfigError(
-                "weights must be set exactly for init=pretrained, got "
-                f"init={self.init} and weights {self.weights[:12]!r}"
-            )
-        allowed = SEED_RANGES[self.role]
-        if self.seed not in allowed:
-            where = f"[{allowed.start}, {allowed.stop})"
-            raise ConfigError(f"seed of a {self.role} run must be in {where}, got {self.seed}")
-
-    def _check_training(self, network: ModelTraits) -> None:
-        """Fields that must agree with each other."""
-        weighted = (self.class_weight_exponent, self.background_multiplier) != (0.0, 1.0)
-        if weighted and not loss_spec(self.loss).cross_entropy:
-            raise ConfigError(
-                f"class weights do not apply to {self.loss}: it has no cross-entropy part"
-            )
-        if self.batch_size % self.accumulate:
-            raise ConfigError(
-                f"accumulate must divide batch_size, got {self.accumulate} and {self.batch_size}"
-            )
-        if self.batch_size // self.accumulate < network.min_crops:
-            raise ConfigError(
-                f"batch_size / accumulate must be at least {network.min_crops} for {self.model}, "
-                f"got {self.batch_size} / {self.accumulate}"
-            )
-        if self.scale_min > self.scale_max:
-            raise ConfigError(
-                f"scale_min must not exceed scale_max, got {self.scale_min} and {self.scale_max}"
-            )
 
     def n_outputs(self, n_classes: int) -> int:
         """Logits of the network: the classes, and void where it is learnt as one more."""

@@ -17,6 +17,7 @@ LAYERS = (
     "study.errors",
     "study.addresses",
     "study.values",
+    "study.agreement",
     "study.budget",
     "study.config",
     "study.levels",
