@@ -49,8 +49,8 @@ MATRICES = {
             Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}, within=("model", "init")),
         ),
         spend=(
-            Saving("UNet of width 32", {"model": "unet"}, {"width": 32}),
-            Saving("UNet of width 16", {"model": "unet"}, {"width": 16}),
+            Saving("unet narrowed to width 32", {"model": "unet"}, {"width": 32}),
+            Saving("unet narrowed to width 16", {"model": "unet"}, {"width": 16}),
             Saving("architecture", {"model": "unet"}),
             Saving("pretraining", SCRATCH),
             Saving("loss focal_tversky", {"loss": "focal_tversky"}),
@@ -69,8 +69,8 @@ MATRICES = {
             Contrast("loss", {"loss": "focal_tversky"}, {"loss": "bce"}),
         ),
         spend=(
-            Saving("UNet of width 32", {"model": "unet"}, {"width": 32}),
-            Saving("UNet of width 16", {"model": "unet"}, {"width": 16}),
+            Saving("unet narrowed to width 32", {"model": "unet"}, {"width": 32}),
+            Saving("unet narrowed to width 16", {"model": "unet"}, {"width": 16}),
             Saving("loss focal_tversky", {"loss": "focal_tversky"}),
         ),
     ),

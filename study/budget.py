@@ -27,7 +27,6 @@ class Choice(typing.NamedTuple):
     stage: int
     n_seeds: int
     epochs: int
-    seconds: float
 
 
 def seconds_of(text: str) -> float:
@@ -43,8 +42,8 @@ def seconds_of(text: str) -> float:
 
 
 def text_of(seconds: float) -> str:
-    """The shortest text of at least so many seconds, rounded up by less than a tenth."""
-    unit = next((u for u in "dhm" if seconds > 10 * UNITS[u]), "s")
+    """The shortest text of at least so many seconds, rounded up by a fifth at most."""
+    unit = next((u for u in "dhm" if seconds > 5 * UNITS[u]), "s")
     return f"{math.ceil(seconds / UNITS[unit])}{unit}"
 
 
@@ -68,8 +67,7 @@ def fitting(
             if seconds <= left_s:
                 more = range(epochs[0], epochs[1] + 1)
                 n = bisect.bisect_right(more, left_s, key=partial(cost, n_seeds))
-                n_epochs = more[max(0, n - 1)]
-                return Choice(stage, n_seeds, n_epochs, cost(n_seeds, n_epochs))
+                return Choice(stage, n_seeds, more[max(0, n - 1)])
     smallest = text_of(1.1 * (least + START_S) / (1 - RESERVE))  # steps are timed again
     raise ConfigError(
         f"--budget must be at least {smallest} for {seeds[0]} seed{'s' * (seeds[0] > 1)} of the "

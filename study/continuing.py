@@ -46,16 +46,17 @@ def open_or_create(
         if before != now:
             differences.append(f"{name} {before} (now {now})")
             flags.append(shlex.join([f"--{name}", str(before)]))
-    ways = [f"give {' '.join(flags)}"] if flags else []
     before, now = (old.budget.given if old.budget else "none"), budget or "none"
     if before != now:
         differences.append(f"budget {before} (now {now})")
-        ways.append(f"give --budget {before}" if old.budget else "leave --budget out")
+        flags += [f"--budget {before}"] if old.budget else []
     if old.contract != CONTRACT:
         differences.append(f"the metric contract {old.contract} (now {CONTRACT})")
     if not differences and _default_cells(old) != _default_cells(new):
         differences.append(f"the cells of matrix {old.matrix} as they were")
     if differences:
+        ways = [f"give {' '.join(flags)}"] if flags else []
+        ways += ["leave --budget out"] if budget and not old.budget else []
         back = f"{' and '.join(ways)} to continue it, or " if ways else "use "
         raise StudyError(
             f"study {stored.name} was declared with {', '.join(differences)}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,7 +15,6 @@ from study.execution.forecast import schedule_s
 from study.levels import matches
 from study.matrix import Matrix, Saving
 from study.record import Budget, Cell
-from study.record.files import Scalar
 from study.study import Study
 
 LEAST_SEEDS = 2  # with one, seed noise is unknown
@@ -23,11 +23,16 @@ Declared = Callable[[Budget], Study]
 
 
 def choose_budget(
-    session: Session, matrix: Matrix, declared: Declared, least_epochs: int
+    session: Session,
+    matrix: Matrix,
+    declared: Declared,
+    least_epochs: int,
+    progress: Callable[[int, int], None],
 ) -> Session:
     """The session with what fits its request's budget, of the runs that `--only` chooses.
 
     A saving that would leave out what `--only` names, or changes none of its runs, is not made.
+    The time that timing takes is spent of the budget.
     Args:
         session: of the study as it is without a budget.
         declared: the study that a budget makes of it.
@@ -40,25 +45,24 @@ def choose_budget(
         )
     most_epochs = typing.cast(int, session.study.declaration.recipe["epochs"])
     seeds = session.request.seeds or min(LEAST_SEEDS, session.n_seeds), session.n_seeds
-    least = partial(_record, session, matrix, n_seeds=seeds[0], epochs=least_epochs)
-    tried: list[Savings] = []
+    record = partial(_record, session, matrix)
+    tried: list[tuple[Savings, Study]] = []
+    began = time.monotonic()
+
+    def seconds(study: Study, n_seeds: int, epochs: int) -> float:
+        return _seconds(session, study, n_seeds, epochs) + time.monotonic() - began
 
     def stages() -> Iterator[Callable[[int, int], float]]:
-        for savings, study in _stages(session, matrix, lambda s: declared(least(s))):
-            tried.append(savings)
-            yield partial(_seconds, replace(session, study=study))
+        for one in _stages(session, matrix, lambda s: declared(record(s, seeds[0], least_epochs))):
+            progress(len(tried), len(matrix.spend) + 1)
+            tried.append(one)
+            yield partial(seconds, one[1])
 
     given = typing.cast(str, session.request.budget)
-    found = fitting(given, stages(), seeds, (least_epochs, most_epochs))
-    budget = _record(
-        session,
-        matrix,
-        tried[found.stage],
-        n_seeds=found.n_seeds,
-        epochs=found.epochs,
-        seconds=found.seconds,
-    )
-    return replace(session, study=declared(budget), n_seeds=found.n_seeds)
+    stage, n_seeds, epochs = fitting(given, stages(), seeds, (least_epochs, most_epochs))
+    savings, study = tried[stage]
+    budget = record(savings, n_seeds, epochs, _seconds(session, study, n_seeds, epochs))
+    return replace(session, study=declared(budget), n_seeds=n_seeds)
 
 
 def _stages(
@@ -86,9 +90,8 @@ def _values(cells: list[Cell]) -> list[dict]:
     return [cell.values for cell in cells]
 
 
-def _seconds(session: Session, n_seeds: int, epochs: int) -> float:
-    """The forecast of the chosen runs."""
-    study = session.study
+def _seconds(session: Session, study: Study, n_seeds: int, epochs: int) -> float:
+    """The forecast of the chosen runs of a study."""
     recipe = study.declaration.recipe | {"epochs": epochs}
     study = Study(study.path, study.declaration.having(recipe=recipe))
     session = replace(session, study=study, n_seeds=n_seeds)
@@ -101,27 +104,25 @@ def _record(
     session: Session,
     matrix: Matrix,
     savings: Savings,
-    *,
     n_seeds: int,
     epochs: int,
     seconds: float = 0.0,
 ) -> Budget:
-    """A choice as study.json holds it."""
+    """A choice as study.json holds it, without the savings that others make needless."""
     whole = session.study.declaration
-    most_epochs = typing.cast(int, whole.recipe["epochs"])
+    most_epochs = typing.cast(int, whole.recipe["epochs"])  # RunConfig's rule
     given = typing.cast(str, session.request.budget)
     points = matrix.saved(savings, given).expand()
-    left = [cell.arm for cell in whole.cells]
+    arms = {cell.arm: cell.levels for cell in whole.cells}
     left_out: dict[str, tuple[str, ...]] = {}
-    narrowed: dict[str, Scalar] = {}
+    narrowed: dict[str, Saving] = {}
     for one in savings:
-        if one.set:
-            there = any(matches(point.levels, one.where) for point in points)
-            narrowed |= one.set if there else {}
-            continue
-        gone = [arm for arm in left if matches(whole.cell(arm).levels, one.where)]
-        left_out[one.reason] = tuple(gone)
-        left = [arm for arm in left if arm not in gone]
+        if not one.set:
+            left_out[one.reason] = tuple(a for a in arms if matches(arms[a], one.where))
+            arms = {a: levels for a, levels in arms.items() if a not in left_out[one.reason]}
+        elif any(matches(point.levels, one.where) for point in points):
+            narrowed |= dict.fromkeys(one.set, one)
+    kept = [one.reason for one in savings if not one.set or one in narrowed.values()]
     return Budget(
         given=given,
         n_seeds=n_seeds,
@@ -129,8 +130,8 @@ def _record(
         epochs=epochs,
         steps=whole.steps // most_epochs * epochs,
         most_steps=whole.steps,
-        savings=tuple(one.reason for one in savings),
-        narrowed=narrowed,
+        savings=tuple(kept),
+        narrowed={name: one.set[name] for name, one in narrowed.items()},
         left_out=left_out,
         forecast_s=seconds,
     )

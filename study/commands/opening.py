@@ -62,13 +62,11 @@ def prepare_data(request: Request, settings: Settings, device: str, console: Con
         store = preflight.prepare_store(folder, request.out, max_side, progress, note=note)
     n_fit, batch_size = len(open_splits(store, recipe)["fit"]), recipe["batch_size"]
     assert isinstance(batch_size, int)  # RunConfig's rule
-    wanted = (
-        [settings.steps] * 2 if settings.steps else [steps_on(preset, device), preset.min_steps]
-    )
-    epochs, least = (epochs_for(steps, n_fit, batch_size) for steps in wanted)
     if "epochs" not in settings.recipe:
-        recipe["epochs"] = epochs
-    return Prepared(folder, preset, recipe, store, least)
+        steps = settings.steps or steps_on(preset, device)
+        recipe["epochs"] = epochs_for(steps, n_fit, batch_size)
+    least_epochs = epochs_for(settings.steps or preset.min_steps, n_fit, batch_size)
+    return Prepared(folder, preset, recipe, store, least_epochs)
 
 
 def open_session(request: Request, matrix: Matrix, console: Console) -> Session:
@@ -93,7 +91,9 @@ def open_session(request: Request, matrix: Matrix, console: Console) -> Session:
     session = Session(request, settings, fresh, n_seeds, device, data.store.path, git_commit())
     if request.budget and not there:
         _check_runs(session, data.store)
-        session = choose_budget(session, matrix, declared, _least_epochs(settings, data))
+        least = _least_epochs(settings, data)
+        with step(console, f"timing what fits {request.budget}") as progress:
+            session = choose_budget(session, matrix, declared, least, progress)
     kept = budget.given if budget and request.verb == "tune" else request.budget
     study, _ = open_or_create(session.study, given=frozenset(settings.recipe), budget=kept)
     session = replace(session, study=study)

@@ -87,7 +87,9 @@ def _tune(session: Session, console: Console, tunings: Sequence[Tuning]) -> int:
     if work.executor.interrupted:
         raise KeyboardInterrupt
     if not failed:
-        console.print(f"next: {session.request.command('grid', 'tuning=tuned')}")
+        budget = session.study.declaration.budget
+        request = session.request.model_copy(update={"budget": budget and budget.given})
+        console.print(f"next: {request.command('grid', 'tuning=tuned')}")
     return 1 if failed else 0
 
 

@@ -30,9 +30,7 @@ class Budget(OnDisk):
         """What was chosen and what was left out, as a line says it."""
         parts = [_of("seeds", self.n_seeds, self.most_seeds)]
         parts[0] += f", {_of('steps', self.steps, self.most_steps)}"
-        if self.narrowed:
-            values = ", ".join(f"{name} {value}" for name, value in self.narrowed.items())
-            parts.append(f"narrowed to {values}")
+        parts += [reason for reason in self.savings if reason not in self.left_out]
         if self.left_out:
             gone = ", ".join(f"{why} ({', '.join(arms)})" for why, arms in self.left_out.items())
             parts.append(f"left out: {gone}")

@@ -84,7 +84,7 @@ def write_study(root: Path, cells: list[Cell], classes=CLASSES, **changes) -> Pa
         "created": "2026-11-22T13:00:00+00:00",
         "matrix": "default",
         "data": data_facts(classes),
-        "recipe": {"epochs": 3, "lr": 0.003},
+        "recipe": {"epochs": 3, "batch_size": 8, "lr": 0.003},
         "loss_params": {},
         "pretrained": "pretext",
         "weights": {"resnet18": WeightsFile(source="pretext", sha256="beef")},
@@ -137,7 +137,14 @@ def write_run(root: Path, cell: Cell, seed: int, ious=(0.9, 0.6, 0.3), end="fini
     changes: run_id, config, environment, metrics (of `finished`), contract, error, epoch_s, test.
     """
     path = root / files.RUNS / changes.get("run_id", f"{len([*(root / files.RUNS).iterdir()]):04d}")
-    config = {"seed": seed, "role": "final", "data": "f00d", "epochs": 3, "lr": 0.003}
+    config = {
+        "seed": seed,
+        "role": "final",
+        "data": "f00d",
+        "epochs": 3,
+        "batch_size": 8,
+        "lr": 0.003,
+    }
     run_dir = RunDir(path)
     run_dir.create(
         RunRecord(

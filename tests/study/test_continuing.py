@@ -8,7 +8,7 @@ import pytest
 from seglib.models import SourceError, model_source
 from study.continuing import check_runs, open_or_create
 from study.matrix import Matrix
-from study.record import RecordError, read_declaration
+from study.record import Budget, RecordError, read_declaration
 from study.study import Study, StudyError, load
 from tests.helpers import new_study
 
@@ -69,6 +69,26 @@ def test_declaration_is_kept_and_another_recipe_refused(tmp_path):
         open_or_create(
             new_study(tmp_path / "s", width=16, precision="bf16"), given=frozenset({"precision"})
         )
+
+
+def test_another_budget_is_another_recipe(tmp_path):
+    study = new_study(tmp_path / "s")
+    study.save()
+    with pytest.raises(StudyError, match=r"budget none \(now 1h\); leave --budget out to continue"):
+        open_or_create(new_study(tmp_path / "s"), budget="1h")
+    budget = Budget(
+        given="1h", n_seeds=2, most_seeds=3, epochs=60, steps=180, most_steps=180, forecast_s=9.0
+    )
+    study.declaration = study.declaration.having(budget=budget)
+    study.save()
+    assert open_or_create(new_study(tmp_path / "s"), budget="1h")[0].declaration.budget == budget
+    for other, shown in ((None, "none"), ("2h", "2h")):
+        with pytest.raises(
+            StudyError,
+            match=rf"epochs=60 \(now 5\), budget 1h \(now {shown}\); give --set epochs=60 "
+            "--budget 1h to continue it, or --study NEWNAME",
+        ):
+            open_or_create(new_study(tmp_path / "s", epochs=5), budget=other)
 
 
 def test_a_network_of_one_s_own_that_changed_is_named(tmp_path, monkeypatch):

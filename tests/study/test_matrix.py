@@ -9,7 +9,7 @@ import pytest
 import runs
 from study.commands.choice import choose
 from study.config import ConfigError
-from study.matrix import Contrast, Exclusion, Matrix
+from study.matrix import Contrast, Exclusion, Matrix, Saving
 from study.study import StudyError, load
 from tests.helpers import BASE_RUN as BASE
 from tests.helpers import new_study
@@ -63,6 +63,40 @@ def test_explicit_cells_and_exclusions():
     assert [c.values["model"] for c in matrix.expand()] == ["unet"]
     assert matrix.excluded() == [Exclusion({"model": "x"}, "not here")]
     assert matrix.pairs([cell.levels for cell in matrix.expand()]) == []
+
+
+def test_savings_of_the_default_matrix_go_from_width_to_losses(tmp_path):
+    """After each: how many cells, the UNet's width, the baseline, the families of contrasts."""
+    matrix = runs.MATRICES["default"]
+    seen = []
+    for n in range(1, len(matrix.spend) + 1):
+        study = new_study(tmp_path / "s", matrix=matrix.saved(matrix.spend[:n], "1h"))
+        unets = [cell for cell in study.cells if cell.values["model"] == "unet"]
+        widths = {cell.values["width"] for cell in unets}
+        families = {one.family for one in study.declaration.contrasts}
+        baseline = study.declaration.cell(study.declaration.baseline).values
+        seen.append((len(study.cells), widths, baseline["model"], baseline["init"], len(families)))
+    assert seen == [
+        (9, {32}, "unet", "scratch", 3),
+        (9, {16}, "unet", "scratch", 3),
+        (6, set(), "resnetunet", "scratch", 2),
+        (3, set(), "resnetunet", "pretrained", 1),
+        (2, set(), "resnetunet", "pretrained", 1),
+    ]
+    assert [cell.loss for cell in study.cells] == ["bce", "dice_bce"]
+    reasons = [one.reason for one in study.declaration.excluded]
+    assert reasons[0] == "left out by --budget 1h: architecture"
+
+
+def test_only_numbers_that_are_larger_are_saved_on():
+    spend = (Saving("32", {}, {"width": 32}), Saving("16", {}, {"width": 16}), Saving("x", {}))
+    matrix = Matrix(axes=PLAIN, spend=spend)
+
+    def left(width, *given):
+        return [one.reason for one in matrix.shrinking({"width": width}, given).spend]
+
+    assert left(64) == ["32", "16", "x"] and left(32) == ["16", "x"] and left(16) == ["x"]
+    assert left(64, "width") == left(None) == ["x"]
 
 
 AUGMENTED = Matrix(
@@ -152,6 +186,10 @@ LOSS = {"loss": "dice_bce"}, {"loss": "bce"}
         ({"contrasts": [Contrast("c", *LOSS, within=("modle",))]}, "contrast c .*, got 'modle'"),
         ({"contrasts": [Contrast("c", {"aug": "x"}, {})]}, "contrast c must name .*, got 'aug'"),
         ({"contrasts": [Contrast("c", {"loss": "ce"}, LOSS[1])]}, "c must have cells to compare"),
+        ({"spend": [Saving("a", {"modle": "unet"})]}, "saving 'a' must name .*, got 'modle'"),
+        ({"spend": [Saving("a", {}, {"widht": 3})]}, "set fields of a run .*, got widht"),
+        ({"spend": [Saving("a", {}, {"init": 3})]}, "that no cell sets, got init"),
+        ({"spend": [Saving("a", {}), Saving("a", {})]}, "spend must have different reasons, got a"),
         ({"exclude": [Exclusion({"modle": "unet"}, "no")]}, "exclusion 'no' .*, got 'modle'"),
     ],
 )
@@ -184,6 +222,7 @@ def test_an_explicit_cell_has_a_level_that_the_factor_has():
         ({"cells": ("unet",)}, "cells must be a mapping each, got 'unet'"),
         ({"contrasts": ({"loss": "bce"},)}, "contrasts must be Contrast(...) each, got {'loss'"),
         ({"contrasts": Contrast("loss", {}, {})}, "contrasts must be a list, got Contrast("),
+        ({"spend": ({"model": "unet"},)}, "spend must be Saving(...) each, got {'model'"),
         ({"exclude": ({"model": "unet"},)}, "exclude must be Exclusion(...) each, got {'model'"),
     ],
 )

@@ -23,8 +23,9 @@ def parsed(line):
     "line",
     [
         "--grid",
-        "--grid --data 'my data' --study s --matrix losses --seeds 3 --workers 2 --device cpu "
-        "--out 'a b' --pretrained pretext --only loss=bce,dice_bce --only seed=1 --set epochs=5 "
+        "--grid --data 'my data' --study s --matrix losses --seeds 3 --budget 1.5h "
+        "--workers 2 --device cpu --out 'a b' --pretrained pretext "
+        "--only loss=bce,dice_bce --only seed=1 --set epochs=5 "
         "--set loss.share=0.5",
         "--tune --set tune.trials=3",
         "--check 'my data' --out o",
@@ -61,6 +62,10 @@ def test_the_next_step_leaves_out_what_is_not_its_own():
         ("--sync --set epochs=3", "--sync takes no --only or --set: it sends the whole study"),
         ("--convert d", "--convert must be told where to write, got no --to FOLDER; add it"),
         ("--convert d --to e --set epochs=3", "--convert takes no --only, .* or --set: it reads"),
+        ("--grid --budget 1", "--budget must be a number above 0 .*, e.g. 30m or 1.5h, got '1'"),
+        ("--grid --budget ''", "--budget must be some text in UTF-8, got ''"),
+        ("--tune --budget 1h", "--tune takes no --budget: a tuning has its own, --set tune.trials"),
+        ("--report --budget 1h", "--report takes no --budget: it belongs to --grid and --plan"),
         ("--grid --to e", "--grid takes no --to: it belongs to --convert"),
         ("--check d --groups g.txt", "--check takes no --groups: it belongs to --convert"),
         ("--check d --seeds 2", "--check takes no --only, --study or --seeds: it looks at the"),

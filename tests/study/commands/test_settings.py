@@ -31,3 +31,14 @@ def test_a_loss_parameter_is_checked_by_the_losses_of_the_matrix():
         parse_settings(flattened, ("dice_bce", "lovasz"))
     with pytest.raises(ConfigError, match="--set loss.share: no loss of matrix mine declares it"):
         parse_settings({"loss.share": "0.5"}, ("bce", "dice"), "mine")
+
+
+def test_steps_are_given_in_place_of_epochs():
+    assert parse_settings({"steps": "700"}) == Settings({}, {}, {}, 700)
+    for bad in ("0", "-1", "1.5", "x", "9" * 5000):
+        with pytest.raises(ConfigError, match="steps must be a whole number, 1 or more, got"):
+            parse_settings({"steps": bad})
+    with pytest.raises(ConfigError, match="steps or epochs, got steps=3 and epochs=4; leave one"):
+        parse_settings({"epochs": "4", "steps": "3"})
+    with pytest.raises(ConfigError, match="'stepps' is unknown; did you mean steps"):
+        parse_settings({"stepps": "3"})

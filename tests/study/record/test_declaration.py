@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from study.record import Declaration, RecordError, read_declaration
+from study.record import Budget, Declaration, RecordError, read_declaration
 from tests.helpers import facts, new_study
 
 
@@ -19,6 +19,33 @@ def test_a_declaration_is_read_back_as_it_was_written(stored):
     assert read_declaration(stored.path) == stored.declaration
     text = (stored.path / "study.json").read_text()
     assert Declaration.model_validate_json(text, strict=True) == stored.declaration
+
+
+def test_a_study_of_before_there_were_budgets_is_read(stored):
+    path = stored.path / "study.json"
+    found = json.loads(path.read_text())
+    assert found.pop("budget") is None
+    path.write_text(json.dumps(found))
+    assert read_declaration(stored.path) == stored.declaration
+
+
+def test_what_a_budget_chose_is_a_line():
+    chosen = {"given": "1h", "epochs": 88, "steps": 704, "forecast_s": 3300.0}
+    budget = Budget(
+        **chosen,
+        n_seeds=2,
+        most_seeds=3,
+        most_steps=1200,
+        savings=("unet narrowed to width 32", "pretraining"),
+        narrowed={"width": 32},
+        left_out={"pretraining": ("a-bce", "a-dice")},
+    )
+    assert budget.words == (
+        "budget 1h: 2 seeds of 3, 704 steps of 1,200; unet narrowed to width 32; left out: "
+        "pretraining (a-bce, a-dice); forecast 55.0 min"
+    )
+    whole = Budget(**chosen | {"steps": 1200}, n_seeds=1, most_seeds=1, most_steps=1200)
+    assert whole.words == "budget 1h: 1 seed, 1,200 steps; forecast 55.0 min"
 
 
 @pytest.mark.parametrize(
