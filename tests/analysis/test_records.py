@@ -7,7 +7,7 @@ import pytest
 
 from analysis.records import read_study
 from analysis.tables import arms
-from study.record import RunDir, files
+from study.record import Budget, RunDir, files
 from study.record.journal import Died, Epoch, Failed, Pruned, Start, Stopped
 from tests.analysis.studies import BCE, DICE, cell, write_run, write_study
 
@@ -31,6 +31,15 @@ def test_records_hold_what_the_files_say(study):
 def test_tuning_has_a_column_only_if_something_is_tuned(tmp_path):
     root = write_study(tmp_path / "s", [BCE, DICE])
     assert "tuning" not in arms.summary(read_study(root))
+
+
+def test_what_a_budget_narrowed_is_no_axis(tmp_path):
+    cells = [cell("unet-scratch", "bce", width=32), cell("resnetunet-scratch", "bce")]
+    numbers = dict.fromkeys(("n_seeds", "most_seeds", "epochs", "steps", "most_steps"), 2)
+    budget = Budget(given="1h", narrowed={"width": 32}, forecast_s=1.0, **numbers)
+    whole = read_study(write_study(tmp_path / "whole", cells))
+    narrowed = read_study(write_study(tmp_path / "narrowed", cells, budget=budget))
+    assert whole.extra_axes == ["width"] and narrowed.extra_axes == []
 
 
 def test_labels_and_varied_values_tell_arms_apart(tmp_path):

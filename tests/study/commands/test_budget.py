@@ -9,10 +9,13 @@ import pytest
 import runs
 from study import presets
 from study.commands import session
+from study.commands.console import make_console
+from study.commands.opening import open_session
+from study.commands.parser import parse
 from study.execution.forecast import Forecaster
 from study.execution.timing import Timing
 from study.record import read_declaration
-from tests.helpers import refused, run_command
+from tests.helpers import flags, refused, run_command
 
 pytestmark = pytest.mark.slow
 # 8 fit images, so 2 steps an epoch of batch 4: 400 to 1,200 steps are 200 to 600 epochs.
@@ -44,7 +47,7 @@ def plan(data, out, *words):
     [
         ("1d", 3, 600, ("budget 1d: 3 seeds, 1,200 steps; forecast",)),
         # 2 seeds of 3 losses: 4.03 s an epoch for three networks, 6,825 s left
-        ("2h", 2, 282, ("2 seeds of 3, 56", "steps of 1,200; forecast")),
+        ("2h", 2, 282, ("2 seeds of 3, 562 steps of 1,200; forecast",)),
         # UNet-32: 3.03 s an epoch, 3,975 s left
         ("70m", 2, 218, ("; unet narrowed to width 32; forecast", "unet-w32-scratch-bce ")),
         # ResNetUNet, pretrained alone: 1.01 s an epoch, 1,695 s left
@@ -93,6 +96,10 @@ def test_the_same_command_continues_and_another_budget_is_refused(data, tmp_path
         assert run_command(*words, *other, out=tmp_path, data=data) == 2
         error = capfd.readouterr().err
         assert f"budget 40s (now {shown}); give --budget 40s to continue it" in error
+    tune = ["--tune", "--matrix", "losses", "--data", data, "--out", tmp_path, *flags()]
+    request = parse([str(word) for word in tune], runs.MATRICES)
+    tuned = open_session(request, runs.MATRICES["losses"], make_console()).study
+    assert tuned.declaration == study  # a tuning follows the study's budget
     assert runs.main(["--report", "--study", "losses-tiny", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "losses-tiny/report/report.md").read_text()
     assert "Budget 40s: 3 seeds, 4 steps; forecast" in page and "--budget 40s" in page
