@@ -34,7 +34,7 @@ class Preset:
 SHAPES = Preset(
     recipe={
         "width": 16,
-        "batch_size": 4,
+        "batch_size": 8,
         "crop_px": 64,
         "lr": 1e-2,
         "warmup_frac": 0.15,
@@ -47,8 +47,8 @@ SHAPES = Preset(
         "saturation": 0.1,
         "hue_deg": 5.0,
     },
-    steps={"cpu": 320, "cuda": 320},
-    min_steps=128,
+    steps={"cpu": 192, "cuda": 192},
+    min_steps=96,
     n_seeds=3,
     pretrained="pretext",
 )

@@ -47,7 +47,7 @@ def plan(data, out, *words):
     [
         ("1d", 3, 600, ("budget 1d: 3 seeds, 1,200 steps; forecast",)),
         # 2 seeds of 3 losses: 4.03 s an epoch for three networks, 6,825 s left
-        ("2h", 2, 282, ("2 seeds of 3, 562 steps of 1,200; forecast",)),
+        ("2h", 2, 282, ("2 seeds of 3, 56", "steps of 1,200; forecast")),
         # UNet-32: 3.03 s an epoch, 3,975 s left
         ("70m", 2, 218, ("; unet narrowed to width 32; forecast", "unet-w32-scratch-bce ")),
         # ResNetUNet, pretrained alone: 1.01 s an epoch, 1,695 s left

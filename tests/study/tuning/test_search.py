@@ -14,12 +14,12 @@ from tests.study.tuning.pretend import EPOCHS, Stop, begin, play, rerun, score
 
 def test_the_budget_is_epochs_and_pruning_buys_trials(tmp_path):
     tuning = begin(tmp_path, epochs=80, pruner="median", sampler="random")
-    play(tuning)
+    while tuning.n_left():  # as --tune: what a last trial gives back when pruned is used
+        play(tuning)
     states = [t.state.name for t in tuning.counted()]
     assert "PRUNED" in states and len(states) > 80 / EPOCHS
     trained = sum(len(run_dir.journal().epochs) for run_dir in run_dirs(tuning.place.runs))
-    # what the last trials give back when they are pruned comes too late for another: two at once
-    assert trained == tuning.spent() and 80 - 2 * EPOCHS < trained <= 80
+    assert trained == tuning.spent() and 80 - EPOCHS < trained <= 80
     assert tuning.counted()[0].params == tuning.default  # trial 0
     assert [t.params["loss.share"] for t in tuning.counted()[:2]] == [0.5, 0.75]  # published
     result = rerun(tuning)
