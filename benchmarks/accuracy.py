@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.recipes import configured
 from seglib.data.store import Store
 from study.commands.opening import prepare_data
 from study.commands.request import Request
@@ -27,7 +28,7 @@ from study.config import RunConfig
 from study.execution.parts import split_data
 from study.execution.preflight import resolve_device
 from study.execution.run import run
-from study.record import RunDir
+from study.record import RunDir, steps_an_epoch
 from study.record.journal import Finished
 
 # The recipe of a folder until 2026-11-27: 60 epochs whatever the data, no branch.
@@ -53,7 +54,7 @@ def trained(config: RunConfig, store: Store, folder: Path) -> dict[str, object]:
         "test mIoU": end.metrics["test/miou"],
         "dev mIoU": end.metrics["dev/miou"],
         **{name: end.metrics[f"test/iou/{name}"] for name in store.classes},
-        "steps": config.epochs * max(1, n_fit // config.batch_size),
+        "steps": config.epochs * steps_an_epoch(n_fit, config.batch_size),
         "best epoch": f"{end.best_epoch} of {config.epochs}",
         "minutes": end.duration_s / 60,
     }
@@ -78,11 +79,9 @@ def main(argv: list[str]) -> int:
         for model in args.models.split(","):
             for name in args.recipes.split(","):
                 changed = BEFORE | dict(settings.recipe) if name == "before" else {}
-                run_fields = {"data": data.store.fingerprint, "model": model, "init": "scratch"}
-                place = {"store": str(data.store.path), "device": device}
-                config = RunConfig.of(
-                    {**data.recipe, **changed, **run_fields, **place, **settings.environment}
-                    | {"loss": "dice_bce", "seed": args.seed}
+                run_fields = {"model": model, "init": "scratch", "loss": "dice_bce"}
+                config = configured(
+                    data, settings, **changed, **run_fields, seed=args.seed, device=device
                 )
                 config = replace(config, epochs=max(1, round(args.share * config.epochs)))
                 columns[f"{model}, {name}"] = trained(config, data.store, Path(scratch) / name)

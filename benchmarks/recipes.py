@@ -1,7 +1,7 @@
 """Variants of networks and recipes, scored on dev with trial seeds: what chose the defaults.
 
     python -m benchmarks.recipes DATA NAME [--models unet,resnetunet] [--losses bce,dice_bce]
-        [--seeds 3] [--steps 600] [--scale 1] [--average 0.99] [--set field=value ...] [--to FILE]
+        [--seeds 3] [--scale 1] [--average 0.99] [--set steps=600 --set field=value ...] [--to FILE]
     python -m benchmarks.recipes --table FILE
 
 Trains on the fit images, evaluates on dev ten times, never opens test; a line of JSON a run is
@@ -17,7 +17,6 @@ import json
 import statistics
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +28,12 @@ from seglib.losses import Loss
 from seglib.metrics import iou, mean_iou
 from seglib.models import resolve_weights
 from seglib.train import fit
-from study.commands.opening import prepare_data
+from study.commands.opening import Prepared, prepare_data
 from study.commands.request import Request
-from study.commands.settings import pairs_of, parse_settings
+from study.commands.settings import Settings, pairs_of, parse_settings
 from study.config import RunConfig
 from study.execution.parts import initial_model, split_data, start_bias, training_parts
 from study.execution.results import confusions_of
-from study.presets import epochs_for
 
 FIRST_SEED = 1000  # of the range of trials
 
@@ -111,6 +109,13 @@ def gain_of_choice(counts: np.ndarray) -> dict[int, float]:
     return {n: round(statistics.mean(values), 5) for n, values in gains.items()}
 
 
+def configured(data: Prepared, settings: Settings, **fields: object) -> RunConfig:
+    """A run on prepared data by its recipe, with `fields` and the settings that are no recipe's."""
+    params = {name.removeprefix("loss."): v for name, v in settings.loss_params.items()}
+    place = {"data": data.store.fingerprint, "store": str(data.store.path), "loss_params": params}
+    return RunConfig.of({**data.recipe, **place, **fields, **settings.environment})
+
+
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", nargs="?")
@@ -119,7 +124,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--losses", default="dice_bce")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--average", type=float, default=0.0)
     parser.add_argument("--set", action="append", default=[])
@@ -147,25 +151,9 @@ def main(argv: list[str]) -> int:
             }
         for seed in range(FIRST_SEED + args.first, FIRST_SEED + args.first + args.seeds):
             for loss in args.losses.split(","):
-                config = RunConfig.of(
-                    {
-                        **data.recipe,
-                        **start,
-                        "data": data.store.fingerprint,
-                        "model": model,
-                        "loss": loss,
-                        "seed": seed,
-                        "role": "trial",
-                        "store": str(data.store.path),
-                    }
-                    | settings.environment
-                    | {"loss_params": {k[5:]: v for k, v in settings.loss_params.items()}}
+                config = configured(
+                    data, settings, **start, model=model, loss=loss, seed=seed, role="trial"
                 )
-                if args.steps:
-                    n_fit = len(split_data(data.store, config).fit)
-                    config = replace(
-                        config, epochs=epochs_for(args.steps, n_fit, config.batch_size)
-                    )
                 found = one_run(config, data.store, scale=args.scale, average=args.average)
                 row = {"variant": args.name, "network": config.network, "loss": loss, "seed": seed}
                 with args.to.open("a") as file:

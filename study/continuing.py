@@ -49,7 +49,7 @@ def open_or_create(
     before, now = (old.budget.given if old.budget else "none"), budget or "none"
     if before != now:
         differences.append(f"budget {before} (now {now})")
-        flags += [f"--budget {before}"] if old.budget else []
+        flags += [shlex.join(["--budget", before])] if old.budget else []
     if old.contract != CONTRACT:
         differences.append(f"the metric contract {old.contract} (now {CONTRACT})")
     if not differences and _default_cells(old) != _default_cells(new):

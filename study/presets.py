@@ -9,6 +9,7 @@ from pathlib import Path
 from seglib.data.folder import Folder, open_folder
 from seglib.data.lists import DataError
 from seglib.data.shapes import VERSION, write_shapes
+from study.record import steps_an_epoch
 from study.record.files import Scalar
 
 SHAPES_IMAGES = {"n_train": 256, "n_val": 64, "n_test": 120}
@@ -81,13 +82,12 @@ VOC2012 = Preset(
 
 def steps_on(preset: Preset, device: str) -> int:
     """The preset's steps of a run on a device, e.g. `cuda:1`."""
-    return preset.steps[device.partition(":")[0]]
+    return preset.steps["cpu" if device.startswith("cpu") else "cuda"]
 
 
 def epochs_for(steps: int, n_fit: int, batch_size: int) -> int:
-    """The fewest epochs of at least `steps` steps; an epoch leaves its last incomplete batch out,
-    and fewer images than a batch are one step."""
-    return max(1, -(-steps // max(1, n_fit // batch_size)))
+    """The fewest epochs of at least `steps` steps."""
+    return max(1, -(-steps // steps_an_epoch(n_fit, batch_size)))
 
 
 def data_name(data: str, device: str) -> str:

@@ -47,6 +47,12 @@ class _Attempt:
     def log(self, event: journal.Event) -> None:
         self.emit(self.dir.append(event))
 
+    def _note_once(self, text: str) -> None:
+        """Say it, unless an attempt before has."""
+        notes = [event for event in self.dir.journal().events if isinstance(event, journal.Note)]
+        if text not in [note.text for note in notes]:
+            self.log(journal.Note(text=text))
+
     def work(self, commit: str) -> str:
         """Start, train, store the results; "dead" when told to stop."""
         config, attempt = self.config, 1 + len(self.dir.journal().starts)
@@ -55,7 +61,7 @@ class _Attempt:
             self.log(journal.Note(text=self.progress.note))
         model = initial_model(config, len(self.data.store.classes))
         if note := start_bias(model, config, self.data.fit):
-            self.log(journal.Note(text=note))
+            self._note_once(note)
         self.log(
             journal.Start(
                 attempt=attempt,
@@ -109,10 +115,8 @@ class _Attempt:
         metrics, signs = store_results(
             self.config, self.dir, self.data, best, model, should_stop=self.should_stop
         )
-        known = {event.text for event in self.dir.journal().events if event.event == "note"}
-        for sign in signs:  # cut off just below, an attempt before has told them
-            if sign.text not in known:
-                self.log(journal.Note(text=sign.text))
+        for sign in signs:
+            self._note_once(sign.text)
         self.log(
             journal.Finished(
                 best_epoch=best["epoch"],

@@ -3,7 +3,7 @@
 Imports the standard library, NumPy, pydantic and filelock; nothing else of the project.
 """
 
-from study.record.budget import Budget
+from study.record.budget import Budget, steps_an_epoch
 from study.record.data import SPLITS, ConstantFloor, DataFacts, Inspection
 from study.record.declaration import (
     Cell,
@@ -57,6 +57,7 @@ __all__ = [
     "read_npz",
     "run_dirs",
     "run_name",
+    "steps_an_epoch",
     "tunings_of",
     "write_json",
     "write_npz",

@@ -11,6 +11,11 @@ from study.record.files import OnDisk, Scalar
 AtLeastOne = typing.Annotated[int, Field(ge=1)]
 
 
+def steps_an_epoch(n_fit: int, batch_size: int) -> int:
+    """An epoch leaves its last incomplete batch out; fewer images than a batch are one step."""
+    return max(1, n_fit // batch_size)
+
+
 class Budget(OnDisk):
     """The choice, beside what a study without a budget would have had."""
 

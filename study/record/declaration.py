@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from study.record import files
-from study.record.budget import Budget
+from study.record.budget import Budget, steps_an_epoch
 from study.record.data import DataFacts, Share
 from study.record.files import OnDisk, Scalar, read_model
 from study.record.inside import RecordError, check_file, read_bytes
@@ -180,7 +180,7 @@ class Declaration(OnDisk):
     def steps(self) -> int:
         """Training steps of a run by the recipe; an arm may set epochs or batch_size otherwise."""
         epochs, batch = (int(self.recipe[name] or 0) for name in ("epochs", "batch_size"))
-        return epochs * max(1, self.data.n_images["fit"] // batch)
+        return epochs * steps_an_epoch(self.data.n_images["fit"], batch)
 
     def cell(self, arm: str) -> Cell:
         """The declared cell of an arm."""

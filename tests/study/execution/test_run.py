@@ -11,6 +11,7 @@ from seglib.metrics import CONTRACT, mean_iou
 from seglib.models import build_model
 from seglib.models.weights import file_sha256
 from seglib.predict import evaluate
+from study.execution import parts
 from study.execution.panel import panel_indices
 from study.execution.parts import initial_model, start_bias, training_parts
 from study.record import RunDir
@@ -194,6 +195,18 @@ def test_a_run_that_learns_nothing_says_so_once(store, tmp_path):
     _, events = do(store, path, **values)
     noted = [event.text for event in RunDir(path).journal().events if event.event == "note"]
     assert noted == told and events[-1].event == "finished"
+
+
+def test_an_output_bias_that_cannot_be_set_is_told_once_of_all_attempts(
+    store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(parts, "set_output_bias", lambda *_: False)
+    values = {"epochs": 3, "output_bias": "frequencies", "checkpoint_s": 0.0}
+    path = tmp_path / config(store, **values).run_id
+    assert cut(store, path, 1, **values)[0] == "dead"
+    assert do(store, path, **values)[0] == "finished"
+    noted = [event.text for event in RunDir(path).journal().events if event.event == "note"]
+    assert noted.count("unet has no last convolution with a bias: output_bias is as drawn") == 1
 
 
 def test_changed_data_is_found(store, tmp_path):
